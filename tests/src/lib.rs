@@ -1,0 +1,1 @@
+//! The stand-ins of SaaS systems, and what the tests share.
