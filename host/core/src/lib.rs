@@ -1,1 +1,13 @@
-//! tombolo-core
+//! The laws of Tombolo: what a workflow, a plan, a run and a step are, and how they change.
+//!
+//! Owns the types, the decisions and the ports to the outside.
+//! Never does I/O, never asks for the time or for randomness: both are passed in.
+
+pub mod clock;
+pub mod descriptor;
+pub mod effect;
+pub mod error;
+pub mod id;
+pub mod json;
+pub mod ports;
+pub mod secret;

@@ -1,0 +1,6 @@
+//! The ports: what the laws need from the outside. Each is implemented by one crate around core,
+//! and only the server wires them.
+
+pub mod egress;
+pub mod sandbox;
+pub mod vault;
