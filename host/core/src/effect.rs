@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 ///
 /// The order is the order of strictness: a workflow may declare a node stricter than the operation
 /// does, or `keyed` where its author knows that the other side recognises repeated calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
     /// Reaches nothing outside; run again, it gives the same answer.

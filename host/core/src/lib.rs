@@ -10,4 +10,5 @@ pub mod error;
 pub mod id;
 pub mod json;
 pub mod ports;
+pub mod run;
 pub mod secret;

@@ -3,4 +3,5 @@
 
 pub mod egress;
 pub mod sandbox;
+pub mod store;
 pub mod vault;

@@ -136,7 +136,9 @@ pub enum InstallError {
         limit: usize,
     },
     /// A core module, not a component.
-    #[error("this is a core WebAssembly module; build it for wasm32-wasip2, or wrap it with `wasm-tools component new`")]
+    #[error(
+        "this is a core WebAssembly module; build it for wasm32-wasip2, or wrap it with `wasm-tools component new`"
+    )]
     CoreModule,
     /// Not WebAssembly at all, or cut off.
     #[error("not a valid WebAssembly component: {reason}")]
@@ -153,7 +155,9 @@ pub enum InstallError {
         found: String,
     },
     /// Made for a contract that this host does not speak.
-    #[error("the component is made for contract {found}, this host speaks {supported}; update Tombolo, or build with an older SDK")]
+    #[error(
+        "the component is made for contract {found}, this host speaks {supported}; update Tombolo, or build with an older SDK"
+    )]
     NewerContract {
         /// What the component asks for.
         found: String,

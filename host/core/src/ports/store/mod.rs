@@ -1,0 +1,60 @@
+//! The port of the store, in four parts: the log of runs, the catalog, who may, and reading.
+//!
+//! Every method that takes a tenant sees that tenant's rows only. A method that returns `Ok` for a
+//! write has made it durable: it survives a power cut.
+
+mod access;
+mod catalog;
+mod reading;
+mod run_log;
+
+pub use access::{Access, Scope, Tenant, Token};
+pub use catalog::{Added, Applied, Catalog, NewPlugin, NewVersion, Plugin, WorkflowVersion};
+pub use reading::{Cursor, EventView, Page, Reading, RunFilter, RunSummary, RunView};
+pub use run_log::{
+    Accept, Accepted, Call, CancelRequest, Claim, ClaimedRun, EventRow, Lease, NewEvent, NewRun,
+    Next, RunLog, RunRow, Settle, StateChange, StepRow, WorkerId,
+};
+
+use crate::id::RunId;
+
+/// The whole store.
+pub trait Store: RunLog + Catalog + Access + Reading {}
+
+impl<T: RunLog + Catalog + Access + Reading> Store for T {}
+
+/// Why the store did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The run's lease is somebody else's by now. Nothing was written.
+    #[error("the lease of {run} was lost; nothing was written")]
+    LeaseLost {
+        /// The run.
+        run: RunId,
+    },
+    /// A state entry of a plugin was changed by somebody else meanwhile. Nothing was written.
+    #[error("the state entry `{key}` of node `{node}` was changed by another run")]
+    StateConflict {
+        /// Whose state.
+        node: String,
+        /// Which entry.
+        key: String,
+    },
+    /// Too much is waiting to be written. Try again later.
+    #[error("the store is busy: {waiting} writes are waiting (limit {limit})")]
+    Busy {
+        /// How many wait.
+        waiting: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// No space left on the device. Nothing was written.
+    #[error("the disk is full; nothing was written")]
+    Full,
+    /// What is stored can't be read as what it should be.
+    #[error("stored data is damaged: {0}")]
+    Corrupt(String),
+    /// The database said no.
+    #[error("the database failed: {0}")]
+    Database(String),
+}

@@ -1,0 +1,5 @@
+//! A run and its steps: states, transitions, and what to do next. Pure.
+
+mod state;
+
+pub use state::{Illegal, RunState, StepEvent, StepState};
