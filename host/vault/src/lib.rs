@@ -1,1 +1,13 @@
-//! tombolo-vault
+//! The vault: seals secrets at rest and opens them at the place they were sealed for.
+//!
+//! Owns the master keys and the format of a sealed secret. Never writes a secret or a key to a log
+//! or an error, and never tries keys in turn: a sealed secret names its key.
+
+mod blob;
+mod key;
+mod random;
+mod sealing;
+
+pub use key::{KeyError, KeyId, MasterKey};
+pub use random::{OsRandomness, Randomness};
+pub use sealing::SealingVault;
