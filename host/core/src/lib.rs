@@ -12,3 +12,4 @@ pub mod json;
 pub mod ports;
 pub mod run;
 pub mod secret;
+pub mod workflow;

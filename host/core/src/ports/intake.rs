@@ -115,10 +115,19 @@ pub trait Intake: Send + Sync {
     async fn accept(&self, arrivals: Vec<Arrival>) -> Result<Vec<Accepted>, StoreError>;
 
     /// Like [`Intake::accept`] for one arrival with one subscriber, and waits for the answer.
-    async fn accept_and_wait(&self, arrival: Arrival, patience: Duration) -> Result<(Accepted, Answer), StoreError>;
+    async fn accept_and_wait(
+        &self,
+        arrival: Arrival,
+        patience: Duration,
+    ) -> Result<(Accepted, Answer), StoreError>;
 
     /// Waits until the run answers or ends.
-    async fn wait(&self, tenant: TenantId, run: RunId, patience: Duration) -> Result<Answer, StoreError>;
+    async fn wait(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        patience: Duration,
+    ) -> Result<Answer, StoreError>;
 
     /// Asks for the end of a run.
     async fn cancel(&self, tenant: TenantId, run: RunId) -> Result<CancelRequest, StoreError>;

@@ -2,6 +2,7 @@
 //! and only the server wires them.
 
 pub mod egress;
+pub mod intake;
 pub mod sandbox;
 pub mod store;
 pub mod vault;

@@ -20,7 +20,7 @@ pub const MAX_VERIFY_SECRETS: usize = 5;
 #[serde(untagged)]
 pub enum Verify {
     /// `"none"`: whoever knows the address may send.
-    Open(Open),
+    Open(VerifyOpen),
     /// A preset that comes with Tombolo.
     Preset(VerifyPreset),
     /// A scheme written in the workflow.
@@ -30,7 +30,7 @@ pub enum Verify {
 /// The word that switches verification off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Open {
+pub enum VerifyOpen {
     /// Nothing is checked.
     None,
 }
@@ -286,14 +286,17 @@ impl<'de> Visitor<'de> for VerifyVisitor {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Verify, E> {
         match text {
-            "none" => Ok(Verify::Open(Open::None)),
+            "none" => Ok(Verify::Open(VerifyOpen::None)),
             other => Err(E::invalid_value(serde::de::Unexpected::Str(other), &self)),
         }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Verify, A::Error> {
-        let VerifyFields { preset, scheme, secrets } =
-            VerifyFields::deserialize(MapAccessDeserializer::new(map))?;
+        let VerifyFields {
+            preset,
+            scheme,
+            secrets,
+        } = VerifyFields::deserialize(MapAccessDeserializer::new(map))?;
         if secrets.is_empty() || secrets.len() > MAX_VERIFY_SECRETS {
             return Err(A::Error::custom(format_args!(
                 "`secrets` names {} secrets, must be 1 to {MAX_VERIFY_SECRETS}",
@@ -345,10 +348,19 @@ mod tests {
             (json!(null), "expected \"none\" or an object"),
             (json!({"preset": "github"}), "missing field `secrets`"),
             (json!({"preset": "github", "secrets": []}), "must be 1 to 5"),
-            (json!({"preset": "github", "secrets": six}), "names 6 secrets"),
-            (json!({"preset": "github", "secret": ["a"]}), "unknown field `secret`"),
+            (
+                json!({"preset": "github", "secrets": six}),
+                "names 6 secrets",
+            ),
+            (
+                json!({"preset": "github", "secret": ["a"]}),
+                "unknown field `secret`",
+            ),
             (json!({"secrets": ["a"]}), "give `preset` or `scheme`"),
-            (json!({"preset": "github", "scheme": {}, "secrets": ["a"]}), "missing field `signature`"),
+            (
+                json!({"preset": "github", "scheme": {}, "secrets": ["a"]}),
+                "missing field `signature`",
+            ),
         ] {
             let error = parse(written.clone()).unwrap_err();
             assert!(error.contains(told), "{written}: {error}");

@@ -1,0 +1,25 @@
+//! Workflows: the file, its expressions, its validation, and the plan made from it. Pure.
+
+mod definition;
+mod expression;
+mod issue;
+mod parameters;
+mod path;
+mod plan;
+mod schema;
+mod span;
+mod validate;
+mod verify;
+
+pub use definition::{
+    Backoff, Dedupe, Definition, Join, Node, OnError, Respond, Retry, Trigger, Webhook,
+};
+pub use expression::{Expression, Kind, Template, TemplateError};
+pub use issue::Issue;
+pub use parameters::{Parameters, Unresolved};
+pub use path::{Path, Segment};
+pub use plan::{Builtin, Edge, NodeIndex, Plan, PlanNode, Port, Uses};
+pub use schema::{definition_schema, schema_issues};
+pub use span::{InvalidSpan, Span};
+pub use validate::{CatalogView, Pinned, compile};
+pub use verify::*;
