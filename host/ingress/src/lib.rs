@@ -1,1 +1,3 @@
 //! tombolo-ingress
+
+pub mod verify;
