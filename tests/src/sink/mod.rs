@@ -4,11 +4,10 @@
 //! It runs on a thread of its own, so that it takes the same from every test, and remembers a few
 //! bytes a call at most. Never looks at a path but for `/_control`.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 mod server;
@@ -74,20 +73,15 @@ impl Sink {
             address: options.address,
             source,
         };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(failed)?;
-        let listener = runtime
-            .block_on(TcpListener::bind(options.address))
-            .map_err(failed)?;
+        let listener = TcpListener::bind(options.address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let tally = Arc::new(Tally::new(options.recording));
         let stop = CancellationToken::new();
         let serving = server::run(listener, Arc::clone(&tally), options.delay, stop.clone());
         let thread = std::thread::Builder::new()
             .name("sink".to_owned())
-            .spawn(move || runtime.block_on(serving))
+            .spawn(move || server::block_on(serving))
             .map_err(failed)?;
         Ok(Self {
             address,

@@ -22,17 +22,31 @@ type Answer = Response<Full<Bytes>>;
 /// The pause after an accept that failed, such as for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
+/// Serves on this thread, with a runtime of its own.
+///
+/// # Panics
+/// If the process has no descriptors left for a runtime.
+pub(super) fn block_on(serving: impl Future<Output = std::io::Result<()>>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime
+        .and_then(|runtime| runtime.block_on(serving))
+        .expect("the sink's thread needs a runtime");
+}
+
 /// Serves until told to stop; what is open then ends with the runtime of the sink's thread.
 pub(super) async fn run(
-    listener: TcpListener,
+    listener: std::net::TcpListener,
     tally: Arc<Tally>,
     delay: Duration,
     stop: CancellationToken,
-) {
+) -> std::io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return Ok(()),
         };
         match accepted {
             Ok((stream, _)) => {

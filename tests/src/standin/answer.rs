@@ -164,7 +164,9 @@ impl Shared {
         if is_write && response.status().is_success() {
             self.log.performed(call.sequence);
         }
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
+        // The length of the body that is sent in the end, not of this one, is to be told.
+        head.headers.remove(header::CONTENT_LENGTH);
         // A provider's body is complete in memory, so reading it cannot fail.
         let body = body
             .collect()
