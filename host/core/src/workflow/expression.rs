@@ -391,7 +391,7 @@ mod tests {
         );
         assert_eq!(reads("\"\\(.steps.deal.name)\""), ["deal"]);
         assert_eq!(
-            reads("\".steps.text\" # .steps.comment"),
+            reads("\".steps.text\" # .steps.comment\n"),
             Vec::<String>::new()
         );
         assert_eq!(reads(".trigger.steps.inner"), Vec::<String>::new());

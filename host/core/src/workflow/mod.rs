@@ -16,7 +16,7 @@ pub use definition::{
 };
 pub use expression::{Expression, Kind, Template, TemplateError};
 pub use issue::Issue;
-pub use parameters::{Parameters, Unresolved};
+pub use parameters::{Located, Parameters, Scope, Unresolved};
 pub use path::{Path, Segment};
 pub use plan::{Builtin, Edge, NodeIndex, Plan, PlanNode, Port, Uses};
 pub use schema::{definition_schema, schema_issues};

@@ -97,18 +97,7 @@ fn meant<'e>(
 ) -> Option<&'e [ValidationError<'static>]> {
     alternatives
         .iter()
-        .filter(|errors| {
-            !errors.iter().any(|error| {
-                let whole = error.instance_path().to_string() == pointer;
-                whole
-                    && matches!(
-                        error.kind(),
-                        ValidationErrorKind::Type { .. }
-                            | ValidationErrorKind::Enum { .. }
-                            | ValidationErrorKind::Constant { .. }
-                    )
-            })
-        })
+        .filter(|errors| !errors.iter().any(|error| misses_shape(error, pointer)))
         .min_by_key(|errors| {
             let missing = errors
                 .iter()
@@ -117,6 +106,19 @@ fn meant<'e>(
             (missing, errors.len())
         })
         .map(Vec::as_slice)
+}
+
+/// True if the value at `pointer` is of another kind altogether.
+fn misses_shape(error: &ValidationError<'_>, pointer: &str) -> bool {
+    use ValidationErrorKind as K;
+    if error.instance_path().to_string() != pointer {
+        return false;
+    }
+    match error.kind() {
+        K::Type { .. } | K::Enum { .. } | K::Constant { .. } => true,
+        K::AnyOf { context } | K::OneOfNotValid { context } => meant(context, pointer).is_none(),
+        _ => false,
+    }
 }
 
 /// Every key that stands under `properties` anywhere in a schema.

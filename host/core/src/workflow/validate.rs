@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use petgraph::algo::{tarjan_scc, toposort};
+use petgraph::Direction;
+use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex as GraphIndex};
 use serde_json::{Map, Value, json};
 
@@ -539,34 +540,39 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Positions of drafts in topological order; None, and an issue that names the path, if edges
-    /// go round.
+    /// Positions of drafts in topological order, the file's order where edges leave a choice;
+    /// None, and an issue that names the path, if edges go round.
     fn order(&mut self, drafts: &[Draft<'_>]) -> Option<Vec<usize>> {
-        let mut graph: DiGraph<usize, ()> = DiGraph::new();
-        let vertices: BTreeMap<&str, GraphIndex> = drafts
-            .iter()
-            .enumerate()
-            .map(|(at, draft)| (draft.name, graph.add_node(at)))
+        let graph = graph(drafts);
+        let mut open: Vec<usize> = graph
+            .node_indices()
+            .map(|vertex| {
+                graph
+                    .neighbors_directed(vertex, Direction::Incoming)
+                    .count()
+            })
             .collect();
-        // petgraph's order visits the last added first; adding in reverse keeps the file's order
-        // where edges leave a choice.
-        for draft in drafts.iter().rev() {
-            for (from, _) in &draft.edges {
-                graph.add_edge(vertices[from], vertices[draft.name], ());
-            }
-        }
-        match toposort(&graph, None) {
-            Ok(sorted) => Some(sorted.into_iter().map(|vertex| graph[vertex]).collect()),
-            Err(_) => {
-                for path in cycles(&graph) {
-                    let names: Vec<_> = path.iter().map(|at| drafts[*at].name).collect();
-                    let pointer = format!("{}/after", push_pointer("/nodes", names[0]));
-                    let message = format!("edges go round: {} -> {}", names.join(" -> "), names[0]);
-                    self.add(Issue::new(pointer, "cycle", message));
+        let mut free: BTreeSet<usize> = (0..open.len()).filter(|at| open[*at] == 0).collect();
+        let mut order = Vec::with_capacity(open.len());
+        while let Some(at) = free.pop_first() {
+            order.push(at);
+            for next in graph.neighbors(GraphIndex::new(at)) {
+                open[next.index()] -= 1;
+                if open[next.index()] == 0 {
+                    free.insert(next.index());
                 }
-                None
             }
         }
+        if order.len() == drafts.len() {
+            return Some(order);
+        }
+        for path in cycles(&graph) {
+            let names: Vec<_> = path.iter().map(|at| drafts[*at].name).collect();
+            let pointer = format!("{}/after", push_pointer("/nodes", names[0]));
+            let message = format!("edges go round: {} -> {}", names.join(" -> "), names[0]);
+            self.add(Issue::new(pointer, "cycle", message));
+        }
+        None
     }
 
     fn plan(&mut self, drafts: Vec<Draft<'_>>, order: &[usize]) -> Plan {
@@ -704,6 +710,22 @@ fn upstream(inputs: &[Edge], before: &[PlanNode]) -> Vec<NodeIndex> {
         all.extend(&before[edge.from].upstream);
     }
     all.into_iter().collect()
+}
+
+/// The drafts' edges; vertices have the drafts' positions.
+fn graph(drafts: &[Draft<'_>]) -> DiGraph<usize, ()> {
+    let mut graph = DiGraph::new();
+    let vertices: BTreeMap<&str, GraphIndex> = drafts
+        .iter()
+        .enumerate()
+        .map(|(at, draft)| (draft.name, graph.add_node(at)))
+        .collect();
+    for draft in drafts {
+        for (from, _) in &draft.edges {
+            graph.add_edge(vertices[from], vertices[draft.name], ());
+        }
+    }
+    graph
 }
 
 /// One path for each knot of nodes that lead to each other.
