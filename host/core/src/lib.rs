@@ -10,6 +10,7 @@ pub mod error;
 pub mod id;
 pub mod json;
 pub mod ports;
+pub mod random;
 pub mod run;
 pub mod secret;
 pub mod workflow;

@@ -32,3 +32,12 @@ pub trait Authoring: Send + Sync {
     /// next event runs it.
     async fn apply(&self, tenant: TenantId, file: Json) -> Result<Applied, AuthoringError>;
 }
+
+/// What the way in knows of webhook verification.
+pub trait WebhookRules: Send + Sync {
+    /// Names of the presets.
+    fn presets(&self) -> Vec<&'static str>;
+
+    /// What is wrong with a scheme that is written out: JSON pointer into it, and why.
+    fn check_scheme(&self, scheme: &crate::workflow::VerifyScheme) -> Result<(), (String, String)>;
+}

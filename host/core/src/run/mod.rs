@@ -9,3 +9,22 @@ pub use model::{Broken, Run, Standing};
 pub use retry::{MAX_RATE_LIMIT_WAIT, Treatment, treat};
 pub use scope::RunScope;
 pub use state::{Illegal, RunState, StepEvent, StepState};
+
+use sha2::{Digest, Sha256};
+
+use crate::id::{RunId, TenantId};
+
+/// The idempotency key of a step: the same for every attempt, different for every other step.
+///
+/// 128 bits of SHA-256 over tenant, run, node and item, in hexadecimal; lengths go in, so that no
+/// two steps hash the same bytes.
+pub fn idempotency_key(tenant: TenantId, run: RunId, node: &str, item: u32) -> String {
+    let digest = Sha256::new()
+        .chain_update(tenant.0.as_bytes())
+        .chain_update(run.0.as_bytes())
+        .chain_update((node.len() as u64).to_be_bytes())
+        .chain_update(node.as_bytes())
+        .chain_update(item.to_be_bytes())
+        .finalize();
+    hex::encode(&digest[..16])
+}

@@ -197,14 +197,19 @@ impl Run {
         Ok(())
     }
 
-    /// An attempt starts.
-    pub fn start(&mut self, at: NodeIndex, input: Json, now: Timestamp) -> Result<(), Illegal> {
+    /// An attempt starts. A built-in keeps no input: its output is its input.
+    pub fn start(
+        &mut self,
+        at: NodeIndex,
+        input: Option<Json>,
+        now: Timestamp,
+    ) -> Result<(), Illegal> {
         self.change(at, StepEvent::Start)?;
         let plugin = plugin_of(&self.plan.nodes[at]);
         let step = &mut self.steps[at];
         step.attempt += 1;
         step.started_at.get_or_insert(now);
-        step.input = Some(input);
+        step.input = input;
         step.due_at = None;
         step.plugin = plugin;
         Ok(())

@@ -63,7 +63,7 @@ fn at(run: &Run, name: &str) -> NodeIndex {
 
 fn start(run: &mut Run, name: &str) {
     let at = at(run, name);
-    run.start(at, Json::null(), NOW).unwrap();
+    run.start(at, None, NOW).unwrap();
 }
 
 fn succeed(run: &mut Run, name: &str, ports: &[&str]) {

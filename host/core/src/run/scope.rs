@@ -1,5 +1,6 @@
 //! What the expressions of a node see: the event, the run, and the nodes upstream of it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
@@ -8,17 +9,18 @@ use super::model::Run;
 use super::state::StepState;
 use crate::id::RunId;
 use crate::json::Json;
-use crate::workflow::{NodeIndex, Parameters, Scope};
+use crate::workflow::{NodeIndex, Scope};
 
-/// The scope of one node in one run.
-pub struct RunScope<'a> {
-    run: &'a Run,
-    node: NodeIndex,
+/// The scope of one node in one run. Owns cheap clones, so that it can outlive a change of the run.
+#[derive(Debug, Clone)]
+pub struct RunScope {
     /// `{"trigger": .., "event": ..}`.
-    payload: &'a Json,
+    payload: Json,
     /// `.run`.
     about: Value,
-    /// Errors as values, so that a path can lead into them.
+    /// `.steps`: outputs of the nodes upstream.
+    steps: BTreeMap<String, Json>,
+    /// `.errors`: of nodes upstream that are dead.
     errors: Map<String, Value>,
 }
 
@@ -26,81 +28,61 @@ const STEPS: &str = "steps";
 const ERRORS: &str = "errors";
 const RUN: &str = "run";
 
-impl<'a> RunScope<'a> {
-    /// The scope of `node`.
-    pub fn new(run: &'a Run, node: NodeIndex, id: RunId, payload: &'a Json) -> Self {
-        let about = json!({"id": id, "workflow": run.plan().name});
-        let errors = run
-            .node(node)
-            .upstream
-            .iter()
-            .filter_map(|at| {
-                let step = run.step(*at);
-                let error = step
-                    .error
-                    .as_ref()
-                    .filter(|_| step.state == StepState::Dead)?;
-                Some((
+impl RunScope {
+    /// The scope of the node at that position.
+    pub fn new(run: &Run, node: NodeIndex, id: RunId, payload: &Json) -> Self {
+        let mut steps = BTreeMap::new();
+        let mut errors = Map::new();
+        for at in &run.node(node).upstream {
+            let step = run.step(*at);
+            steps.insert(step.node.clone(), step.output.clone().unwrap_or_default());
+            if let Some(error) = step
+                .error
+                .as_ref()
+                .filter(|_| step.state == StepState::Dead)
+            {
+                errors.insert(
                     step.node.clone(),
                     serde_json::to_value(error).unwrap_or_default(),
-                ))
-            })
-            .collect();
+                );
+            }
+        }
+        let about = json!({"id": id, "workflow": run.plan().name});
         Self {
-            run,
-            node,
-            payload,
+            payload: payload.clone(),
             about,
+            steps,
             errors,
         }
     }
 
     /// The scope as JSON text, put together from texts: nothing is parsed or written again.
     pub fn text(&self) -> String {
+        // The payload is an object with fields, see `Arrival`.
         let mut text = self
             .payload
             .text()
             .trim_end()
             .strip_suffix('}')
-            .unwrap_or("{")
+            .unwrap_or("{\"trigger\":null")
             .to_owned();
-        // The payload always has fields; see `Arrival`.
+        let errors = Value::Object(self.errors.clone());
         let _ = write!(
             text,
-            ",\"run\":{},\"errors\":{},\"steps\":{{",
-            self.about,
-            Value::Object(self.errors.clone())
+            ",\"{RUN}\":{},\"{ERRORS}\":{errors},\"{STEPS}\":{{",
+            self.about
         );
         let mut comma = "";
-        for at in &self.run.node(self.node).upstream {
-            let step = self.run.step(*at);
-            let output = step.output.as_ref().map_or("null", Json::text);
-            let _ = write!(text, "{comma}\"{}\":{output}", step.node);
+        for (name, output) in &self.steps {
+            let _ = write!(text, "{comma}\"{name}\":{}", output.text());
             comma = ",";
         }
         text.push_str("}}");
         text
     }
-
-    /// The jq texts of a node's parameters, with their numbers.
-    pub fn jq(parameters: &Parameters) -> (Vec<usize>, Vec<String>) {
-        parameters
-            .jq()
-            .map(|(number, text)| (number, text.to_owned()))
-            .unzip()
-    }
-
-    fn upstream(&self, name: &str) -> Option<NodeIndex> {
-        let at = *self.run.plan().index.get(name)?;
-        self.run
-            .node(self.node)
-            .upstream
-            .contains(&at)
-            .then_some(at)
-    }
 }
 
-impl Scope for RunScope<'_> {
+impl Scope for RunScope {
     fn field(&self, name: &str) -> Option<&Value> {
         if name == RUN {
             Some(&self.about)
@@ -111,12 +93,7 @@ impl Scope for RunScope<'_> {
 
     fn member(&self, group: &str, name: &str) -> Option<&Value> {
         match group {
-            STEPS => self
-                .run
-                .step(self.upstream(name)?)
-                .output
-                .as_ref()
-                .map(Json::value),
+            STEPS => self.steps.get(name).map(Json::value),
             ERRORS => self.errors.get(name),
             _ => None,
         }

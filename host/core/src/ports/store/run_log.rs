@@ -284,6 +284,10 @@ pub trait RunLog: Send + Sync {
     /// After a crash either all of the batch is there or none of it.
     async fn accept(&self, batch: Vec<Accept>) -> Result<Vec<Accepted>, StoreError>;
 
+    /// Makes every leased run due now, and returns how many there were. Only for a process that
+    /// knows itself to be the only one at this store: then every lease is a dead process's.
+    async fn take_over(&self, now: Timestamp) -> Result<u64, StoreError>;
+
     /// Leases runs that are due: `lease_epoch + 1`, `claims + 1`, state `running`, available again
     /// when the lease ends. A run whose lease ended is due, so there is no reaper.
     async fn claim(&self, claim: Claim) -> Result<Vec<ClaimedRun>, StoreError>;
