@@ -1,0 +1,123 @@
+//! The store on SQLite: one connection that writes, a few that read.
+
+mod accept;
+mod access;
+mod bulk;
+mod cancel;
+mod catalog;
+mod claim;
+mod error;
+mod leases;
+mod open;
+mod payload;
+mod rare;
+mod reading;
+mod row;
+mod run_log;
+mod run_row;
+mod settle;
+mod state;
+mod step_row;
+mod writer;
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqlitePool, SqliteRow};
+use sqlx::{Acquire, SqliteConnection};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tombolo_core::ports::store::StoreError;
+
+use self::error::Fault;
+pub use self::open::{SqliteSettings, Synchronous};
+use crate::group::{Writes, channel};
+
+/// The store on one SQLite file.
+///
+/// Cheap writes come from many callers at once: whatever waits is written in one transaction.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writes: Writes,
+    readers: SqlitePool,
+    writer: Mutex<Option<Writer>>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    close: oneshot::Sender<()>,
+    ended: JoinHandle<()>,
+}
+
+impl SqliteStore {
+    /// Opens or makes the file, checks it, brings its schema up to date, and starts the writer on
+    /// the current tokio runtime.
+    ///
+    /// Refuses a damaged file ([`StoreError::Corrupt`]) and one that a newer version wrote.
+    pub async fn open(path: &Path, settings: SqliteSettings) -> Result<Self, StoreError> {
+        let connection = open::writer(path, &settings).await?;
+        let readers = open::readers(path, &settings).await?;
+        let (writes, waiting) = channel(settings.bounds);
+        let (close, closing) = oneshot::channel();
+        let ended = tokio::spawn(writer::run(connection, waiting, closing));
+        Ok(Self {
+            writes,
+            readers,
+            writer: Mutex::new(Some(Writer { close, ended })),
+        })
+    }
+
+    /// Refuses new writes, finishes those that wait, copies the log into the file and closes it.
+    /// A second call does nothing.
+    pub async fn close(&self) {
+        let writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take();
+        // The readers first: one of them in the middle of a query would keep the log from being
+        // copied.
+        self.readers.close().await;
+        if let Some(writer) = writer {
+            // The writer may have stopped already.
+            let _ = writer.close.send(());
+            if let Err(error) = writer.ended.await {
+                tracing::error!(%error, "the writer ended badly");
+            }
+        }
+    }
+
+    /// Runs queries on one reader, on one state of the database.
+    async fn read<T>(
+        &self,
+        queries: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let mut reader = self.readers.acquire().await.map_err(Fault::from)?;
+        let mut snapshot = reader.begin().await.map_err(Fault::from)?;
+        let answer = queries(&mut snapshot).await?;
+        snapshot.commit().await.map_err(Fault::from)?;
+        Ok(answer)
+    }
+
+    async fn read_all<T>(
+        &self,
+        query: Query<'_, Sqlite, SqliteArguments>,
+        read: impl Fn(&SqliteRow) -> Result<T, Fault>,
+    ) -> Result<Vec<T>, StoreError> {
+        let rows = query.fetch_all(&self.readers).await.map_err(Fault::from)?;
+        Ok(rows.iter().map(read).collect::<Result<_, Fault>>()?)
+    }
+
+    async fn read_one<T>(
+        &self,
+        query: Query<'_, Sqlite, SqliteArguments>,
+        read: impl Fn(&SqliteRow) -> Result<T, Fault>,
+    ) -> Result<Option<T>, StoreError> {
+        let row = query
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(Fault::from)?;
+        Ok(row.as_ref().map(read).transpose()?)
+    }
+}

@@ -1,0 +1,194 @@
+//! Opening the file: settings, checks, migrations, and the two kinds of connection.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, SqliteConnection};
+use tombolo_core::ports::store::StoreError;
+
+use super::error::Fault;
+use crate::group::Bounds;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How durable a commit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Synchronous {
+    /// Survives a power cut.
+    #[default]
+    Full,
+    /// The last commits may be lost in a power cut; the file stays whole. About ten times as many
+    /// commits a second.
+    Normal,
+}
+
+/// Settings of the file. Every bound has a name and a default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqliteSettings {
+    /// How durable a commit is.
+    pub synchronous: Synchronous,
+    /// How much may wait to be written, and how much is written at once.
+    pub bounds: Bounds,
+    /// Connections that read beside the writer.
+    pub readers: u32,
+    /// How long a query waits for a free reader.
+    pub reader_timeout: Duration,
+    /// How long to wait for another process that writes the file.
+    pub busy_timeout: Duration,
+    /// Bytes of a page; fixed when the file is made.
+    pub page_bytes: u32,
+    /// Page cache of each connection, in KiB.
+    pub cache_kib: u32,
+    /// Bytes of the file that are mapped into memory.
+    pub mmap_bytes: u64,
+    /// Pages in the write-ahead log after which it is copied into the file.
+    pub checkpoint_pages: u32,
+    /// Bytes that the write-ahead log keeps on disk between checkpoints.
+    pub journal_bytes: u64,
+}
+
+impl Default for SqliteSettings {
+    fn default() -> Self {
+        Self {
+            synchronous: Synchronous::Full,
+            bounds: Bounds::default(),
+            readers: 4,
+            reader_timeout: Duration::from_secs(10),
+            busy_timeout: Duration::from_secs(5),
+            page_bytes: 4096,
+            cache_kib: 64_000,
+            mmap_bytes: 256 * 1024 * 1024,
+            checkpoint_pages: 4000,
+            journal_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+impl SqliteSettings {
+    /// The order of the first pragmas matters: a page's size cannot change once there is a log.
+    fn options(&self, path: &Path) -> SqliteConnectOptions {
+        let synchronous = match self.synchronous {
+            Synchronous::Full => SqliteSynchronous::Full,
+            Synchronous::Normal => SqliteSynchronous::Normal,
+        };
+        SqliteConnectOptions::new()
+            .filename(path)
+            .page_size(self.page_bytes)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(synchronous)
+            .busy_timeout(self.busy_timeout)
+            .foreign_keys(true)
+            .pragma("cache_size", format!("-{}", self.cache_kib))
+            .pragma("temp_store", "MEMORY")
+            .pragma("mmap_size", self.mmap_bytes.to_string())
+            .pragma("journal_size_limit", self.journal_bytes.to_string())
+            .pragma("wal_autocheckpoint", self.checkpoint_pages.to_string())
+            .statement_cache_capacity(STATEMENTS)
+            .row_buffer_size(ROWS)
+            .disable_statement_logging()
+    }
+}
+
+/// Prepared statements kept per connection: more than there are.
+const STATEMENTS: usize = 256;
+
+/// Rows that a connection's thread may be ahead of the reader.
+const ROWS: usize = 256;
+
+/// Opens or makes the file, checks it and brings its schema up to date.
+pub(super) async fn writer(
+    path: &Path,
+    settings: &SqliteSettings,
+) -> Result<SqliteConnection, StoreError> {
+    make_private(path).map_err(|error| {
+        StoreError::Database(format!("cannot open {}: {error}", path.display()))
+    })?;
+    let mut connection = settings.options(path).connect().await.map_err(fault)?;
+    check(&mut connection, path).await?;
+    refuse_newer(&mut connection, path).await?;
+    MIGRATIONS
+        .run(&mut connection)
+        .await
+        .map_err(|error| StoreError::Database(format!("{}: {error}", path.display())))?;
+    Ok(connection)
+}
+
+/// The connections that read. None of them can write.
+pub(super) async fn readers(
+    path: &Path,
+    settings: &SqliteSettings,
+) -> Result<SqlitePool, StoreError> {
+    SqlitePoolOptions::new()
+        .max_connections(settings.readers.max(1))
+        .acquire_timeout(settings.reader_timeout)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_with(settings.options(path).pragma("query_only", "ON"))
+        .await
+        .map_err(fault)
+}
+
+/// Makes the file, readable for its owner only; SQLite gives its log the same mode.
+fn make_private(path: &Path) -> io::Result<()> {
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Looks for damage. `quick_check` reads every page once; the full check takes many times as long.
+async fn check(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let answer: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_one(connection)
+        .await
+        .map_err(fault)?;
+    if answer == "ok" {
+        Ok(())
+    } else {
+        Err(StoreError::Corrupt(format!("{}: {answer}", path.display())))
+    }
+}
+
+/// Refuses a file that a newer version of Tombolo wrote, before anything is changed in it.
+async fn refuse_newer(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let tables: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '_sqlx_migrations'",
+    )
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(fault)?;
+    if tables == 0 {
+        return Ok(());
+    }
+    let found: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
+        .fetch_one(connection)
+        .await
+        .map_err(fault)?;
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max();
+    if found > known {
+        return Err(StoreError::Database(format!(
+            "{} was written by a newer version of Tombolo (schema {}, this one knows {}); update Tombolo",
+            path.display(),
+            found.unwrap_or_default(),
+            known.unwrap_or_default(),
+        )));
+    }
+    Ok(())
+}
+
+fn fault(error: sqlx::Error) -> StoreError {
+    Fault::from(error).into()
+}

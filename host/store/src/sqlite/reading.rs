@@ -1,0 +1,181 @@
+//! Reading what happened.
+
+use async_trait::async_trait;
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use tombolo_core::id::{EventId, RunId, TenantId};
+use tombolo_core::ports::store::{
+    Call, EventView, Page, Reading, RunFilter, RunSummary, RunView, StoreError,
+};
+
+use super::bulk::Args;
+use super::error::Fault;
+use super::row::{bytes, id_bytes, maybe_time, time};
+use super::run_row::{
+    RUN, event_payload, output_columns, payload_columns, read, read_with_event, run_columns,
+};
+use super::{SqliteStore, step_row};
+use crate::record::{from_json, split_ids, unsigned};
+
+#[async_trait]
+impl Reading for SqliteStore {
+    async fn runs(
+        &self,
+        tenant: TenantId,
+        filter: &RunFilter,
+        page: Page,
+    ) -> Result<Vec<RunSummary>, StoreError> {
+        self.read(async |reader| list(reader, tenant, filter, page).await)
+            .await
+    }
+
+    async fn run(&self, tenant: TenantId, run: RunId) -> Result<Option<RunView>, StoreError> {
+        self.read(async |reader| view(reader, tenant, run).await)
+            .await
+    }
+
+    async fn calls(&self, tenant: TenantId, run: RunId) -> Result<Vec<Call>, StoreError> {
+        let query = sqlx::query(
+            "SELECT node, item, attempt, record FROM effect WHERE tenant_id = ? AND run_id = ?
+             ORDER BY node, item, attempt, sequence",
+        )
+        .bind(id_bytes(tenant.0))
+        .bind(id_bytes(run.0));
+        self.read_all(query, |row| {
+            Ok(Call {
+                node: row.try_get(0)?,
+                item: unsigned(row.try_get(1)?)?,
+                attempt: unsigned(row.try_get(2)?)?,
+                record: from_json(row.try_get(3)?, "a call's record")?,
+            })
+        })
+        .await
+    }
+
+    async fn event(
+        &self,
+        tenant: TenantId,
+        event: EventId,
+    ) -> Result<Option<EventView>, StoreError> {
+        let query = sqlx::query(concat!(
+            "SELECT e.source, e.dedupe_key, e.received_at, e.run_ids, ",
+            payload_columns!(),
+            " FROM event e WHERE e.tenant_id = ? AND e.id = ?"
+        ))
+        .bind(id_bytes(tenant.0))
+        .bind(id_bytes(event.0));
+        self.read_one(query, |row| {
+            let runs = bytes(row, 3)?.unwrap_or_default();
+            Ok(EventView {
+                id: event,
+                source: row.try_get(0)?,
+                dedupe_key: row.try_get(1)?,
+                payload: event_payload(row, 4)?,
+                received_at: time(row, 2)?,
+                runs: split_ids(runs)?.into_iter().map(RunId).collect(),
+            })
+        })
+        .await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.read_one(sqlx::query("SELECT 1"), |_| Ok(())).await?;
+        Ok(())
+    }
+}
+
+/// The list, along the key from its newest end; what the filter leaves out is passed over.
+async fn list(
+    reader: &mut SqliteConnection,
+    tenant: TenantId,
+    filter: &RunFilter,
+    page: Page,
+) -> Result<Vec<RunSummary>, Fault> {
+    let mut text = String::from(concat!(
+        "SELECT ",
+        run_columns!(),
+        "w.name FROM run r CROSS JOIN workflow w
+           ON w.tenant_id = r.tenant_id AND w.id = r.workflow_id
+         WHERE r.tenant_id = ?"
+    ));
+    let mut args = Args::default();
+    args.id(tenant.0);
+    if let Some(after) = page.after {
+        text.push_str(" AND r.id < ?");
+        args.id(after.0.0);
+    }
+    narrow(filter, &mut text, &mut args, tenant);
+    text.push_str(" ORDER BY r.id DESC LIMIT ?");
+    args.number(page.limit.into());
+    let rows = sqlx::query_with(AssertSqlSafe(text), args.finish()?)
+        .fetch_all(reader)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(RunSummary {
+                run: read(row)?,
+                workflow_name: row.try_get(RUN)?,
+            })
+        })
+        .collect()
+}
+
+/// Adds a condition for every field that is set. Only constants go into the text.
+fn narrow(filter: &RunFilter, text: &mut String, args: &mut Args, tenant: TenantId) {
+    if let Some(name) = &filter.workflow {
+        text.push_str(
+            " AND r.workflow_id = (SELECT id FROM workflow WHERE tenant_id = ? AND name = ?)",
+        );
+        args.id(tenant.0).text(name);
+    }
+    if !filter.states.is_empty() {
+        let places = vec!["?"; filter.states.len()].join(", ");
+        text.push_str(&format!(" AND r.state IN ({places})"));
+        for state in &filter.states {
+            args.text(state.name());
+        }
+    }
+    if let Some(since) = filter.since {
+        text.push_str(" AND r.created_at >= ?");
+        args.time(since);
+    }
+    if let Some(until) = filter.until {
+        text.push_str(" AND r.created_at < ?");
+        args.time(until);
+    }
+    if let Some(correlation_id) = &filter.correlation_id {
+        text.push_str(" AND r.correlation_id = ?");
+        args.text(correlation_id);
+    }
+}
+
+async fn view(
+    reader: &mut SqliteConnection,
+    tenant: TenantId,
+    run: RunId,
+) -> Result<Option<RunView>, Fault> {
+    let row = sqlx::query(concat!(
+        "SELECT ",
+        run_columns!(),
+        output_columns!(),
+        ", ",
+        payload_columns!(),
+        ", w.name, q.available_at FROM run r
+         JOIN event e ON e.tenant_id = r.tenant_id AND e.id = r.event_id
+         JOIN workflow w ON w.tenant_id = r.tenant_id AND w.id = r.workflow_id
+         LEFT JOIN queue q ON q.run_id = r.id
+         WHERE r.tenant_id = ? AND r.id = ?"
+    ))
+    .bind(id_bytes(tenant.0))
+    .bind(id_bytes(run.0))
+    .fetch_optional(&mut *reader)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let (run_row, event) = read_with_event(&row)?;
+    Ok(Some(RunView {
+        run: run_row,
+        event,
+        workflow_name: row.try_get(RUN + 4)?,
+        available_at: maybe_time(&row, RUN + 5)?,
+        steps: step_row::of_run(reader, tenant, run).await?,
+    }))
+}

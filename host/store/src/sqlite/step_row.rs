@@ -1,0 +1,102 @@
+//! Rows of `step`.
+
+use std::collections::HashMap;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+use tombolo_core::id::{RunId, TenantId};
+use tombolo_core::ports::store::StepRow;
+
+use super::error::Fault;
+use super::row::{bytes, id, id_bytes, maybe_time};
+use super::run_row::body;
+use crate::record::{content_hash, from_json, step_state, unsigned};
+
+/// The columns that [`read`] expects, in order, of a step `s`.
+macro_rules! step_columns {
+    () => {
+        "s.run_id, s.node, s.item, s.state, s.attempt, s.spent, \
+         coalesce(s.input, (SELECT CAST(p.bytes AS TEXT) FROM payload p \
+           WHERE p.hash = s.input_hash AND p.tenant_id = s.tenant_id)), s.input_hash, \
+         coalesce(s.output, (SELECT CAST(p.bytes AS TEXT) FROM payload p \
+           WHERE p.hash = s.output_hash AND p.tenant_id = s.tenant_id)), s.output_hash, \
+         s.ports, s.error, s.due_at, s.started_at, s.ended_at, s.plugin, s.logs "
+    };
+}
+
+fn read(row: &SqliteRow) -> Result<StepRow, Fault> {
+    let ports: Option<&str> = row.try_get(10)?;
+    let error: Option<&str> = row.try_get(11)?;
+    let logs: Option<&str> = row.try_get(16)?;
+    let ports = ports
+        .map(|text| from_json(text, "a step's ports"))
+        .transpose()?;
+    let logs = logs
+        .map(|text| from_json(text, "a step's logs"))
+        .transpose()?;
+    Ok(StepRow {
+        node: row.try_get(1)?,
+        item: unsigned(row.try_get(2)?)?,
+        state: step_state(row.try_get(3)?)?,
+        attempt: unsigned(row.try_get(4)?)?,
+        spent: unsigned(row.try_get(5)?)?,
+        input: body(row, 6, "a step's input")?,
+        output: body(row, 8, "a step's output")?,
+        ports: ports.unwrap_or_default(),
+        error: error
+            .map(|text| from_json(text, "a step's error"))
+            .transpose()?,
+        due_at: maybe_time(row, 12)?,
+        started_at: maybe_time(row, 13)?,
+        ended_at: maybe_time(row, 14)?,
+        plugin: bytes(row, 15)?.map(content_hash).transpose()?,
+        logs: logs.unwrap_or_default(),
+    })
+}
+
+/// The steps of the queued runs of that list (see [`id_list`](super::bulk::id_list)). What cannot be
+/// read fails its run only.
+pub(super) async fn of_runs(
+    connection: &mut SqliteConnection,
+    runs: &str,
+) -> Result<HashMap<RunId, Result<Vec<StepRow>, Fault>>, Fault> {
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        step_columns!(),
+        " FROM json_each(?) j CROSS JOIN queue q ON q.run_id = unhex(j.value)
+          CROSS JOIN step s ON s.tenant_id = q.tenant_id AND s.run_id = q.run_id"
+    ))
+    .bind(runs)
+    .fetch_all(connection)
+    .await?;
+    let mut steps: HashMap<RunId, Result<Vec<StepRow>, Fault>> = HashMap::new();
+    for row in &rows {
+        let of_run = steps
+            .entry(RunId(id(row, 0)?))
+            .or_insert_with(|| Ok(Vec::new()));
+        match (read(row), of_run) {
+            (Ok(step), Ok(steps)) => steps.push(step),
+            (Err(fault), of_run) => *of_run = Err(fault),
+            (Ok(_), Err(_)) => {}
+        }
+    }
+    Ok(steps)
+}
+
+/// The steps of one run.
+pub(super) async fn of_run(
+    connection: &mut SqliteConnection,
+    tenant: TenantId,
+    run: RunId,
+) -> Result<Vec<StepRow>, Fault> {
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        step_columns!(),
+        " FROM step s WHERE s.tenant_id = ? AND s.run_id = ?"
+    ))
+    .bind(id_bytes(tenant.0))
+    .bind(id_bytes(run.0))
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(read).collect()
+}
