@@ -1,1 +1,126 @@
-//! tombolo-engine
+//! The driver: takes events in, claims runs, runs their steps, parks and settles.
+//!
+//! Decides nothing that `tombolo-core` can decide: which step is ready, what follows a failure and
+//! how a run ends are asked there. Never opens a socket and never runs a guest itself.
+
+mod attempt;
+mod claims;
+mod drive;
+mod follow;
+mod intake;
+mod leases;
+mod registry;
+mod respond;
+mod settings;
+
+use std::sync::Arc;
+
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tombolo_core::clock::Clock;
+use tombolo_core::id::IdSource;
+use tombolo_core::ports::sandbox::Sandbox;
+use tombolo_core::ports::store::{Store, StoreError, WorkerId};
+use tombolo_core::random::Random;
+
+use follow::Followers;
+use leases::Leases;
+
+pub use registry::Registry;
+pub use settings::EngineSettings;
+
+/// What the engine works with.
+#[derive(Clone)]
+pub struct Ports {
+    /// Where everything durable is.
+    pub store: Arc<dyn Store>,
+    /// Where plugins and expressions run.
+    pub sandbox: Arc<dyn Sandbox>,
+    /// Plans and hooks of the live workflows.
+    pub registry: Arc<Registry>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// New identifiers.
+    pub ids: Arc<dyn IdSource>,
+    /// Jitter.
+    pub random: Arc<dyn Random>,
+}
+
+/// The engine of one process. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    ports: Ports,
+    settings: EngineSettings,
+    worker: WorkerId,
+    /// One permit for each run that is worked on.
+    slots: Arc<Semaphore>,
+    /// Something is due earlier than the claim loop thinks.
+    wake: Notify,
+    leases: Leases,
+    followers: Followers,
+    /// Runs under way.
+    tracker: TaskTracker,
+    /// No new claims from now on.
+    closing: CancellationToken,
+    /// Leave runs as they are; their leases pass on.
+    abandon: CancellationToken,
+}
+
+impl Engine {
+    /// An engine that does nothing until [`Engine::start`].
+    pub fn new(ports: Ports, settings: EngineSettings) -> Self {
+        let worker = WorkerId(format!("w_{}", ports.ids.next().simple()));
+        Self(Arc::new(Inner {
+            slots: Arc::new(Semaphore::new(settings.concurrent_runs)),
+            ports,
+            settings,
+            worker,
+            wake: Notify::new(),
+            leases: Leases::default(),
+            followers: Followers::default(),
+            tracker: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            abandon: CancellationToken::new(),
+        }))
+    }
+
+    /// Takes over what a dead process left, and starts claiming and renewing.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn start(&self) -> Result<(), StoreError> {
+        let now = self.0.ports.clock.now();
+        let left = self.0.ports.store.take_over(now).await?;
+        if left > 0 {
+            tracing::info!(
+                runs = left,
+                "going on with runs that an earlier process left"
+            );
+        }
+        tokio::spawn(claims::run(self.0.clone()));
+        tokio::spawn(leases::renew(self.0.clone()));
+        Ok(())
+    }
+
+    /// Claims nothing more, and waits until the runs under way have parked or ended, at most for
+    /// the drain time. What is left then is gone on with after the next start.
+    pub async fn stop(&self) {
+        self.0.closing.cancel();
+        self.0.tracker.close();
+        if tokio::time::timeout(self.0.settings.drain(), self.0.tracker.wait())
+            .await
+            .is_err()
+        {
+            let left = self.0.tracker.len();
+            tracing::warn!(
+                runs = left,
+                "runs were still under way at the end of the drain time"
+            );
+            self.0.abandon.cancel();
+            self.0.tracker.wait().await;
+        }
+    }
+}

@@ -139,7 +139,7 @@ pub trait Intake: Send + Sync {
 /// What the server keeps in memory of the live workflows.
 pub trait Subscriptions: Send + Sync {
     /// The webhook trigger at that path of that tenant.
-    fn hook(&self, tenant: &str, path: &str) -> Option<Arc<Hook>>;
+    fn hook(&self, tenant: TenantId, path: &str) -> Option<Arc<Hook>>;
 
     /// The live version of a workflow, for a start over HTTP.
     fn workflow(&self, tenant: TenantId, name: &str) -> Option<Subscriber>;

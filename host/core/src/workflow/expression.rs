@@ -284,8 +284,8 @@ fn name_after(text: &str, root: &str) -> Option<String> {
 fn leading_path(rest: &str) -> String {
     let end = if rest.starts_with('[') {
         rest.find(']').map_or(0, |at| at + 1)
-    } else if rest.starts_with(".\"") {
-        rest[2..].find('"').map_or(0, |at| at + 3)
+    } else if let Some(quoted) = rest.strip_prefix(".\"") {
+        quoted.find('"').map_or(0, |at| at + 3)
     } else if let Some(name) = rest.strip_prefix('.') {
         1 + name
             .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))

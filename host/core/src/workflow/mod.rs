@@ -18,7 +18,9 @@ pub use expression::{Expression, Kind, Template, TemplateError};
 pub use issue::Issue;
 pub use parameters::{Located, Parameters, Scope, Unresolved};
 pub use path::{Path, Segment};
-pub use plan::{Builtin, Edge, NodeIndex, Plan, PlanNode, Port, Uses};
+pub use plan::{
+    Builtin, DEFAULT_RUN_TIMEOUT, DEFAULT_STEP_TIMEOUT, Edge, NodeIndex, Plan, PlanNode, Port, Uses,
+};
 pub use schema::{definition_schema, schema_issues};
 pub use span::{InvalidSpan, Span};
 pub use validate::{CatalogView, Pinned, compile};

@@ -741,10 +741,7 @@ fn cycles(graph: &DiGraph<usize, ()>) -> Vec<Vec<usize>> {
             let mut path = vec![start];
             let mut at = start;
             // Every vertex of the knot has a successor in it; follow until one comes again.
-            loop {
-                let Some(next) = graph.neighbors(at).find(|next| knot.contains(next)) else {
-                    break;
-                };
+            while let Some(next) = graph.neighbors(at).find(|next| knot.contains(next)) {
                 if let Some(first) = path.iter().position(|seen| *seen == next) {
                     path.drain(..first);
                     break;

@@ -1,0 +1,277 @@
+//! One attempt of one step: resolve its parameters, then run it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tombolo_core::error::{ErrorClass, StepError};
+use tombolo_core::id::{TenantId, WorkflowId};
+use tombolo_core::json::Json;
+use tombolo_core::ports::egress::{Caller, Connection};
+use tombolo_core::ports::sandbox::{
+    Evaluation, Invocation, Invoked, Outcome, StateReader, StateUnavailable,
+};
+use tombolo_core::ports::store::Store;
+use tombolo_core::run::{RunScope, idempotency_key};
+use tombolo_core::workflow::{Builtin, NodeIndex, PlanNode, Scope, Unresolved, Uses};
+
+use crate::Ports;
+
+/// The run that a step belongs to, as far as an attempt needs it.
+#[derive(Debug, Clone)]
+pub(crate) struct Of {
+    pub tenant: TenantId,
+    pub workflow: WorkflowId,
+    pub version: u32,
+    pub run: tombolo_core::id::RunId,
+    pub correlation_id: String,
+}
+
+/// What became of the parameters.
+#[derive(Debug)]
+pub(crate) enum Prepared {
+    /// The condition is false.
+    Skip,
+    /// Ready to run.
+    Input(Json),
+    /// No value.
+    Refused(StepError),
+}
+
+/// Evaluates a node's condition and parameters.
+pub(crate) async fn prepare(ports: &Ports, of: &Of, node: &PlanNode, scope: RunScope) -> Prepared {
+    match resolve(ports, of, node, &scope).await {
+        Ok(value) => decide(node, value),
+        Err(error) => Prepared::Refused(error),
+    }
+}
+
+async fn resolve(
+    ports: &Ports,
+    of: &Of,
+    node: &PlanNode,
+    scope: &RunScope,
+) -> Result<Value, StepError> {
+    let (numbers, expressions): (Vec<usize>, Vec<String>) = node
+        .parameters
+        .jq()
+        .map(|(number, text)| (number, text.to_owned()))
+        .unzip();
+    let values = if expressions.is_empty() {
+        Vec::new()
+    } else {
+        let evaluation = Evaluation {
+            tenant: of.tenant,
+            workflow: of.workflow,
+            version: of.version,
+            scope: scope.text(),
+            expressions,
+            now: ports.clock.now(),
+        };
+        ports.sandbox.evaluate(evaluation).await.map_err(|error| {
+            let located = numbers.get(error.index).map(|number| &node.parameters.expressions()[*number]);
+            let (pointer, text) = located
+                .map_or(("", ""), |located| (located.pointer.as_str(), located.expression.text.as_str()));
+            let at = error.position.map(|at| format!(" at character {at}")).unwrap_or_default();
+            let message = format!("node `{}`, {pointer}: `{text}`{at}: {}", node.name, error.message);
+            StepError::new(ErrorClass::InvalidInput, &error.code, message).with_details(serde_json::json!({
+                "node": node.name, "pointer": pointer, "expression": text, "position": error.position,
+            }))
+        })?
+    };
+    let evaluated = |number: usize| {
+        numbers
+            .iter()
+            .position(|known| *known == number)
+            .and_then(|at| values.get(at))
+            .map(Json::value)
+    };
+    node.parameters
+        .resolve(scope as &dyn Scope, &evaluated)
+        .map_err(|error| unresolved(node, &error))
+}
+
+fn unresolved(node: &PlanNode, error: &Unresolved) -> StepError {
+    let Unresolved {
+        pointer,
+        expression,
+        message,
+    } = error;
+    let text = format!("node `{}`, {pointer}: `{expression}`: {message}", node.name);
+    StepError::new(ErrorClass::InvalidInput, "expression-failed", text).with_details(
+        serde_json::json!({
+            "node": node.name, "pointer": pointer, "expression": expression,
+        }),
+    )
+}
+
+/// `value` is `{"when": .., "with": ..}`.
+fn decide(node: &PlanNode, mut value: Value) -> Prepared {
+    let with = value.get_mut("with").map(Value::take).unwrap_or_default();
+    if !node.conditional {
+        return Prepared::Input(with.into());
+    }
+    match &value["when"] {
+        Value::Bool(true) => Prepared::Input(with.into()),
+        Value::Bool(false) | Value::Null => Prepared::Skip,
+        other => {
+            let kind = serde_json::to_string(other).unwrap_or_default();
+            let shown: String = kind.chars().take(80).collect();
+            let message = format!(
+                "node `{}`: `when` gave {shown}; it has to give true, false or null",
+                node.name
+            );
+            Prepared::Refused(StepError::new(
+                ErrorClass::InvalidInput,
+                "condition-not-boolean",
+                message,
+            ))
+        }
+    }
+}
+
+/// Which attempt of which step.
+pub(crate) struct Attempt {
+    pub of: Of,
+    pub at: NodeIndex,
+    pub item: u32,
+    pub number: u32,
+    pub input: Json,
+}
+
+/// Runs an attempt to its end. Never fails itself: a failure is part of what comes back.
+pub(crate) async fn run(ports: &Ports, node: &PlanNode, attempt: Attempt) -> Invoked {
+    match &node.uses {
+        Uses::Builtin(Builtin::Set | Builtin::Respond) => done(Ok(Outcome {
+            output: attempt.input,
+            ports: Vec::new(),
+        })),
+        Uses::Plugin {
+            hash,
+            operation,
+            ports: known,
+            ..
+        } => {
+            let connection = match connection(ports, &attempt.of, node).await {
+                Ok(connection) => connection,
+                Err(error) => return done(Err(error)),
+            };
+            let now = ports.clock.now();
+            let invocation = Invocation {
+                plugin: *hash,
+                operation: operation.clone(),
+                params: attempt.input.clone(),
+                caller: Arc::new(caller(node, &attempt)),
+                version: attempt.of.version,
+                connection,
+                started_at: now,
+                timeout: node.timeout,
+                deadline: now.plus(node.timeout),
+                state: Arc::new(NodeState {
+                    store: ports.store.clone(),
+                    tenant: attempt.of.tenant,
+                    workflow: attempt.of.workflow,
+                    node: node.name.clone(),
+                }),
+            };
+            let mut invoked = ports.sandbox.invoke(invocation).await;
+            invoked.result = invoked
+                .result
+                .and_then(|outcome| check_ports(node, known, outcome));
+            invoked
+        }
+    }
+}
+
+fn done(result: Result<Outcome, StepError>) -> Invoked {
+    Invoked {
+        result,
+        logs: Vec::new(),
+        calls: Vec::new(),
+        state: Vec::new(),
+    }
+}
+
+fn caller(node: &PlanNode, attempt: &Attempt) -> Caller {
+    let of = &attempt.of;
+    Caller {
+        tenant: of.tenant,
+        workflow: of.workflow,
+        run: of.run,
+        node: node.name.clone(),
+        attempt: attempt.number,
+        idempotency_key: idempotency_key(of.tenant, of.run, &node.name, attempt.item),
+        correlation_id: of.correlation_id.clone(),
+        effect: node.effect,
+    }
+}
+
+async fn connection(
+    ports: &Ports,
+    of: &Of,
+    node: &PlanNode,
+) -> Result<Option<Arc<Connection>>, StepError> {
+    let Some(name) = &node.connection else {
+        return Ok(None);
+    };
+    match ports.store.connection(of.tenant, name).await {
+        Ok(Some(connection)) => Ok(Some(Arc::new(connection))),
+        Ok(None) => {
+            let message = format!(
+                "the connection `{name}` does not exist any more; set it again and redrive"
+            );
+            Err(StepError::new(
+                ErrorClass::Permanent,
+                "connection-missing",
+                message,
+            ))
+        }
+        Err(error) => Err(StepError::new(
+            ErrorClass::Transient,
+            "store-unavailable",
+            error.to_string(),
+        )),
+    }
+}
+
+/// A port that the descriptor does not know would lead nowhere, silently.
+fn check_ports(node: &PlanNode, known: &[String], outcome: Outcome) -> Result<Outcome, StepError> {
+    match outcome.ports.iter().find(|port| !known.contains(port)) {
+        None => Ok(outcome),
+        Some(port) => {
+            let message = format!(
+                "node `{}` fired the port `{port}`, which its operation does not declare",
+                node.name
+            );
+            Err(StepError::new(
+                ErrorClass::Permanent,
+                "unknown-port",
+                message,
+            ))
+        }
+    }
+}
+
+/// The committed state of one node.
+struct NodeState {
+    store: Arc<dyn Store>,
+    tenant: TenantId,
+    workflow: WorkflowId,
+    node: String,
+}
+
+impl std::fmt::Debug for NodeState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NodeState({}, {})", self.workflow, self.node)
+    }
+}
+
+#[async_trait]
+impl StateReader for NodeState {
+    async fn get(&self, key: &str) -> Result<Option<(Json, u64)>, StateUnavailable> {
+        self.store
+            .node_state(self.tenant, self.workflow, &self.node, key)
+            .await
+            .map_err(|error| StateUnavailable(error.to_string()))
+    }
+}

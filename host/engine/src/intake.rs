@@ -1,0 +1,238 @@
+//! The way in: makes events durable, hands their runs straight to the driver where there is a free
+//! slot, and answers those who wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tombolo_core::clock::Timestamp;
+use tombolo_core::id::{EventId, RunId, TenantId};
+use tombolo_core::ports::intake::{Answer, Arrival, Follow, Intake};
+use tombolo_core::ports::store::{
+    Accept, Accepted, CancelRequest, ClaimedRun, EventRow, Lease, NewEvent, NewRun, RunRow,
+    StoreError,
+};
+use tombolo_core::run::{Run, RunState};
+
+use crate::{Engine, Inner, drive};
+
+/// An arrival made ready to be stored, with what is needed to run it at once.
+struct Prepared {
+    accept: Accept,
+    /// One for each run that this process will drive itself.
+    permits: Vec<Option<OwnedSemaphorePermit>>,
+}
+
+#[async_trait]
+impl Intake for Engine {
+    async fn accept(&self, arrivals: Vec<Arrival>) -> Result<Vec<Accepted>, StoreError> {
+        let prepared = arrivals
+            .into_iter()
+            .map(|arrival| prepare(&self.0, arrival))
+            .collect();
+        store(&self.0, prepared).await
+    }
+
+    async fn accept_and_wait(
+        &self,
+        arrival: Arrival,
+        patience: Duration,
+    ) -> Result<(Accepted, Answer), StoreError> {
+        let tenant = arrival.tenant;
+        let prepared = prepare(&self.0, arrival);
+        // Registered before the run exists: its answer cannot be missed.
+        let early = prepared
+            .accept
+            .runs
+            .first()
+            .map(|run| (run.id, self.0.followers.wait(run.id)));
+        let accepted = store(&self.0, vec![prepared]).await?.remove(0);
+        let answer = match (early, accepted.runs().first()) {
+            (Some((expected, receiver)), Some(run)) if expected == *run => {
+                self.0.patiently(*run, receiver, patience).await
+            }
+            (_, Some(run)) => self.wait(tenant, *run, patience).await?,
+            (_, None) => Answer::NotYet,
+        };
+        Ok((accepted, answer))
+    }
+
+    async fn wait(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        patience: Duration,
+    ) -> Result<Answer, StoreError> {
+        let receiver = self.0.followers.wait(run);
+        let Some(view) = self.0.ports.store.run(tenant, run).await? else {
+            return Ok(Answer::NotYet);
+        };
+        let plan = self
+            .0
+            .ports
+            .registry
+            .plan(tenant, view.run.workflow, view.run.version)
+            .await;
+        if let Ok(restored) = plan
+            .map_err(|_| ())
+            .and_then(|plan| Run::restore(plan, view.steps).map_err(|_| ()))
+            && (view.run.state.ended() || restored.response().is_some())
+        {
+            return Ok(drive::stored_answer(&restored, &view.run));
+        }
+        Ok(self.0.patiently(run, receiver, patience).await)
+    }
+
+    async fn cancel(&self, tenant: TenantId, run: RunId) -> Result<CancelRequest, StoreError> {
+        let request = self
+            .0
+            .ports
+            .store
+            .request_cancel(tenant, run, self.0.ports.clock.now())
+            .await?;
+        if request == CancelRequest::Requested && !self.0.leases.cancel(run) {
+            self.0.wake.notify_one();
+        }
+        Ok(request)
+    }
+
+    fn follow(&self, _tenant: TenantId, run: RunId) -> Box<dyn Follow> {
+        self.0.followers.follow(run)
+    }
+}
+
+impl Inner {
+    async fn patiently(
+        &self,
+        run: RunId,
+        receiver: oneshot::Receiver<Answer>,
+        patience: Duration,
+    ) -> Answer {
+        let answer = tokio::time::timeout(patience, receiver).await;
+        if answer.is_err() {
+            self.followers.tidy(run);
+        }
+        answer.ok().and_then(Result::ok).unwrap_or(Answer::NotYet)
+    }
+}
+
+fn prepare(inner: &Arc<Inner>, arrival: Arrival) -> Prepared {
+    let (ids, now) = (&*inner.ports.ids, inner.ports.clock.now());
+    let id = EventId::new(ids);
+    let mut event = arrival.event;
+    event.insert("id".to_owned(), id.to_string().into());
+    event.insert("received_at".to_owned(), now.to_string().into());
+    let permits: Vec<_> = arrival
+        .subscribers
+        .iter()
+        .map(|_| free_slot(inner))
+        .collect();
+    let runs = arrival
+        .subscribers
+        .into_iter()
+        .zip(&permits)
+        .map(|(subscriber, permit)| NewRun {
+            id: RunId::new(ids),
+            workflow: subscriber.workflow,
+            version: subscriber.version,
+            trigger: subscriber.trigger,
+            deadline: subscriber.timeout.map(|timeout| now.plus(timeout)),
+            lease: permit
+                .as_ref()
+                .map(|_| (inner.worker.clone(), now.plus(inner.settings.lease()))),
+        })
+        .collect();
+    let event = NewEvent {
+        id,
+        tenant: arrival.tenant,
+        source: arrival.source,
+        dedupe_key: arrival.dedupe_key,
+        fingerprint: arrival.fingerprint,
+        payload: drive::payload(arrival.trigger, event),
+        correlation_id: arrival.correlation_id,
+        received_at: now,
+    };
+    Prepared {
+        accept: Accept { event, runs },
+        permits,
+    }
+}
+
+/// A slot for a run that is about to be accepted, unless the engine is closing.
+fn free_slot(inner: &Arc<Inner>) -> Option<OwnedSemaphorePermit> {
+    if inner.closing.is_cancelled() {
+        None
+    } else {
+        inner.slots.clone().try_acquire_owned().ok()
+    }
+}
+
+/// Makes a batch durable and starts what this process drives itself.
+async fn store(inner: &Arc<Inner>, prepared: Vec<Prepared>) -> Result<Vec<Accepted>, StoreError> {
+    let batch = prepared.iter().map(|one| one.accept.clone()).collect();
+    let accepted = inner.ports.store.accept(batch).await?;
+    let mut queued = false;
+    for (one, outcome) in prepared.into_iter().zip(&accepted) {
+        let Accepted::New { .. } = outcome else {
+            continue;
+        };
+        for (run, permit) in one.accept.runs.into_iter().zip(one.permits) {
+            match permit {
+                Some(permit) => drive::spawn(
+                    inner,
+                    handed_over(&inner.worker, &one.accept.event, run),
+                    permit,
+                ),
+                None => queued = true,
+            }
+        }
+    }
+    if queued {
+        inner.wake.notify_one();
+    }
+    Ok(accepted)
+}
+
+/// The run as a claim would have brought it: accept and claim were one write.
+fn handed_over(
+    worker: &tombolo_core::ports::store::WorkerId,
+    event: &NewEvent,
+    run: NewRun,
+) -> ClaimedRun {
+    /// The epoch of a lease that is given with the accept.
+    const FIRST_EPOCH: i64 = 1;
+    ClaimedRun {
+        lease: Lease {
+            run: run.id,
+            owner: worker.clone(),
+            epoch: FIRST_EPOCH,
+        },
+        event: EventRow {
+            id: event.id,
+            payload: event.payload.clone(),
+        },
+        steps: Vec::new(),
+        claims: 1,
+        run: row(event, run, event.received_at),
+    }
+}
+
+fn row(event: &NewEvent, run: NewRun, created_at: Timestamp) -> RunRow {
+    RunRow {
+        id: run.id,
+        tenant: event.tenant,
+        workflow: run.workflow,
+        version: run.version,
+        event: event.id,
+        trigger: run.trigger,
+        state: RunState::Running,
+        correlation_id: event.correlation_id.clone(),
+        error: None,
+        output: None,
+        cancel_requested: false,
+        created_at,
+        ended_at: None,
+        deadline: run.deadline,
+    }
+}

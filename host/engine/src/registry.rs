@@ -1,0 +1,323 @@
+//! What is live: plans by version, hooks by path. And the way for a file to become live.
+
+mod catalog;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use tombolo_core::clock::Clock;
+use tombolo_core::error::{ErrorClass, StepError};
+use tombolo_core::id::{IdSource, TenantId, WorkflowId};
+use tombolo_core::json::Json;
+use tombolo_core::ports::authoring::{Authoring, AuthoringError, WebhookRules};
+use tombolo_core::ports::intake::{Hook, Subscriber, Subscriptions};
+use tombolo_core::ports::sandbox::Sandbox;
+use tombolo_core::ports::store::{Applied, NewVersion, Store, StoreError, WorkflowVersion};
+use tombolo_core::workflow::{Definition, Issue, Pinned, Plan, Verify, compile};
+
+use catalog::TenantCatalog;
+
+/// Versions whose plans are kept in memory; the least recently made go first.
+const MAX_PLANS: usize = 4096;
+
+/// Plans, hooks and the door for new versions.
+pub struct Registry {
+    store: Arc<dyn Store>,
+    sandbox: Arc<dyn Sandbox>,
+    rules: Arc<dyn WebhookRules>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    live: RwLock<Live>,
+    plans: RwLock<HashMap<(WorkflowId, u32), Arc<Plan>>>,
+    /// One file at a time: what is live is read, compared and written together.
+    applying: Mutex<()>,
+}
+
+/// What triggers are made from.
+#[derive(Default)]
+struct Live {
+    hooks: HashMap<(TenantId, String), Arc<Hook>>,
+    workflows: HashMap<(TenantId, String), Subscriber>,
+}
+
+impl Registry {
+    /// An empty registry; see [`Registry::reload`].
+    pub fn new(
+        store: Arc<dyn Store>,
+        sandbox: Arc<dyn Sandbox>,
+        rules: Arc<dyn WebhookRules>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+    ) -> Self {
+        Self {
+            store,
+            sandbox,
+            rules,
+            clock,
+            ids,
+            live: RwLock::default(),
+            plans: RwLock::default(),
+            applying: Mutex::new(()),
+        }
+    }
+
+    /// Reads the live versions from the store. A version that cannot be read is left out with an
+    /// error in the log: the others serve on.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn reload(&self) -> Result<(), StoreError> {
+        let mut live = Live::default();
+        for version in self.store.live_workflows().await? {
+            match serde_json::from_str::<Definition>(version.definition.text()) {
+                Ok(definition) => live.add(&version, &definition),
+                Err(error) => {
+                    tracing::error!(workflow = %version.name, %error, "a stored workflow cannot be read")
+                }
+            }
+        }
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = live;
+        Ok(())
+    }
+
+    /// The plan of a version, made once.
+    ///
+    /// # Errors
+    /// What a run of that version ends with: it cannot be run.
+    pub async fn plan(
+        &self,
+        tenant: TenantId,
+        workflow: WorkflowId,
+        version: u32,
+    ) -> Result<Arc<Plan>, StepError> {
+        let key = (workflow, version);
+        if let Some(plan) = self
+            .plans
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+        {
+            return Ok(plan.clone());
+        }
+        let plan = Arc::new(self.make_plan(tenant, workflow, version).await?);
+        let mut plans = self.plans.write().unwrap_or_else(PoisonError::into_inner);
+        if plans.len() >= MAX_PLANS {
+            plans.clear();
+        }
+        plans.insert(key, plan.clone());
+        Ok(plan)
+    }
+
+    async fn make_plan(
+        &self,
+        tenant: TenantId,
+        workflow: WorkflowId,
+        version: u32,
+    ) -> Result<Plan, StepError> {
+        let unusable =
+            |code: &str, message: String| StepError::new(ErrorClass::Permanent, code, message);
+        let failed = |error: StoreError| {
+            StepError::new(
+                ErrorClass::Transient,
+                "store-unavailable",
+                error.to_string(),
+            )
+        };
+        let stored = self
+            .store
+            .workflow_version(tenant, workflow, version)
+            .await
+            .map_err(failed)?
+            .ok_or_else(|| {
+                unusable(
+                    "version-missing",
+                    format!("version {version} of {workflow} is not stored"),
+                )
+            })?;
+        let plugins = self.store.plugins(tenant).await.map_err(failed)?;
+        let catalog = TenantCatalog::pinned(&plugins, &stored.pins, self.rules.presets());
+        compile(stored.definition.value(), &catalog)
+            .map(|pinned| pinned.plan)
+            .map_err(|issues| {
+                let first = issues.first().map(ToString::to_string).unwrap_or_default();
+                unusable(
+                    "version-unusable",
+                    format!(
+                        "version {version} of `{}` cannot be run: {first}",
+                        stored.name
+                    ),
+                )
+            })
+    }
+
+    async fn check(&self, tenant: TenantId, file: &Json) -> Result<Pinned, AuthoringError> {
+        let plugins = self.store.plugins(tenant).await?;
+        let connections = self.store.connections(tenant).await?;
+        let catalog = TenantCatalog::current(&plugins, &connections, self.rules.presets());
+        let pinned = compile(file.value(), &catalog).map_err(AuthoringError::Invalid)?;
+        let mut issues = self.scheme_issues(&pinned.definition);
+        issues.extend(self.path_issues(tenant, &pinned.definition));
+        issues.extend(self.syntax_issues(&pinned.jq).await?);
+        if issues.is_empty() {
+            Ok(pinned)
+        } else {
+            Err(AuthoringError::Invalid(issues))
+        }
+    }
+
+    fn scheme_issues(&self, definition: &Definition) -> Vec<Issue> {
+        let webhooks = definition
+            .triggers
+            .iter()
+            .filter_map(|(name, trigger)| Some((name, trigger.webhook.as_ref()?)));
+        webhooks
+            .filter_map(|(name, webhook)| {
+                let Verify::Scheme(custom) = &webhook.verify else {
+                    return None;
+                };
+                let (pointer, message) = self.rules.check_scheme(&custom.scheme).err()?;
+                let pointer = format!("/triggers/{name}/webhook/verify/scheme{pointer}");
+                Some(Issue::new(pointer, "bad-scheme", message))
+            })
+            .collect()
+    }
+
+    /// Workflows may share a path only if they agree on how to take its requests.
+    fn path_issues(&self, tenant: TenantId, definition: &Definition) -> Vec<Issue> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        let mine = live
+            .workflows
+            .get(&(tenant, definition.name.clone()))
+            .map(|subscriber| subscriber.workflow);
+        let mut issues = Vec::new();
+        for (name, trigger) in &definition.triggers {
+            let Some(webhook) = &trigger.webhook else {
+                continue;
+            };
+            let other = live.hooks.values().find(|hook| {
+                hook.tenant == tenant
+                    && hook.path == webhook.path
+                    && hook
+                        .subscribers
+                        .iter()
+                        .any(|other| Some(other.workflow) != mine)
+            });
+            if other.is_some_and(|hook| *hook.webhook != *webhook) {
+                let message = format!(
+                    "another workflow listens at `{}` with other settings",
+                    webhook.path
+                );
+                let fix = "use the same `webhook` settings, or another path".to_owned();
+                issues.push(
+                    Issue::new(
+                        format!("/triggers/{name}/webhook/path"),
+                        "path-taken",
+                        message,
+                    )
+                    .suggest(Some(fix)),
+                );
+            }
+        }
+        issues
+    }
+
+    async fn syntax_issues(&self, jq: &[(String, String)]) -> Result<Vec<Issue>, AuthoringError> {
+        if jq.is_empty() {
+            return Ok(Vec::new());
+        }
+        let texts = jq.iter().map(|(_, text)| text.clone()).collect();
+        let errors = self
+            .sandbox
+            .check(texts)
+            .await
+            .map_err(AuthoringError::Evaluator)?;
+        Ok(errors
+            .into_iter()
+            .filter_map(|error| {
+                let (pointer, text) = jq.get(error.index)?;
+                let at = error
+                    .position
+                    .map(|at| format!(" at character {at}"))
+                    .unwrap_or_default();
+                Some(Issue::new(
+                    pointer,
+                    "bad-expression",
+                    format!("`{text}`{at}: {}", error.message),
+                ))
+            })
+            .collect())
+    }
+}
+
+impl Live {
+    fn add(&mut self, version: &WorkflowVersion, definition: &Definition) {
+        let timeout = definition
+            .timeout
+            .map_or(tombolo_core::workflow::DEFAULT_RUN_TIMEOUT, |span| span.0);
+        let subscriber = |trigger: &str| Subscriber {
+            workflow: version.id,
+            version: version.version,
+            trigger: trigger.to_owned(),
+            timeout: Some(timeout),
+        };
+        self.workflows
+            .insert((version.tenant, version.name.clone()), subscriber("api"));
+        for (name, trigger) in &definition.triggers {
+            let Some(webhook) = &trigger.webhook else {
+                continue;
+            };
+            let key = (version.tenant, webhook.path.clone());
+            let hook = self.hooks.entry(key).or_insert_with(|| {
+                Arc::new(Hook {
+                    tenant: version.tenant,
+                    path: webhook.path.clone(),
+                    webhook: Arc::new(webhook.clone()),
+                    owner: (version.id, version.version),
+                    subscribers: Vec::new(),
+                })
+            });
+            Arc::make_mut(hook).subscribers.push(subscriber(name));
+        }
+    }
+}
+
+impl Subscriptions for Registry {
+    fn hook(&self, tenant: TenantId, path: &str) -> Option<Arc<Hook>> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.hooks.get(&(tenant, path.to_owned())).cloned()
+    }
+
+    fn workflow(&self, tenant: TenantId, name: &str) -> Option<Subscriber> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.workflows.get(&(tenant, name.to_owned())).cloned()
+    }
+}
+
+#[async_trait]
+impl Authoring for Registry {
+    async fn validate(&self, tenant: TenantId, file: &Json) -> Result<Vec<Issue>, AuthoringError> {
+        match self.check(tenant, file).await {
+            Ok(_) => Ok(Vec::new()),
+            Err(AuthoringError::Invalid(issues)) => Ok(issues),
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn apply(&self, tenant: TenantId, file: Json) -> Result<Applied, AuthoringError> {
+        let _one_at_a_time = self.applying.lock().await;
+        let pinned = self.check(tenant, &file).await?;
+        let version = NewVersion {
+            tenant,
+            id: WorkflowId::new(&*self.ids),
+            name: pinned.definition.name.clone(),
+            definition: file,
+            pins: pinned.pins,
+            now: self.clock.now(),
+        };
+        let applied = self.store.apply_workflow(version).await?;
+        self.reload().await?;
+        Ok(applied)
+    }
+}

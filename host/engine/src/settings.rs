@@ -1,0 +1,50 @@
+//! The engine's bounds.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Bounds of the engine, each with a default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EngineSettings {
+    /// Runs worked on at the same time.
+    pub concurrent_runs: usize,
+    /// How long a claim holds without renewal, in milliseconds.
+    pub lease_ms: u64,
+    /// Longest time between two looks into the queue, in milliseconds.
+    pub poll_ms: u64,
+    /// Runs claimed with one look.
+    pub claim_batch: usize,
+    /// Claims without any progress after which a run is failed: it kills its workers.
+    pub max_claims: u32,
+    /// How long a stop waits for runs under way, in milliseconds.
+    pub drain_ms: u64,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            concurrent_runs: 256,
+            lease_ms: 30_000,
+            poll_ms: 1_000,
+            claim_batch: 64,
+            max_claims: 5,
+            drain_ms: 10_000,
+        }
+    }
+}
+
+impl EngineSettings {
+    pub(crate) fn lease(&self) -> Duration {
+        Duration::from_millis(self.lease_ms)
+    }
+
+    pub(crate) fn poll(&self) -> Duration {
+        Duration::from_millis(self.poll_ms)
+    }
+
+    pub(crate) fn drain(&self) -> Duration {
+        Duration::from_millis(self.drain_ms)
+    }
+}
