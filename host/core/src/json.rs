@@ -49,11 +49,16 @@ impl Json {
 
     /// Parses strictly, see [`parse`].
     pub fn parse(text: &str) -> Result<Self, InvalidJson> {
+        Self::parse_owned(text.to_owned())
+    }
+
+    /// As [`Json::parse`], for text that need not be copied.
+    pub fn parse_owned(text: String) -> Result<Self, InvalidJson> {
         let value = parse(text.as_bytes())?;
         let cell = OnceLock::new();
         let _ = cell.set(value);
         Ok(Self(Arc::new(Inner {
-            text: text.into(),
+            text: text.into_boxed_str(),
             value: cell,
         })))
     }
