@@ -1,0 +1,267 @@
+//! Compiled components on disk, in a folder that only this host's user can read.
+//!
+//! A file is `magic, HMAC-SHA256, code`; the HMAC covers the component's hash, the engine's
+//! compatibility hash and the code, with a key that lies in the same folder. A file that does not
+//! match is as good as none.
+
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use hmac::{Hmac, Mac};
+use rand::RngCore;
+use sha2::Sha256;
+use tombolo_core::id::ContentHash;
+use wasmtime::Engine;
+
+const MAGIC: &[u8; 16] = b"tombolo cwasm 1\n";
+const MAC_BYTES: usize = 32;
+const KEY_BYTES: usize = 32;
+const KEY_FILE: &str = "key";
+
+/// Compiled code that may be loaded: compiled by this process, or sealed by this host.
+pub(crate) struct Vouched {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Vouched {
+    /// For the compiler only: the code it just made.
+    pub(crate) fn compiled(bytes: Vec<u8>) -> Self {
+        Self { bytes, start: 0 }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+}
+
+/// The folder.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    folder: PathBuf,
+    key: [u8; KEY_BYTES],
+    engine: String,
+    limit_bytes: u64,
+}
+
+impl Cache {
+    /// Opens the folder, makes it if it is missing, and refuses one that others can write or read.
+    pub(crate) fn open(folder: &Path, engine: &Engine, limit_bytes: u64) -> io::Result<Self> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+        let metadata = fs::metadata(folder)?;
+        if metadata.uid() != rustix::process::geteuid().as_raw() {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!("the folder {} belongs to another user", folder.display()),
+            ));
+        }
+        if metadata.permissions().mode() & 0o077 != 0 {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            key: key(folder)?,
+            engine: compatibility(engine),
+            limit_bytes,
+        })
+    }
+
+    /// The code of a component, if it is there and sealed by this host.
+    pub(crate) fn load(&self, hash: ContentHash) -> Option<Vouched> {
+        let path = self.path(hash);
+        let bytes = fs::read(&path).ok()?;
+        let start = MAGIC.len() + MAC_BYTES;
+        let (head, code) = bytes.split_at_checked(start)?;
+        let sealed = head
+            .strip_prefix(MAGIC)
+            .is_some_and(|mac| self.mac(hash, code).verify_slice(mac).is_ok());
+        if !sealed {
+            tracing::warn!(path = %path.display(), "a cached component is damaged; it is compiled again");
+            return None;
+        }
+        Some(Vouched { bytes, start })
+    }
+
+    /// Keeps the code; the file appears whole or not at all.
+    pub(crate) fn store(&self, hash: ContentHash, code: &Vouched) -> io::Result<()> {
+        let mac = self.mac(hash, code.bytes()).finalize().into_bytes();
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        file.write_all(MAGIC)?;
+        file.write_all(&mac)?;
+        file.write_all(code.bytes())?;
+        file.persist(self.path(hash))?;
+        self.shrink()
+    }
+
+    /// Forgets a component.
+    pub(crate) fn remove(&self, hash: ContentHash) {
+        // Nothing to do where nothing is.
+        let _ = fs::remove_file(self.path(hash));
+    }
+
+    /// Removes the oldest files until the rest is within the limit.
+    fn shrink(&self) -> io::Result<()> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            if entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "cwasm")
+            {
+                files.push((metadata.modified()?, metadata.len(), entry.path()));
+            }
+        }
+        files.sort();
+        let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
+        // The newest stays in any case: it is wanted now.
+        files.pop();
+        for (_, size, path) in files {
+            if total <= self.limit_bytes {
+                break;
+            }
+            fs::remove_file(path)?;
+            total -= size;
+        }
+        Ok(())
+    }
+
+    fn mac(&self, hash: ContentHash, code: &[u8]) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes any key");
+        mac.update(&hash.0);
+        mac.update(self.engine.as_bytes());
+        mac.update(code);
+        mac
+    }
+
+    fn path(&self, hash: ContentHash) -> PathBuf {
+        self.folder.join(format!("{hash}-{}.cwasm", self.engine))
+    }
+}
+
+/// What has to be equal for compiled code to fit an engine: version, target and settings.
+pub(crate) fn compatibility(engine: &Engine) -> String {
+    /// Collects what is hashed, so that the result does not depend on the standard library's
+    /// hasher.
+    struct Collect(Vec<u8>);
+    impl Hasher for Collect {
+        fn finish(&self) -> u64 {
+            0
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.extend_from_slice(bytes);
+        }
+    }
+    let mut collected = Collect(Vec::new());
+    engine.precompile_compatibility_hash().hash(&mut collected);
+    let hash = ContentHash::of(&collected.0).to_string();
+    hash[..16].to_owned()
+}
+
+/// The folder's key, made on first use. Two processes that start together get the same one.
+fn key(folder: &Path) -> io::Result<[u8; KEY_BYTES]> {
+    let path = folder.join(KEY_FILE);
+    if !path.exists() {
+        let mut fresh = [0; KEY_BYTES];
+        rand::rng().fill_bytes(&mut fresh);
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(&fresh)?;
+        if let Err(error) = file.persist_noclobber(&path)
+            && error.error.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(error.error);
+        }
+    }
+    fs::read(&path)?.try_into().map_err(|_| {
+        let problem = format!(
+            "{} is not a key; remove the folder, it is only a cache",
+            path.display()
+        );
+        io::Error::new(io::ErrorKind::InvalidData, problem)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine;
+
+    fn cache(folder: &Path, limit_bytes: u64) -> Cache {
+        let engine = engine::compiling(512 * 1024).unwrap();
+        Cache::open(folder, &engine, limit_bytes).unwrap()
+    }
+
+    #[test]
+    fn only_what_this_host_sealed_is_vouched_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(folder.path(), 1_000_000);
+        let hash = ContentHash::of(b"a");
+        cache
+            .store(hash, &Vouched::compiled(b"code".to_vec()))
+            .unwrap();
+        assert_eq!(cache.load(hash).unwrap().bytes(), b"code");
+
+        // The code of one component under the name of another.
+        let other = ContentHash::of(b"b");
+        fs::copy(cache.path(hash), cache.path(other)).unwrap();
+        assert!(cache.load(other).is_none());
+
+        let mut bytes = fs::read(cache.path(hash)).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(cache.path(hash), &bytes).unwrap();
+        assert!(cache.load(hash).is_none());
+        fs::write(cache.path(hash), b"short").unwrap();
+        assert!(cache.load(hash).is_none());
+    }
+
+    #[test]
+    fn the_folder_is_private_and_keeps_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache");
+        let first = cache(&path, 1_000);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+        assert_eq!(
+            fs::metadata(path.join("key")).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let second = cache(&path, 1_000);
+        assert_eq!(first.key, second.key);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+    }
+
+    #[test]
+    fn the_oldest_goes_first_when_the_folder_is_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = cache(folder.path(), 2_500);
+        let hashes = [b"a", b"b", b"c"].map(|name| ContentHash::of(name));
+        for (age, hash) in hashes.into_iter().enumerate() {
+            cache
+                .store(hash, &Vouched::compiled(vec![0; 1_000]))
+                .unwrap();
+            let time =
+                std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(age as u64);
+            let file = fs::OpenOptions::new()
+                .write(true)
+                .open(cache.path(hash))
+                .unwrap();
+            file.set_modified(time).unwrap();
+        }
+        assert!(cache.load(hashes[0]).is_none(), "the third store made room");
+        assert!(cache.load(hashes[1]).is_some());
+        assert!(cache.load(hashes[2]).is_some());
+    }
+}

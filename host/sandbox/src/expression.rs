@@ -1,0 +1,377 @@
+//! Expressions: evaluated by the plugin `jq` that comes with the host, in the sandbox like every
+//! other plugin and under tighter bounds. Never looks inside an expression or a value.
+
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tombolo_core::clock::Timestamp;
+use tombolo_core::error::{ErrorClass, StepError};
+use tombolo_core::json::{Json, MAX_DEPTH};
+use tombolo_core::ports::sandbox::{Evaluation, ExpressionError};
+
+use crate::bindings::tombolo::node::types as wit;
+use crate::clock::Time;
+use crate::failure::Failure;
+use crate::guest::{Call, Setup};
+use crate::library::Loaded;
+use crate::random::Random;
+use crate::runner::{Answer, Request, Runner, Work, ticks};
+use crate::settings::SandboxSettings;
+use crate::state::StateBuffer;
+use crate::warm::WarmKey;
+
+/// An expression reached a bound: time, memory, stack, size or depth of its value.
+const LIMIT: &str = "expression-limit";
+/// An expression has no value, for a reason the evaluator gives.
+const FAILED: &str = "expression-failed";
+/// The evaluator itself is not there or does not answer as it should.
+pub(crate) const UNAVAILABLE: &str = "evaluator-unavailable";
+
+/// The evaluator, ready to be asked.
+pub(crate) struct Evaluator<'a> {
+    pub(crate) settings: &'a SandboxSettings,
+    pub(crate) runner: &'a Runner,
+    pub(crate) plugin: &'a Loaded,
+}
+
+#[derive(Deserialize)]
+struct Values<'a> {
+    #[serde(borrow)]
+    values: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Errors {
+    errors: Vec<Place>,
+}
+
+/// What the evaluator says about one expression.
+#[derive(Deserialize)]
+struct Place {
+    index: usize,
+    message: String,
+    position: Option<usize>,
+}
+
+/// How one question to the evaluator went wrong.
+enum Trouble {
+    Failure(Failure),
+    Error(wit::NodeError),
+}
+
+impl Evaluator<'_> {
+    /// All values, or the first error.
+    pub(crate) async fn evaluate(
+        &self,
+        evaluation: &Evaluation,
+    ) -> Result<Vec<Json>, ExpressionError> {
+        let trouble = match self
+            .eval(evaluation, &evaluation.expressions, self.budget())
+            .await
+        {
+            Ok(values) => return Ok(values),
+            Err(trouble) => trouble,
+        };
+        if let Trouble::Failure(failure) = &trouble
+            && failure.is_limit()
+            && evaluation.expressions.len() > 1
+            && let Some(error) = self.culprit(evaluation).await
+        {
+            return Err(error);
+        }
+        Err(explain(trouble, 0))
+    }
+
+    /// Which expressions cannot be parsed, and why.
+    pub(crate) async fn check(
+        &self,
+        expressions: &[String],
+    ) -> Result<Vec<ExpressionError>, StepError> {
+        let params = serde_json::json!({ "expressions": expressions }).to_string();
+        let answer = self
+            .ask("check", &params, None, Timestamp(0), self.budget())
+            .await;
+        let text = answer.map_err(|trouble| {
+            let error = explain(trouble, 0);
+            StepError::new(ErrorClass::Permanent, &error.code, error.message)
+        })?;
+        let errors: Errors = serde_json::from_str(&text).map_err(|error| {
+            StepError::new(ErrorClass::Permanent, UNAVAILABLE, malformed(&error))
+        })?;
+        Ok(errors
+            .errors
+            .into_iter()
+            .map(|place| ExpressionError {
+                index: place.index,
+                code: "expression-invalid".to_owned(),
+                message: place.message,
+                position: place.position,
+            })
+            .collect())
+    }
+
+    fn budget(&self) -> Duration {
+        Duration::from_millis(self.settings.expression.timeout_ms)
+    }
+
+    async fn eval(
+        &self,
+        evaluation: &Evaluation,
+        expressions: &[String],
+        budget: Duration,
+    ) -> Result<Vec<Json>, Trouble> {
+        let key = WarmKey {
+            component: self.plugin.hash,
+            tenant: evaluation.tenant,
+            workflow: evaluation.workflow,
+            version: evaluation.version,
+        };
+        let params = question(&evaluation.scope, expressions);
+        let text = self
+            .ask("eval", &params, Some(key), evaluation.now, budget)
+            .await?;
+        values(&text, expressions.len())
+            .map_err(|reason| Trouble::Failure(Failure::Malformed { reason }))
+    }
+
+    /// A batch that reached a bound is tried one by one, all within the time of one batch, to name
+    /// the expression. None if none of them reaches a bound alone.
+    async fn culprit(&self, evaluation: &Evaluation) -> Option<ExpressionError> {
+        let ends = Instant::now() + self.budget();
+        for (index, expression) in evaluation.expressions.iter().enumerate() {
+            let left = ends.saturating_duration_since(Instant::now());
+            if let Err(trouble) = self
+                .eval(evaluation, std::slice::from_ref(expression), left)
+                .await
+            {
+                return Some(ExpressionError {
+                    index,
+                    ..explain(trouble, index)
+                });
+            }
+        }
+        None
+    }
+
+    async fn ask(
+        &self,
+        operation: &str,
+        params: &String,
+        keep: Option<WarmKey>,
+        now: Timestamp,
+        timeout: Duration,
+    ) -> Result<String, Trouble> {
+        let bounds = &self.settings.expression;
+        let request = Request {
+            work: Work::Invoke { operation, params },
+            timeout,
+            output_bytes: bounds.output_bytes,
+            keep: keep.filter(|_| self.plugin.reusable()),
+        };
+        let setup = |_ends| Setup {
+            call: Call {
+                caller: None,
+                connection: None,
+                deadline: now.plus(timeout),
+                time: Time::Frozen(now),
+                ticks: ticks(bounds.timeout_ms),
+            },
+            random: Random::seeded("expression", self.settings.call.random_bytes),
+            state: StateBuffer::new(None, self.settings.state),
+            session: None,
+            memory_bytes: bounds.memory_bytes,
+        };
+        match self
+            .runner
+            .run(&self.plugin.pre, request, setup)
+            .await
+            .answer
+        {
+            Ok(Answer::Done(outcome)) => Ok(outcome.output),
+            Ok(Answer::Failed(error)) => Err(Trouble::Error(error)),
+            Ok(Answer::Described(_)) => Err(Trouble::Failure(Failure::Malformed {
+                reason: "it described itself instead of answering".to_owned(),
+            })),
+            Err(failure) => Err(Trouble::Failure(failure)),
+        }
+    }
+}
+
+/// The scope is JSON text already and is not parsed here.
+fn question(scope: &str, expressions: &[String]) -> String {
+    let expressions = serde_json::json!(expressions).to_string();
+    let mut text = String::with_capacity(scope.len() + expressions.len() + 32);
+    text.push_str(r#"{"scope":"#);
+    text.push_str(scope);
+    text.push_str(r#","expressions":"#);
+    text.push_str(&expressions);
+    text.push('}');
+    text
+}
+
+/// Cuts the answer into its values without parsing them.
+fn values(text: &str, count: usize) -> Result<Vec<Json>, String> {
+    // Around a value stand the object and its array.
+    if depth(text) > MAX_DEPTH + 2 {
+        return Err(format!("{DEEP} {MAX_DEPTH} levels"));
+    }
+    let values: Values<'_> = serde_json::from_str(text).map_err(|error| malformed(&error))?;
+    if values.values.len() != count {
+        return Err(format!(
+            "{} values for {count} expressions",
+            values.values.len()
+        ));
+    }
+    Ok(values
+        .values
+        .into_iter()
+        .map(|value| Json::from_trusted(value.get()))
+        .collect())
+}
+
+const DEEP: &str = "a value nests deeper than";
+
+/// How deep brackets nest, without looking at anything else.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        if quoted {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => quoted = false,
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'"' => quoted = true,
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+fn malformed(error: &serde_json::Error) -> String {
+    format!("the evaluator's answer is not what was asked for: {error}")
+}
+
+fn explain(trouble: Trouble, index: usize) -> ExpressionError {
+    match trouble {
+        Trouble::Error(error) => from_evaluator(error, index),
+        Trouble::Failure(failure) => {
+            let limit = failure.is_limit();
+            let message = match &failure {
+                Failure::Malformed { reason } => reason.clone(),
+                Failure::Timeout { limit_ms } => format!(
+                    "the expression did not finish within {limit_ms} ms (limit expression.timeout_ms)"
+                ),
+                Failure::Cpu { limit_ms: _ } => {
+                    "the expression used up its processor time (limit expression.timeout_ms)"
+                        .to_owned()
+                }
+                Failure::Memory { wanted, limit } => format!(
+                    "the expression wanted {wanted} bytes of memory and may have {limit} (limit expression.memory_bytes)"
+                ),
+                Failure::Output { limit } => format!(
+                    "the values are larger than {limit} bytes (limit expression.output_bytes)"
+                ),
+                Failure::Stack { .. } => {
+                    "the expression recurses too deeply (limit max_stack_bytes)".to_owned()
+                }
+                other => other.message(),
+            };
+            let code = match &failure {
+                _ if limit => LIMIT,
+                Failure::Malformed { reason } if reason.starts_with(DEEP) => LIMIT,
+                Failure::Malformed { .. } | Failure::Busy { .. } => UNAVAILABLE,
+                _ => FAILED,
+            };
+            ExpressionError {
+                index,
+                code: code.to_owned(),
+                message,
+                position: None,
+            }
+        }
+    }
+}
+
+fn from_evaluator(error: wit::NodeError, index: usize) -> ExpressionError {
+    let place: Option<Place> = error
+        .details
+        .as_deref()
+        .and_then(|details| serde_json::from_str(details).ok());
+    let code = if error.code.starts_with("expression-") {
+        error.code
+    } else {
+        FAILED.to_owned()
+    };
+    match place {
+        Some(place) => ExpressionError {
+            index: place.index,
+            code,
+            message: place.message,
+            position: place.position,
+        },
+        None => ExpressionError {
+            index,
+            code,
+            message: error.message,
+            position: None,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_cut_out_as_they_are() {
+        let values = values(r#"{"values":[1.0,{"a":"]\\"},null]}"#, 3).unwrap();
+        let texts: Vec<_> = values.iter().map(Json::text).collect();
+        assert_eq!(texts, ["1.0", r#"{"a":"]\\"}"#, "null"]);
+    }
+
+    #[test]
+    fn a_wrong_number_of_values_is_not_an_answer() {
+        assert!(values(r#"{"values":[1]}"#, 2).is_err());
+        assert!(values("[]", 0).is_err());
+    }
+
+    #[test]
+    fn depth_counts_brackets_outside_strings() {
+        assert_eq!(depth(r#"{"a[[[":[1,"\"[["]}"#), 2);
+        let deep = "[".repeat(MAX_DEPTH) + &"]".repeat(MAX_DEPTH);
+        assert!(values(&format!(r#"{{"values":[{deep}]}}"#), 1).is_ok());
+        let error = values(&format!(r#"{{"values":[[{deep}]]}}"#), 1).unwrap_err();
+        assert!(error.starts_with(DEEP), "{error}");
+    }
+
+    #[test]
+    fn the_evaluators_error_keeps_its_place() {
+        let error = from_evaluator(
+            wit::NodeError {
+                class: wit::ErrorClass::InvalidInput,
+                code: "expression-empty".to_owned(),
+                message: "no value".to_owned(),
+                retry_after_ms: None,
+                details: Some(r#"{"index":2,"message":"no value at all","position":4}"#.to_owned()),
+            },
+            0,
+        );
+        assert_eq!((error.index, error.position), (2, Some(4)));
+        assert_eq!(
+            (error.code.as_str(), error.message.as_str()),
+            ("expression-empty", "no value at all")
+        );
+    }
+}

@@ -1,0 +1,262 @@
+//! Runs one call in an instance: waits for a turn, makes or takes the instance, sets its bounds,
+//! calls, and says how it ended. Knows nothing of workflows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tombolo_core::ports::egress::CallRecord;
+use tombolo_core::ports::sandbox::{LogLine, StateWrite};
+use wasmtime::component::Component;
+use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
+
+use crate::bindings::exports::tombolo::node::node::{NodeError, Outcome};
+use crate::bindings::{Plugin as Instance, PluginPre};
+use crate::engine::TICK;
+use crate::failure::{Applied, Failure, OutOfCpu};
+use crate::guest::{Guest, Setup};
+use crate::settings::SandboxSettings;
+use crate::state::StateBuffer;
+use crate::warm::{WarmKey, WarmPool};
+
+/// Beside an answer's text: its ports and what surrounds them; bytes.
+const ANSWER_SLACK_BYTES: usize = 64 * 1024;
+
+/// Makes and keeps instances.
+pub(crate) struct Runner {
+    engine: Engine,
+    settings: Arc<SandboxSettings>,
+    turns: Semaphore,
+    warm: WarmPool<Warm>,
+}
+
+/// An instance that waits for its next call.
+struct Warm {
+    store: Store<Guest>,
+    instance: Instance,
+    calls: u32,
+}
+
+/// What is called.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Work<'a> {
+    Describe,
+    /// `params` is JSON text. Owned, because the generated code wants it so.
+    Invoke {
+        operation: &'a str,
+        params: &'a String,
+    },
+}
+
+/// One call.
+pub(crate) struct Request<'a> {
+    pub(crate) work: Work<'a>,
+    pub(crate) timeout: Duration,
+    pub(crate) output_bytes: usize,
+    /// Under which key an instance may be reused; None for a fresh one that is thrown away.
+    pub(crate) keep: Option<WarmKey>,
+}
+
+/// What the guest answered.
+pub(crate) enum Answer {
+    Described(String),
+    Done(Outcome),
+    Failed(NodeError),
+}
+
+/// How a call ended, and what it left behind.
+pub(crate) struct Ran {
+    pub(crate) answer: Result<Answer, Failure>,
+    pub(crate) logs: Vec<LogLine>,
+    pub(crate) calls: Vec<CallRecord>,
+    pub(crate) state: Vec<StateWrite>,
+    /// True if a call that can change the other side may have been sent.
+    pub(crate) changed: bool,
+}
+
+impl Runner {
+    pub(crate) fn new(engine: Engine, settings: Arc<SandboxSettings>) -> Self {
+        let turns = usize::try_from(settings.instances).unwrap_or(Semaphore::MAX_PERMITS);
+        Self {
+            engine,
+            turns: Semaphore::new(turns.clamp(1, Semaphore::MAX_PERMITS)),
+            warm: WarmPool::new(settings.warm),
+            settings,
+        }
+    }
+
+    /// How many instances wait for their next call.
+    pub(crate) fn warm_instances(&self) -> usize {
+        self.warm.len()
+    }
+
+    /// Runs one call. `setup` is asked when the turn has come, with the time the call will end.
+    /// Dropping the future ends the call.
+    pub(crate) async fn run(
+        &self,
+        plugin: &PluginPre<Guest>,
+        request: Request<'_>,
+        setup: impl FnOnce(Instant) -> Setup,
+    ) -> Ran {
+        let asked = Instant::now();
+        let turn = tokio::time::timeout(self.settings.queue_timeout(), self.turns.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            let waited_ms = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
+            return Ran::nothing(Failure::Busy { waited_ms });
+        };
+        let setup = setup(Instant::now() + request.timeout);
+        let warm = request
+            .keep
+            .and_then(|key| self.warm.take(&key, std::time::Instant::now()));
+        let (mut store, instance, calls) = match warm {
+            Some(Warm {
+                mut store,
+                instance,
+                calls,
+            }) => {
+                store.data_mut().next_call(&self.settings, setup);
+                (store, Some(instance), calls)
+            }
+            None => (self.store(setup), None, 0),
+        };
+        store.set_hostcall_fuel(request.output_bytes.saturating_add(ANSWER_SLACK_BYTES));
+        store.set_epoch_deadline(1);
+
+        let called = call(plugin, instance, &mut store, request.work);
+        let called = tokio::time::timeout(request.timeout, called).await;
+        let (instance, answer) = match called {
+            Ok(Ok((instance, answer))) => (Some(instance), Ok(answer)),
+            Ok(Err(error)) => (None, Err(Some(error))),
+            Err(_elapsed) => (None, Err(None)),
+        };
+        let ran = self.ran(&mut store, &request, answer);
+        if let (Some(key), Some(instance), Ok(Answer::Done(_))) =
+            (request.keep, instance, &ran.answer)
+            && self.warm.keeps(calls + 1, store.data().limiter.memory())
+        {
+            let kept = Warm {
+                store,
+                instance,
+                calls: calls + 1,
+            };
+            self.warm.put(key, kept, std::time::Instant::now());
+        }
+        ran
+    }
+
+    fn store(&self, setup: Setup) -> Store<Guest> {
+        let mut store = Store::new(&self.engine, Guest::new(&self.settings, setup));
+        store.limiter(|guest| &mut guest.limiter);
+        store.epoch_deadline_callback(tick);
+        store
+    }
+
+    /// Collects what a call left behind. An error of None stands for the timeout.
+    fn ran(
+        &self,
+        store: &mut Store<Guest>,
+        request: &Request<'_>,
+        answer: Result<Answer, Option<wasmtime::Error>>,
+    ) -> Ran {
+        let guest = store.data_mut();
+        let logs = guest.logs.take();
+        let calls = guest.outgoing.calls();
+        let state = std::mem::replace(
+            &mut guest.state,
+            StateBuffer::new(None, self.settings.state),
+        );
+        let applied = Applied {
+            cpu_ms: self.settings.call.cpu_ms,
+            output_bytes: request.output_bytes,
+            handles: self.settings.call.handles,
+        };
+        let answer = match answer {
+            Ok(answer) => self.within_bounds(answer, request.output_bytes),
+            Err(Some(error)) => Err(Failure::of(&error, &guest.limiter, applied, &logs)),
+            Err(None) => {
+                let limit_ms = u64::try_from(request.timeout.as_millis()).unwrap_or(u64::MAX);
+                Err(Failure::Timeout { limit_ms })
+            }
+        };
+        Ran {
+            answer,
+            logs,
+            changed: calls.may_have_changed(),
+            calls: calls.take(),
+            state: state.into_writes(),
+        }
+    }
+
+    fn within_bounds(&self, answer: Answer, limit: usize) -> Result<Answer, Failure> {
+        let ports = self.settings.call.ports;
+        match &answer {
+            Answer::Described(text) if text.len() > limit => Err(Failure::Output { limit }),
+            Answer::Done(outcome) if outcome.output.len() > limit => Err(Failure::Output { limit }),
+            Answer::Done(outcome) if outcome.ports.len() > ports => Err(Failure::Ports {
+                count: outcome.ports.len(),
+                limit: ports,
+            }),
+            _ => Ok(answer),
+        }
+    }
+}
+
+impl Ran {
+    fn nothing(failure: Failure) -> Self {
+        Self {
+            answer: Err(failure),
+            logs: Vec::new(),
+            calls: Vec::new(),
+            state: Vec::new(),
+            changed: false,
+        }
+    }
+}
+
+async fn call(
+    plugin: &PluginPre<Guest>,
+    instance: Option<Instance>,
+    store: &mut Store<Guest>,
+    work: Work<'_>,
+) -> wasmtime::Result<(Instance, Answer)> {
+    let instance = match instance {
+        Some(instance) => instance,
+        None => plugin.instantiate_async(&mut *store).await?,
+    };
+    let node = instance.tombolo_node_node();
+    let answer = match work {
+        Work::Describe => Answer::Described(node.call_describe(store).await?),
+        Work::Invoke { operation, params } => {
+            match node.call_invoke(store, operation, params).await? {
+                Ok(outcome) => Answer::Done(outcome),
+                Err(error) => Answer::Failed(error),
+            }
+        }
+    };
+    Ok((instance, answer))
+}
+
+/// Every 10 ms of a running guest: others get their turn, and its processor time is counted.
+fn tick(mut store: StoreContextMut<'_, Guest>) -> wasmtime::Result<UpdateDeadline> {
+    let call = &mut store.data_mut().call;
+    call.ticks = call.ticks.checked_sub(1).ok_or(OutOfCpu)?;
+    Ok(UpdateDeadline::YieldCustom(
+        1,
+        Box::pin(tokio::task::yield_now()),
+    ))
+}
+
+/// Processor time in ticks.
+pub(crate) fn ticks(cpu_ms: u64) -> u64 {
+    let tick = u64::try_from(TICK.as_millis()).unwrap_or(1);
+    cpu_ms.div_ceil(tick).max(1)
+}
+
+/// Binds a component to the contract, so that an instance needs no more lookups.
+pub(crate) fn prepare(
+    linker: &wasmtime::component::Linker<Guest>,
+    component: &Component,
+) -> wasmtime::Result<PluginPre<Guest>> {
+    PluginPre::new(linker.instantiate_pre(component)?)
+}
