@@ -1,3 +1,57 @@
-//! tombolo-ingress
+//! The way in: webhooks. Verifies, reads, splits and dedupes a request, and hands it to the intake.
+//!
+//! Never starts a run itself, and never answers before the intake says that the event is durable.
 
+mod answer;
+mod event;
+mod expression;
+mod hooks;
+mod problem;
+mod rules;
+mod secrets;
 pub mod verify;
+
+use std::sync::Arc;
+
+use tombolo_core::clock::Clock;
+use tombolo_core::id::IdSource;
+use tombolo_core::ports::intake::{Intake, Subscriptions};
+use tombolo_core::ports::sandbox::Sandbox;
+use tombolo_core::ports::store::Store;
+use tombolo_core::ports::vault::Vault;
+
+pub use hooks::router;
+pub use rules::Rules;
+
+/// Most items that `split` may make of one request.
+pub const MAX_SPLIT: usize = 1_000;
+
+/// What the webhooks work with.
+#[derive(Clone)]
+pub struct IngressState {
+    /// Connections, whose signing secrets verify.
+    pub store: Arc<dyn Store>,
+    /// Opens the secrets.
+    pub vault: Arc<dyn Vault>,
+    /// Evaluates `split` and `dedupe`.
+    pub sandbox: Arc<dyn Sandbox>,
+    /// Where events go.
+    pub intake: Arc<dyn Intake>,
+    /// Who listens where.
+    pub subscriptions: Arc<dyn Subscriptions>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// New correlation ids.
+    pub ids: Arc<dyn IdSource>,
+    /// Bounds and addresses.
+    pub settings: IngressSettings,
+}
+
+/// Bounds and addresses of the webhooks.
+#[derive(Debug, Clone)]
+pub struct IngressSettings {
+    /// How senders reach this host, without a slash at the end: some sign the address they call.
+    pub public_url: String,
+    /// Largest body in bytes; more is answered with 413.
+    pub body_limit: usize,
+}

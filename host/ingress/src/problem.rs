@@ -1,0 +1,166 @@
+//! What a sender is told when its request is not taken: problem+json (RFC 9457).
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+use tombolo_core::json::InvalidJson;
+use tombolo_core::ports::store::StoreError;
+
+use crate::verify::Refusal;
+
+/// How long a sender should wait when the store is busy, and when its disk is full; seconds.
+const RETRY_BUSY_S: u64 = 1;
+const RETRY_FULL_S: u64 = 30;
+
+/// A refusal of a request.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: String,
+    title: &'static str,
+    detail: String,
+    retry_after_s: Option<u64>,
+    more: Map<String, Value>,
+}
+
+impl Problem {
+    pub fn new(
+        status: StatusCode,
+        code: &str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        let (code, detail) = (code.to_owned(), detail.into());
+        Self {
+            status,
+            code,
+            title,
+            detail,
+            retry_after_s: None,
+            more: Map::new(),
+        }
+    }
+
+    fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.more.insert(key.to_owned(), value.into());
+        self
+    }
+
+    fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// Nobody listens there.
+    pub fn no_hook(path: &str) -> Self {
+        let detail = format!("no live workflow of this tenant has a webhook at `{path}`");
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "no-such-hook",
+            "No such webhook",
+            detail,
+        )
+    }
+
+    pub fn too_large(limit: usize) -> Self {
+        let detail = format!("the body is larger than {limit} bytes (limit server.body_limit)");
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body-too-large",
+            "The body is too large",
+            detail,
+        )
+        .with("limit_bytes", limit)
+    }
+
+    pub fn broken_body(detail: String) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "incomplete-body",
+            "The body did not arrive whole",
+            detail,
+        )
+    }
+
+    /// The signature is not good. One status for all, whatever is wrong.
+    pub fn refused(refusal: &Refusal) -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            refusal.code(),
+            "The sender is not verified",
+            refusal.to_string(),
+        )
+    }
+
+    pub fn invalid_json(error: &InvalidJson) -> Self {
+        let problem = Self::new(
+            StatusCode::BAD_REQUEST,
+            error.code(),
+            "The body is not acceptable JSON",
+            error.to_string(),
+        );
+        match error {
+            InvalidJson::Syntax { line, column, .. }
+            | InvalidJson::DuplicateKey { line, column, .. } => {
+                problem.with("line", *line).with("column", *column)
+            }
+            InvalidJson::NotUtf8 { offset } => problem.with("offset", *offset),
+            InvalidJson::TooDeep => problem,
+        }
+    }
+
+    /// The trigger's own expression failed on this body.
+    pub fn expression(which: &str, text: &str, message: &str) -> Self {
+        let detail = format!("`{which}` of this webhook's trigger, `{text}`: {message}");
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "trigger-expression-failed",
+            "The trigger cannot read this body",
+            detail,
+        )
+    }
+
+    pub fn from_store(error: StoreError) -> Self {
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        match error {
+            StoreError::Busy { .. } => {
+                Self::new(unavailable, "busy", "Too much at once", error.to_string())
+                    .retry_after(RETRY_BUSY_S)
+            }
+            StoreError::Full => {
+                Self::new(unavailable, "disk-full", "No space left", error.to_string())
+                    .retry_after(RETRY_FULL_S)
+            }
+            other => {
+                tracing::error!(error = %other, "an event could not be stored");
+                let detail = "the event was not stored; send it again";
+                Self::new(unavailable, "store-failed", "The store failed", detail)
+                    .retry_after(RETRY_BUSY_S)
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut body = json!({
+            "type": format!("/problems/{}", self.code),
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        if let Value::Object(fields) = &mut body {
+            fields.extend(self.more);
+        }
+        let mut response = (self.status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
