@@ -18,7 +18,7 @@ static EVENTS: Bulk = Bulk::new(
     "INSERT INTO event (tenant_id, id, source, dedupe_key, fingerprint, payload, payload_hash,
        received_at, run_ids)",
     9,
-    "ON CONFLICT (tenant_id, source, dedupe_key) DO NOTHING RETURNING id",
+    "ON CONFLICT DO NOTHING RETURNING id",
 );
 
 static FIRST: Bulk = Bulk::new(
@@ -48,38 +48,42 @@ pub(super) async fn apply(
     accepts: &mut [Pending<Vec<AcceptItem>, Vec<Accepted>>],
 ) -> Result<(), Fault> {
     let items: Vec<&AcceptItem> = accepts.iter().flat_map(|pending| &pending.ask).collect();
-    if items.is_empty() {
-        accepts
-            .iter_mut()
-            .for_each(|pending| pending.set(Ok(Vec::new())));
-        return Ok(());
-    }
-    let stored = insert_events(connection, &items).await?;
-    let (new, known): (Vec<&AcceptItem>, Vec<&AcceptItem>) = items
+    let mut stored = insert_events(connection, &items).await?;
+    // Whoever asks again after a failure comes with the same id, so an id counts once.
+    let fresh: Vec<bool> = items
         .iter()
-        .partition(|item| stored.contains(&item.event.id));
-    insert_runs(connection, &new).await?;
-    let mut first = find_first(connection, &known).await?.into_iter();
-    for pending in accepts {
-        let outcomes = pending
-            .ask
+        .map(|item| stored.remove(&item.event.id))
+        .collect();
+    let of = |wanted: bool| {
+        let chosen = items
             .iter()
-            .map(|item| {
-                if stored.contains(&item.event.id) {
-                    let runs = item.runs.iter().map(|run| run.id).collect();
-                    return Some(Accepted::New {
-                        event: item.event.id,
-                        runs,
-                    });
-                }
-                first.next()
-            })
-            .collect::<Option<Vec<_>>>();
-        // `known` was taken from the same items in the same order.
-        let outcomes = outcomes.ok_or_else(|| Damaged("an event was lost".to_owned()))?;
-        pending.set(Ok(outcomes));
+            .zip(&fresh)
+            .filter(move |(_, fresh)| **fresh == wanted);
+        chosen.map(|(item, _)| *item).collect::<Vec<_>>()
+    };
+    insert_runs(connection, &of(true)).await?;
+    let mut known = find_first(connection, &of(false)).await?.into_iter();
+    let mut outcomes: Vec<Accepted> = Vec::with_capacity(items.len());
+    for (item, fresh) in items.iter().zip(&fresh) {
+        outcomes.extend(if *fresh {
+            Some(new(item))
+        } else {
+            known.next()
+        });
+    }
+    let mut outcomes = outcomes.into_iter();
+    for pending in accepts {
+        let count = pending.ask.len();
+        pending.set(Ok(outcomes.by_ref().take(count).collect()));
     }
     Ok(())
+}
+
+fn new(item: &AcceptItem) -> Accepted {
+    Accepted::New {
+        event: item.event.id,
+        runs: item.runs.iter().map(|run| run.id).collect(),
+    }
 }
 
 /// Returns the ids of those that were not known.
@@ -179,11 +183,12 @@ async fn find_first(
             },
         );
     }
-    (0..known.len() as i64)
-        .map(|n| {
-            first
-                .remove(&n)
-                .ok_or_else(|| Damaged("a known event is not there".to_owned()).into())
+    numbered
+        .iter()
+        .map(|(n, item)| {
+            first.remove(&(*n as i64)).ok_or_else(|| {
+                Fault::Refused(format!("the id {} belongs to another event", item.event.id))
+            })
         })
         .collect()
 }

@@ -20,6 +20,8 @@ pub(super) enum Fault {
     Database(sqlx::Error),
     /// What was read makes no sense.
     Damaged(Damaged),
+    /// What was to be written makes no sense.
+    Refused(String),
 }
 
 impl From<sqlx::Error> for Fault {
@@ -42,7 +44,7 @@ impl Fault {
             Self::Database(error) => {
                 matches!(primary(error), Some(TOO_BIG | CONSTRAINT | MISMATCH))
             }
-            Self::Damaged(_) => true,
+            Self::Damaged(_) | Self::Refused(_) => true,
         }
     }
 }
@@ -51,6 +53,7 @@ impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Damaged(damaged) => Self::Corrupt(damaged.0),
+            Fault::Refused(reason) => Self::Database(reason),
             Fault::Database(error) => match (primary(&error), extended(&error)) {
                 (Some(FULL), _) => Self::Full,
                 (Some(CORRUPT | NOT_A_DATABASE), _) => Self::Corrupt(error.to_string()),

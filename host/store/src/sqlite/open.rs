@@ -113,8 +113,9 @@ pub(super) async fn writer(
     let mut connection = settings.options(path).connect().await.map_err(fault)?;
     check(&mut connection, path).await?;
     refuse_newer(&mut connection, path).await?;
+    // `run` over a reference makes a future that a caller cannot send to another thread.
     MIGRATIONS
-        .run(&mut connection)
+        .run_direct(None, &mut connection, false)
         .await
         .map_err(|error| StoreError::Database(format!("{}: {error}", path.display())))?;
     Ok(connection)

@@ -1,0 +1,261 @@
+//! What every case starts from: a store with a tenant and a workflow, and ids that count up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use tombolo_core::clock::Timestamp;
+use tombolo_core::id::{EventId, IdSource, RunId, TenantId, WorkflowId};
+use tombolo_core::json::Json;
+use tombolo_core::ports::store::{
+    Accept, Accepted, Applied, Claim, ClaimedRun, Lease, NewEvent, NewRun, NewVersion, Next,
+    Settle, StepRow, Store, StoreError, Tenant, WorkerId,
+};
+use tombolo_core::run::{RunState, StepState};
+use tombolo_store::Bounds;
+use uuid::Uuid;
+
+/// A database under test.
+#[async_trait]
+pub trait Database: Send + Sync {
+    /// The store on it.
+    fn store(&self) -> Arc<dyn Store>;
+
+    /// Closes the store, which finishes its writes.
+    async fn close(&self);
+
+    /// Another database of the same kind, empty.
+    async fn fresh(&self) -> Box<dyn Database>;
+
+    /// Opens the same database again, with other bounds.
+    async fn reopen(&mut self, bounds: Bounds);
+}
+
+pub const NOW: Timestamp = Timestamp(1_700_000_000_000);
+pub const LATER: Timestamp = Timestamp(1_700_000_030_000);
+
+/// This many milliseconds after [`NOW`].
+pub fn after(ms: i64) -> Timestamp {
+    Timestamp(NOW.0 + ms)
+}
+
+pub struct World {
+    pub database: Box<dyn Database>,
+    pub store: Arc<dyn Store>,
+    pub tenant: TenantId,
+    pub workflow: WorkflowId,
+    pub ids: Ids,
+}
+
+/// Ids that count up.
+#[derive(Default)]
+pub struct Ids(AtomicU64);
+
+impl IdSource for Ids {
+    fn next(&self) -> Uuid {
+        Uuid::from_u128(u128::from(self.0.fetch_add(1, Ordering::Relaxed)) + 1)
+    }
+}
+
+impl World {
+    pub async fn new(database: Box<dyn Database>) -> Self {
+        let ids = Ids::default();
+        let store = database.store();
+        let tenant = tenant(&*store, &ids, "acme").await;
+        let workflow = workflow(&*store, &ids, tenant, "deals").await;
+        Self {
+            database,
+            store,
+            tenant,
+            workflow,
+            ids,
+        }
+    }
+
+    /// Opens the database again.
+    pub async fn reopen(&mut self, bounds: Bounds) {
+        self.database.reopen(bounds).await;
+        self.store = self.database.store();
+    }
+
+    /// Another tenant with a workflow.
+    pub async fn other(&self, name: &str) -> (TenantId, WorkflowId) {
+        let tenant = tenant(&*self.store, &self.ids, name).await;
+        let workflow = workflow(&*self.store, &self.ids, tenant, "deals").await;
+        (tenant, workflow)
+    }
+
+    /// An event with one run that is queued.
+    pub fn event(&self, key: &str) -> Accept {
+        Accept {
+            event: NewEvent {
+                id: EventId::new(&self.ids),
+                tenant: self.tenant,
+                source: "hook:deals".to_owned(),
+                dedupe_key: key.to_owned(),
+                fingerprint: None,
+                payload: Json::from_value(json!({ "event": { "key": key } })),
+                correlation_id: format!("correlation-{key}"),
+                received_at: NOW,
+            },
+            runs: vec![self.run()],
+        }
+    }
+
+    /// A run that is queued.
+    pub fn run(&self) -> NewRun {
+        NewRun {
+            id: RunId::new(&self.ids),
+            workflow: self.workflow,
+            version: 1,
+            trigger: "deal_changed".to_owned(),
+            deadline: Some(after(3_600_000)),
+            lease: None,
+        }
+    }
+
+    /// The same event, with a run that its acceptor runs itself.
+    pub fn leased(&self, key: &str, owner: &str, until: Timestamp) -> Accept {
+        let mut accept = self.event(key);
+        accept.runs[0].lease = Some((worker(owner), until));
+        accept
+    }
+
+    pub async fn accept(&self, accept: Accept) -> RunId {
+        let run = accept.runs[0].id;
+        let accepted = self.store.accept(vec![accept]).await.unwrap();
+        assert!(
+            matches!(&accepted[..], [Accepted::New { .. }]),
+            "{accepted:?}"
+        );
+        run
+    }
+
+    /// Accepts an event whose run is leased to `owner` until [`LATER`].
+    pub async fn hold(&self, key: &str, owner: &str) -> Lease {
+        let run = self.accept(self.leased(key, owner, LATER)).await;
+        Lease {
+            run,
+            owner: worker(owner),
+            epoch: 1,
+        }
+    }
+
+    pub async fn claim(&self, owner: &str, limit: usize, now: Timestamp) -> Vec<ClaimedRun> {
+        let claim = Claim {
+            worker: worker(owner),
+            limit,
+            now,
+            until: Timestamp(now.0 + 30_000),
+        };
+        self.store.claim(claim).await.unwrap()
+    }
+
+    /// Results of a run: nothing yet.
+    pub fn results(&self, lease: &Lease, next: Next) -> Settle {
+        Settle {
+            tenant: self.tenant,
+            workflow: self.workflow,
+            lease: lease.clone(),
+            steps: Vec::new(),
+            calls: Vec::new(),
+            state: Vec::new(),
+            next,
+            now: after(100),
+        }
+    }
+
+    pub async fn settle(&self, lease: &Lease, next: Next) -> Result<(), StoreError> {
+        self.store.settle(self.results(lease, next)).await
+    }
+
+    pub async fn state(&self, run: RunId) -> RunState {
+        let view = self.store.run(self.tenant, run).await.unwrap().unwrap();
+        view.run.state
+    }
+
+    pub async fn steps(&self, run: RunId) -> Vec<StepRow> {
+        let view = self.store.run(self.tenant, run).await.unwrap().unwrap();
+        let mut steps = view.steps;
+        steps.sort_by(|a, b| (&a.node, a.item).cmp(&(&b.node, b.item)));
+        steps
+    }
+}
+
+pub fn worker(name: &str) -> WorkerId {
+    WorkerId(name.to_owned())
+}
+
+pub fn succeeded() -> Next {
+    Next::End {
+        state: RunState::Succeeded,
+        output: None,
+        error: None,
+    }
+}
+
+pub fn parked(at: Timestamp) -> Next {
+    Next::Park {
+        state: RunState::Waiting,
+        available_at: at,
+    }
+}
+
+/// A step that has just been made.
+pub fn step(node: &str) -> StepRow {
+    StepRow {
+        node: node.to_owned(),
+        item: 0,
+        state: StepState::Pending,
+        attempt: 0,
+        spent: 0,
+        input: None,
+        output: None,
+        ports: Vec::new(),
+        error: None,
+        due_at: None,
+        started_at: None,
+        ended_at: None,
+        plugin: None,
+        logs: Vec::new(),
+    }
+}
+
+/// A step that gave `output`.
+pub fn done(node: &str, output: Value) -> StepRow {
+    StepRow {
+        state: StepState::Succeeded,
+        attempt: 1,
+        spent: 1,
+        input: Some(Json::from_value(json!({ "of": node }))),
+        output: Some(Json::from_value(output)),
+        started_at: Some(NOW),
+        ended_at: Some(after(5)),
+        ..step(node)
+    }
+}
+
+async fn tenant(store: &dyn Store, ids: &Ids, name: &str) -> TenantId {
+    let tenant = Tenant {
+        id: TenantId::new(ids),
+        name: name.to_owned(),
+    };
+    store.ensure_tenant(tenant, NOW).await.unwrap().id
+}
+
+pub async fn workflow(store: &dyn Store, ids: &Ids, tenant: TenantId, name: &str) -> WorkflowId {
+    let version = NewVersion {
+        tenant,
+        id: WorkflowId::new(ids),
+        name: name.to_owned(),
+        definition: Json::from_value(json!({ "name": name })),
+        pins: BTreeMap::new(),
+        now: NOW,
+    };
+    match store.apply_workflow(version).await.unwrap() {
+        Applied::Created { id, version: 1 } => id,
+        other => panic!("a new workflow, and {other:?}"),
+    }
+}
