@@ -1,1 +1,37 @@
-fn main() {}
+//! The binary `tombolo`: configuration, wiring, command line.
+
+mod assemble;
+mod cli;
+mod config;
+mod data_dir;
+mod first_start;
+mod logs;
+mod place;
+mod serve;
+mod system;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // A component is compiled in a process of its own that can be killed; see `assemble`.
+    if std::env::args_os().nth(1).is_some_and(|first| first == assemble::COMPILE_WORKER) {
+        return tombolo_sandbox::compile_worker();
+    }
+    let cli = cli::Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("tombolo: the runtime does not start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(cli::run(cli)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("tombolo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -3,11 +3,7 @@
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 
-/// A source of bytes that nobody can predict.
-pub trait Randomness: Send + Sync {
-    /// Fills `bytes`.
-    fn fill(&self, bytes: &mut [u8]);
-}
+pub use tombolo_core::random::Randomness;
 
 /// The operating system's source.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,0 +1,153 @@
+//! Puts the parts together: the only place that knows which crate is behind which port.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use async_trait::async_trait;
+use bytes::Bytes;
+use tombolo_api::ApiState;
+use tombolo_core::id::ContentHash;
+use tombolo_core::ports::sandbox::{ComponentSource, Sandbox};
+use tombolo_core::ports::store::{Catalog, Store};
+use tombolo_egress::{HttpEgress, SystemResolver};
+use tombolo_engine::{Engine, EngineSettings, Ports, Registry};
+use tombolo_ingress::{IngressSettings, IngressState, Rules};
+use tombolo_sandbox::{Compiler, WasmSandbox};
+use tombolo_store::SqliteStore;
+use tombolo_vault::{MasterKey, SealingVault};
+
+use crate::config::Config;
+use crate::system::System;
+
+/// The first argument that makes this program compile one component and end.
+pub const COMPILE_WORKER: &str = "compile-component";
+
+/// The component of plugin `jq`, which evaluates every expression.
+const EVALUATOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/evaluator.wasm"));
+
+/// A host, assembled and not started.
+pub struct Host {
+    pub store: Arc<SqliteStore>,
+    pub sandbox: Arc<WasmSandbox>,
+    pub registry: Arc<Registry>,
+    pub engine: Engine,
+    vault: Arc<SealingVault>,
+}
+
+/// Opens the store and everything around it.
+///
+/// # Errors
+/// If the database, the key or the sandbox cannot be opened; the text says which and why.
+pub async fn host(config: &Config) -> Result<Host> {
+    let system = Arc::new(System);
+    let database = config.data.database();
+    let store = SqliteStore::open(&database, config.store.sqlite())
+        .await
+        .with_context(|| format!("the database {} cannot be opened", database.display()))?;
+    let store = Arc::new(store);
+    let vault = Arc::new(SealingVault::new(master_key(config)?, Vec::new())?);
+    let sandbox = Arc::new(sandbox(config, store.clone(), vault.clone())?);
+    let registry = Arc::new(Registry::new(
+        store.clone(),
+        sandbox.clone(),
+        Arc::new(Rules),
+        system.clone(),
+        system.clone(),
+    ));
+    let ports = Ports {
+        store: store.clone(),
+        sandbox: sandbox.clone(),
+        registry: registry.clone(),
+        clock: system.clone(),
+        ids: system.clone(),
+        random: system,
+    };
+    let engine = Engine::new(ports, engine_settings(config));
+    Ok(Host { store, sandbox, registry, engine, vault })
+}
+
+impl Host {
+    /// Everything that is served over HTTP.
+    pub fn router(&self, config: &Config) -> axum::Router {
+        let system = Arc::new(System);
+        let api = ApiState {
+            store: self.store.clone(),
+            sandbox: self.sandbox.clone(),
+            vault: self.vault.clone(),
+            intake: Arc::new(self.engine.clone()),
+            subscriptions: self.registry.clone(),
+            authoring: self.registry.clone(),
+            clock: system.clone(),
+            ids: system.clone(),
+            randomness: system.clone(),
+            settings: tombolo_api::Settings {
+                max_component_bytes: config.sandbox.max_component_bytes,
+                ..tombolo_api::Settings::default()
+            },
+        };
+        let hooks = IngressState {
+            store: self.store.clone(),
+            vault: self.vault.clone(),
+            sandbox: self.sandbox.clone(),
+            intake: Arc::new(self.engine.clone()),
+            subscriptions: self.registry.clone(),
+            clock: system.clone(),
+            ids: system,
+            settings: IngressSettings {
+                public_url: config.server.public_url(),
+                body_limit: config.server.body_limit_bytes,
+            },
+        };
+        tombolo_api::router(api).merge(tombolo_ingress::router(hooks))
+    }
+}
+
+/// A sandbox as `serve` has it; also for looking at a component without a server.
+pub fn sandbox(config: &Config, store: Arc<SqliteStore>, vault: Arc<SealingVault>) -> Result<WasmSandbox> {
+    let system = Arc::new(System);
+    let egress = HttpEgress::new(config.egress.clone(), vault, system.clone(), Arc::new(SystemResolver))
+        .context("the way out does not start")?;
+    let source = Arc::new(StoredComponents(store));
+    let sandbox = WasmSandbox::new(
+        config.sandbox.clone(),
+        &config.data.components(),
+        Arc::new(egress),
+        source,
+        system,
+        Bytes::from_static(EVALUATOR),
+    )?;
+    let program = std::env::current_exe().context("the path of this program is not known")?;
+    Ok(sandbox.compile_with(Compiler::Process { program, arguments: vec![COMPILE_WORKER.to_owned()] }))
+}
+
+/// The master key: from the environment, from its file, or made at the first start.
+fn master_key(config: &Config) -> Result<MasterKey> {
+    let variable = &config.vault.key_env;
+    #[expect(clippy::disallowed_methods, reason = "the operator named this variable as the place of the key")]
+    if let Ok(text) = std::env::var(variable) {
+        return MasterKey::parse(&text).with_context(|| format!("the variable {variable} holds no master key"));
+    }
+    let file = config.vault.key_file(&config.data);
+    let key = if file.exists() { MasterKey::load(&file) } else { MasterKey::create(&file, &System) };
+    Ok(key?)
+}
+
+fn engine_settings(config: &Config) -> EngineSettings {
+    EngineSettings {
+        concurrent_runs: config.engine.concurrent_runs,
+        lease_ms: config.engine.lease_seconds.saturating_mul(1_000),
+        poll_ms: config.engine.poll_ms,
+        drain_ms: config.server.drain_timeout_ms,
+        ..EngineSettings::default()
+    }
+}
+
+/// The store as the place where components come from.
+struct StoredComponents(Arc<SqliteStore>);
+
+#[async_trait]
+impl ComponentSource for StoredComponents {
+    async fn component(&self, hash: ContentHash) -> Result<Option<Bytes>, String> {
+        Catalog::component(&*self.0, hash).await.map_err(|error| error.to_string())
+    }
+}
