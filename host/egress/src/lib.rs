@@ -1,1 +1,30 @@
-//! tombolo-egress
+//! The only way out: every call to another system goes through [`HttpEgress`].
+//!
+//! Owns what may be called (hosts, ports, addresses), how credentials are attached, the bounds of a
+//! call and what is kept on record of it. Never follows a redirect, never decompresses, never reads
+//! a proxy from the environment, and never retries a request that may have been sent.
+
+mod admission;
+mod connector;
+mod credentials;
+mod exchange;
+mod guard;
+mod headers;
+mod host_port;
+mod http_egress;
+mod record;
+mod redact;
+mod resolve;
+mod settings;
+mod target;
+#[cfg(test)]
+mod testing;
+mod tls;
+mod turnstile;
+
+pub use guard::{Reason, forbidden};
+pub use host_port::{HostPort, InvalidHostPort};
+pub use http_egress::HttpEgress;
+pub use resolve::{Resolve, SystemResolver};
+pub use settings::EgressSettings;
+pub use tls::EgressSetupError;

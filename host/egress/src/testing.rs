@@ -1,0 +1,50 @@
+//! A connection and a call to start a unit test from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use tombolo_core::clock::Timestamp;
+use tombolo_core::effect::Effect;
+use tombolo_core::id::{ConnectionId, RunId, TenantId, WorkflowId};
+use tombolo_core::ports::egress::{Auth, CallLimits, Caller, Connection, OutboundCall};
+use uuid::Uuid;
+
+/// `https://api.example.com`, without credentials.
+pub(crate) fn connection() -> Connection {
+    Connection {
+        id: ConnectionId(Uuid::from_u128(1)),
+        tenant: TenantId(Uuid::from_u128(2)),
+        name: "crm".to_owned(),
+        base_url: Some("https://api.example.com".to_owned()),
+        auth: Auth::None,
+        signing: None,
+        allowed_hosts: Vec::new(),
+        limits: CallLimits::default(),
+        updated_at: Timestamp(0),
+    }
+}
+
+/// The first call of node `deal`.
+pub(crate) fn call(method: &str, uri: &str, connection: Option<Connection>) -> OutboundCall {
+    OutboundCall {
+        caller: Arc::new(Caller {
+            tenant: TenantId(Uuid::from_u128(2)),
+            workflow: WorkflowId(Uuid::from_u128(3)),
+            run: RunId(Uuid::from_u128(4)),
+            node: "deal".to_owned(),
+            attempt: 1,
+            idempotency_key: "step-key".to_owned(),
+            correlation_id: "event-1".to_owned(),
+            effect: Effect::Read,
+        }),
+        connection: connection.map(Arc::new),
+        sequence: 0,
+        method: method.parse().unwrap(),
+        uri: uri.parse().unwrap(),
+        headers: HeaderMap::new(),
+        body: Bytes::new(),
+        budget: Duration::from_secs(10),
+    }
+}
