@@ -9,7 +9,8 @@ use tokio::io::AsyncWriteExt;
 use tombolo_core::ports::egress::{Auth, Connection, OutboundCall};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{Authority, House, Seen, connection, http, https, named, post, raw};
+use crate::authority::{Authority, named};
+use crate::support::{House, Seen, connection, http, https, post, raw};
 
 const CANARY: &str = "canary/zq7w+kx9v==";
 

@@ -9,9 +9,9 @@ use tokio::sync::Notify;
 use tombolo_core::ports::egress::{Connection, EgressError};
 use tombolo_egress::EgressSettings;
 
+use crate::authority::{Authority, named};
 use crate::support::{
-    AMPLE, Authority, House, Names, Server, connection, get, http, https, named, ok, post, raw,
-    settings, silent,
+    AMPLE, House, Names, Server, connection, get, http, https, ok, post, raw, settings, silent,
 };
 
 fn quick(base_url: &str, total_ms: u64) -> Connection {

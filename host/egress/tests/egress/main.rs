@@ -2,6 +2,7 @@
 //! when the other side misbehaves, and what stays on record.
 
 mod attaching;
+mod authority;
 mod canary;
 mod failing;
 mod pooling;

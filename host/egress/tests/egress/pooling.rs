@@ -9,9 +9,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
 use tombolo_egress::EgressSettings;
 
+use crate::authority::{Authority, named};
 use crate::support::{
-    Authority, House, Names, connection, get, http, https, named, ok, post, raw, read_head,
-    settings,
+    House, Names, connection, get, http, https, ok, post, raw, read_head, settings,
 };
 
 #[tokio::test]
