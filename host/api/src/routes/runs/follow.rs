@@ -1,0 +1,163 @@
+//! `GET /api/v1/runs/{id}/events`: a run's changes as server-sent events, until it ended.
+//!
+//! The interest is declared before the run is read, so nothing falls between the snapshot and the
+//! first change. What is told is durable. A change may be older than the snapshot before it.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use tombolo_core::id::RunId;
+use tombolo_core::ports::intake::{Change, Follow, Progress};
+use tombolo_core::ports::store::RunView;
+
+use super::model::RunDetail;
+use crate::access::Caller;
+use crate::app::Shared;
+use crate::extract::PathParam;
+use crate::problem::{Kind, Problem};
+
+/// A comment is sent after so much silence, so that nothing between closes the connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// What a follower is asked to wait who finds no place.
+const FULL_RETRY: Duration = Duration::from_secs(5);
+/// Changes may be lost so often in a row, without one between, before the stream ends: then the
+/// process stops, or the follower is hopelessly slow.
+const MAX_RESTARTS: u32 = 3;
+
+/// Follows a run: first `event: snapshot` with the run as `GET /api/v1/runs/{id}` has it, then
+/// `event: step` and `event: run` as they change. Ends after the run ended, or after an hour. When
+/// changes were missed, another snapshot comes.
+#[utoipa::path(
+    get,
+    path = "/api/v1/runs/{id}/events",
+    tag = "runs",
+    params(("id" = String, Path)),
+    responses((status = 200, content_type = "text/event-stream", body = String))
+)]
+pub(crate) async fn follow(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathParam(id): PathParam<RunId>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let place = app.followers.clone().try_acquire_owned().map_err(|_| {
+        let limit = app.settings().max_followers;
+        let detail = format!("{limit} runs are being followed (limit max_followers)");
+        Problem::new(Kind::TooManyFollowers, detail).retry_after(FULL_RETRY)
+    })?;
+    let changes = app.ports.intake.follow(caller.tenant, id);
+    let first = super::find(&app, &caller, id).await?;
+    let until = Instant::now() + app.settings().max_follow;
+    let mut follower = Follower::new(app, caller, id, changes, until, place);
+    follower.show(first);
+    let stream = unfold(follower, |mut follower| async move {
+        let event = follower.next().await?;
+        Some((Ok(event), follower))
+    });
+    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("still here")))
+}
+
+/// One reader of one run.
+struct Follower {
+    app: Shared,
+    caller: Caller,
+    run: RunId,
+    changes: Box<dyn Follow>,
+    until: Instant,
+    /// To be sent, in order.
+    ready: VecDeque<Event>,
+    /// Nothing follows what is ready.
+    ended: bool,
+    restarts: u32,
+    counter: u64,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Follower {
+    fn new(
+        app: Shared,
+        caller: Caller,
+        run: RunId,
+        changes: Box<dyn Follow>,
+        until: Instant,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        Self {
+            app,
+            caller,
+            run,
+            changes,
+            until,
+            ready: VecDeque::new(),
+            ended: false,
+            restarts: 0,
+            counter: 0,
+            _place: place,
+        }
+    }
+
+    /// None when the stream is over.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            if self.ended {
+                return None;
+            }
+            match tokio::time::timeout_at(self.until, self.changes.next()).await {
+                Err(_) => self.ended = true,
+                Ok(Some(progress)) => self.tell(&progress),
+                Ok(None) => self.start_over().await,
+            }
+        }
+    }
+
+    fn show(&mut self, view: RunView) {
+        self.ended = view.run.state.ended();
+        self.push("snapshot", &RunDetail::from(view));
+    }
+
+    fn tell(&mut self, progress: &Progress) {
+        self.restarts = 0;
+        match &progress.change {
+            Change::Step { node, item, state, attempt } => {
+                let data = json!({"node": node, "item": item, "state": state, "attempt": attempt, "at": progress.at});
+                self.push::<Value>("step", &data);
+            }
+            Change::Run { state } => {
+                self.ended = state.ended();
+                self.push::<Value>("run", &json!({"state": state, "at": progress.at}));
+            }
+        }
+    }
+
+    /// Changes were lost: again interest first, then the run.
+    async fn start_over(&mut self) {
+        self.restarts += 1;
+        if self.restarts > MAX_RESTARTS {
+            self.ended = true;
+            return;
+        }
+        self.changes = self.app.ports.intake.follow(self.caller.tenant, self.run);
+        match super::find(&self.app, &self.caller, self.run).await {
+            Ok(view) => self.show(view),
+            Err(_) => self.ended = true,
+        }
+    }
+
+    fn push<T: Serialize>(&mut self, name: &str, data: &T) {
+        let data = serde_json::to_string(data).unwrap_or_default();
+        let event = Event::default().event(name).id(self.counter.to_string()).data(data);
+        self.counter += 1;
+        self.ready.push_back(event);
+    }
+}

@@ -1,0 +1,221 @@
+//! `POST /api/v1/workflows/{name}/runs`: start a run, once per `Idempotency-Key`, and wait for its
+//! answer where the caller prefers to.
+//!
+//! The event with its key and the run are one write, so there is no moment in which a second
+//! request of the same key could start a second run. Its answer is the first one's: 202 with the
+//! same ids, or with `Prefer: wait` the run's answer, or 409 while there is none.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tombolo_core::id::{EventId, RunId};
+use tombolo_core::ports::intake::{Answer, Arrival};
+use tombolo_core::ports::store::Accepted;
+use tombolo_core::run::RunState;
+use utoipa::ToSchema;
+
+use super::href;
+use crate::access::Caller;
+use crate::app::{App, Shared};
+use crate::extract::{
+    Correlation, IdempotencyKey, Incoming, PathParam, fingerprint, preferred_wait,
+};
+use crate::problem::{Kind, Problem};
+use crate::routes::shapes::run_state;
+use crate::routes::workflows::not_found;
+
+/// What a caller is asked to wait whose first request has no answer yet.
+const IN_USE_RETRY: Duration = Duration::from_secs(1);
+
+/// A replayed answer says so.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+/// The run that an answer is from.
+const RUN: HeaderName = HeaderName::from_static("tombolo-run");
+
+/// Headers that belong to the connection or to us, never to a workflow.
+const RESERVED: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::DATE,
+    header::SET_COOKIE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::WWW_AUTHENTICATE,
+];
+
+/// A run that was started.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Started {
+    #[schema(value_type = String)]
+    run: RunId,
+    #[schema(value_type = String)]
+    event: EventId,
+    /// As it was accepted: `queued`. Look at `href` for where it stands now.
+    #[schema(schema_with = run_state)]
+    state: RunState,
+    #[schema(example = "/api/v1/runs/run_01980000000070008000000000000001")]
+    href: String,
+}
+
+/// Starts a run of the live version. The body is what expressions read as `.trigger`; an empty one
+/// is `null`. With `Prefer: wait` (seconds) the answer is the run's if it comes in time.
+#[utoipa::path(
+    post,
+    path = "/api/v1/workflows/{name}/runs",
+    tag = "runs",
+    params(
+        ("name" = String, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 characters. Kept as long as the event. The same key with another request is refused with 422."),
+        ("Prefer" = Option<String>, Header, description = "`wait=10`: wait up to so many seconds, at most 60"),
+    ),
+    request_body(content = Value, description = "Any JSON"),
+    responses(
+        (status = 202, description = "Durable, and on its way", body = Started),
+        (status = 200, description = "With `Prefer: wait`: the run's answer; a `respond` node may choose another status", body = Value),
+        (status = 422, description = "`idempotency-key-reused`; with `Prefer: wait` the answer of a run that failed"),
+        (status = 409, description = "`idempotency-key-in-use`: with `Prefer: wait`, the first request's run has no answer yet"),
+    )
+)]
+pub(crate) async fn start(
+    State(app): State<Shared>,
+    caller: Caller,
+    correlation: Correlation,
+    PathParam(name): PathParam<String>,
+    uri: Uri,
+    request: Incoming,
+) -> Result<Response, Problem> {
+    let key = IdempotencyKey::of(&request.headers)?;
+    let wait = preferred_wait(&request.headers).map(|wait| wait.min(app.settings().max_wait));
+    let input = request.json(&app, app.settings().max_input_bytes).await?;
+    let fingerprint = key.is_some().then(|| fingerprint("POST", uri.path(), input.value()));
+    let arrival = Arrival {
+        fingerprint,
+        correlation_id: correlation.0,
+        trigger: input.value().clone(),
+        ..arrival(&app, &caller, &name, key)?
+    };
+    let (accepted, answer) = accept(&app, arrival, wait).await?;
+    let replayed = is_replay(&accepted, fingerprint)?;
+    match answer {
+        Some(Answer::Ready { status, headers, body, .. }) => {
+            answered(&accepted, replayed, wait, status, headers, body.text())
+        }
+        Some(Answer::NotYet) if replayed => Err(in_use(first_run(&accepted)?)),
+        Some(Answer::NotYet) | None => started(&accepted, replayed, wait),
+    }
+}
+
+fn arrival(
+    app: &App,
+    caller: &Caller,
+    name: &str,
+    key: Option<IdempotencyKey>,
+) -> Result<Arrival, Problem> {
+    let live = app.ports.subscriptions.workflow(caller.tenant, name);
+    let subscriber = live.ok_or_else(|| not_found(name))?;
+    let random = || app.ports.ids.next().simple().to_string();
+    let Value::Object(event) = json!({"trigger": "api"}) else { return Err(Problem::internal("event")) };
+    Ok(Arrival {
+        tenant: caller.tenant,
+        source: format!("api:{name}"),
+        dedupe_key: key.map_or_else(random, |key| key.0),
+        fingerprint: None,
+        trigger: Value::Null,
+        event,
+        correlation_id: String::new(),
+        subscribers: vec![subscriber],
+    })
+}
+
+async fn accept(
+    app: &App,
+    arrival: Arrival,
+    wait: Option<Duration>,
+) -> Result<(Accepted, Option<Answer>), Problem> {
+    if let Some(patience) = wait {
+        let (accepted, answer) = app.ports.intake.accept_and_wait(arrival, patience).await?;
+        return Ok((accepted, Some(answer)));
+    }
+    let mut accepted = app.ports.intake.accept(vec![arrival]).await?;
+    let accepted = accepted.pop().ok_or_else(|| Problem::internal("the intake took no arrival"))?;
+    Ok((accepted, None))
+}
+
+/// True if the key is known from the same request; an error if it is from another.
+fn is_replay(accepted: &Accepted, mine: Option<[u8; 32]>) -> Result<bool, Problem> {
+    match accepted {
+        Accepted::New { .. } => Ok(false),
+        Accepted::Duplicate { fingerprint, .. } if *fingerprint == mine => Ok(true),
+        Accepted::Duplicate { .. } => {
+            let detail = "the key was used with another method, address or body";
+            Err(Problem::new(Kind::IdempotencyKeyReused, detail))
+        }
+    }
+}
+
+fn first_run(accepted: &Accepted) -> Result<RunId, Problem> {
+    let run = accepted.runs().first().copied();
+    run.ok_or_else(|| Problem::internal(format!("event {} has no run", accepted.event())))
+}
+
+fn in_use(run: RunId) -> Problem {
+    let detail = "the first request's run goes on and has no answer yet";
+    Problem::new(Kind::IdempotencyKeyInUse, detail)
+        .with("run", run.to_string())
+        .with("href", href(run))
+        .retry_after(IN_USE_RETRY)
+}
+
+fn started(accepted: &Accepted, replayed: bool, wait: Option<Duration>) -> Result<Response, Problem> {
+    let run = first_run(accepted)?;
+    let href = href(run);
+    let location = HeaderValue::from_str(&href).map_err(|error| Problem::internal(error.to_string()))?;
+    let body = Started { run, event: accepted.event(), state: RunState::Queued, href };
+    let mut headers = notes(replayed, wait);
+    headers.insert(header::LOCATION, location);
+    Ok((StatusCode::ACCEPTED, headers, Json(body)).into_response())
+}
+
+/// The run's answer as the workflow gives it.
+fn answered(
+    accepted: &Accepted,
+    replayed: bool,
+    wait: Option<Duration>,
+    status: u16,
+    own: Vec<(String, String)>,
+    body: &str,
+) -> Result<Response, Problem> {
+    let run = first_run(accepted)?.to_string();
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, value) in own {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value))
+            && !RESERVED.contains(&name)
+        {
+            headers.insert(name, value);
+        }
+    }
+    headers.extend(notes(replayed, wait));
+    headers.insert(RUN, HeaderValue::from_str(&run).map_err(|error| Problem::internal(error.to_string()))?);
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    Ok((status, headers, Body::from(body.to_owned())).into_response())
+}
+
+fn notes(replayed: bool, wait: Option<Duration>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    let applied = wait.map(|wait| HeaderValue::try_from(format!("wait={}", wait.as_secs())));
+    if let Some(Ok(applied)) = applied {
+        headers.insert(APPLIED, applied);
+    }
+    headers
+}

@@ -1,0 +1,67 @@
+//! `GET /api/v1/runs/{id}/steps` and one of them: with input, output, logs and calls.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use tombolo_core::id::RunId;
+
+use super::model::{StepDetail, by_start};
+use crate::access::Caller;
+use crate::app::Shared;
+use crate::extract::{PathParam, QueryParams};
+use crate::problem::{Kind, Problem};
+use crate::routes::shapes::List;
+
+/// Which step of a node.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct StepQuery {
+    /// Position among the items of a for-each node; 0 if left out.
+    #[serde(default)]
+    item: u32,
+}
+
+/// All steps of a run with all that is on record, in the order of their start.
+#[utoipa::path(
+    get,
+    path = "/api/v1/runs/{id}/steps",
+    tag = "runs",
+    params(("id" = String, Path)),
+    responses((status = 200, body = List<StepDetail>))
+)]
+pub(crate) async fn list(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathParam(id): PathParam<RunId>,
+) -> Result<Json<List<StepDetail>>, Problem> {
+    let mut view = super::find(&app, &caller, id).await?;
+    let calls = app.ports.store.calls(caller.tenant, id).await?;
+    view.steps.sort_by(by_start);
+    let items = view.steps.into_iter().map(|step| StepDetail::of(step, &calls)).collect();
+    Ok(Json(List { items }))
+}
+
+/// One step of a run with all that is on record.
+#[utoipa::path(
+    get,
+    path = "/api/v1/runs/{id}/steps/{node}",
+    tag = "runs",
+    params(("id" = String, Path), ("node" = String, Path), StepQuery),
+    responses((status = 200, body = StepDetail))
+)]
+pub(crate) async fn show(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathParam((id, node)): PathParam<(RunId, String)>,
+    QueryParams(StepQuery { item }): QueryParams<StepQuery>,
+) -> Result<Json<StepDetail>, Problem> {
+    let view = super::find(&app, &caller, id).await?;
+    let found = view.steps.into_iter().find(|step| step.node == node && step.item == item);
+    let step = found.ok_or_else(|| {
+        let detail = format!("{id} has no step `{node}` with item {item}");
+        Problem::new(Kind::StepNotFound, detail)
+    })?;
+    let calls = app.ports.store.calls(caller.tenant, id).await?;
+    Ok(Json(StepDetail::of(step, &calls)))
+}

@@ -1,0 +1,67 @@
+//! Shapes that several routes answer with.
+
+use serde::Serialize;
+use tombolo_core::error::StepError;
+use tombolo_core::run::{RunState, StepState};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+
+/// A whole list.
+#[derive(Serialize, ToSchema)]
+pub(super) struct List<T> {
+    /// In the order documented.
+    pub items: Vec<T>,
+}
+
+/// A part of a list.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Page<T> {
+    /// In the order documented.
+    pub items: Vec<T>,
+    /// Send it as `cursor` for the next part; null at the end.
+    pub next: Option<String>,
+}
+
+/// Why a step or a run failed.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Failure {
+    /// What to do about it: `invalid-input`, `auth`, `not-found`, `conflict`, `rate-limited`,
+    /// `transient`, `permanent`, `unknown-outcome`.
+    class: &'static str,
+    /// Stable, for programs.
+    code: String,
+    /// For people.
+    message: String,
+    /// How long the other side asks to wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    /// More; depends on the code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<serde_json::Value>,
+}
+
+impl From<StepError> for Failure {
+    fn from(error: StepError) -> Self {
+        Self {
+            class: error.class.name(),
+            code: error.code,
+            message: error.message,
+            retry_after_ms: error.retry_after_ms,
+            details: error.details,
+        }
+    }
+}
+
+fn one_of(names: impl IntoIterator<Item = &'static str>) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build()
+}
+
+/// The schema of a run's state.
+pub(super) fn run_state() -> Object {
+    one_of(RunState::ALL.map(RunState::name))
+}
+
+/// The schema of a step's state.
+pub(super) fn step_state() -> Object {
+    one_of(StepState::ALL.map(StepState::name))
+}
