@@ -1,0 +1,402 @@
+//! A real store, a clock that is set by hand, and a sandbox whose operations are scripted: what the
+//! engine does with their answers is what is tested.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::{Notify, oneshot};
+use tombolo_core::clock::{Clock, Timestamp};
+use tombolo_core::descriptor::{Descriptor, Operation};
+use tombolo_core::effect::{Effect, World};
+use tombolo_core::error::{ErrorClass, StepError};
+use tombolo_core::id::{ContentHash, IdSource, RunId, TenantId};
+use tombolo_core::json::Json;
+use tombolo_core::ports::authoring::{Authoring, WebhookRules};
+use tombolo_core::ports::intake::{Answer, Arrival, Intake, Subscriptions};
+use tombolo_core::ports::sandbox::{
+    Evaluation, ExpressionError, InstallError, Installed, Invocation, Invoked, Outcome, Sandbox,
+};
+use tombolo_core::ports::store::{Access, Catalog, NewPlugin, Reading, RunView, Tenant};
+use tombolo_core::random::Random;
+use tombolo_core::run::RunState;
+use tombolo_core::workflow::VerifyScheme;
+use tombolo_engine::{Engine, EngineSettings, Ports, Registry};
+use tombolo_store::{SqliteSettings, SqliteStore};
+use uuid::Uuid;
+
+/// Bound of everything a test waits for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A clock that stands until it is moved.
+pub struct HandClock(AtomicI64);
+
+impl HandClock {
+    pub fn forward(&self, by: Duration) {
+        self.0.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Ids that count, and jitter that is always the whole wait.
+#[derive(Default)]
+pub struct Counter(AtomicU64);
+
+impl IdSource for Counter {
+    fn next(&self) -> Uuid {
+        let count = self.0.fetch_add(1, Ordering::SeqCst);
+        uuid::Builder::from_unix_timestamp_millis(
+            1_000 + count,
+            &count.to_be_bytes().repeat(2)[..10].try_into().unwrap(),
+        )
+        .into_uuid()
+    }
+}
+
+impl Random for Counter {
+    fn unit(&self) -> f64 {
+        1.0
+    }
+}
+
+/// What an operation does next.
+pub enum Script {
+    Fail(StepError),
+    /// Waits until the test lets it go on; the sender's end tells that the attempt has started.
+    Hold(oneshot::Sender<()>, oneshot::Receiver<Value>),
+}
+
+/// A sandbox whose operations do what they are told, node by node, and give their input otherwise.
+#[derive(Default)]
+pub struct Scripted {
+    scripts: Mutex<HashMap<String, VecDeque<Script>>>,
+    attempts: Mutex<Vec<(String, u32, String)>>,
+    changed: Notify,
+}
+
+impl Scripted {
+    pub fn next(&self, node: &str, script: Script) {
+        self.scripts
+            .lock()
+            .unwrap()
+            .entry(node.to_owned())
+            .or_default()
+            .push_back(script);
+    }
+
+    pub fn fail(&self, node: &str, class: ErrorClass) {
+        self.next(
+            node,
+            Script::Fail(StepError::new(class, "scripted", "as the test says")),
+        );
+    }
+
+    /// Holds the node's next attempt; first to be awaited, then to be sent to.
+    pub fn hold(&self, node: &str) -> (oneshot::Receiver<()>, oneshot::Sender<Value>) {
+        let (started, has_started) = oneshot::channel();
+        let (go_on, may_go_on) = oneshot::channel();
+        self.next(node, Script::Hold(started, may_go_on));
+        (has_started, go_on)
+    }
+
+    /// Attempts of a node so far: numbers and idempotency keys.
+    pub fn attempts(&self, node: &str) -> Vec<(u32, String)> {
+        let all = self.attempts.lock().unwrap();
+        all.iter()
+            .filter(|(name, ..)| name == node)
+            .map(|(_, number, key)| (*number, key.clone()))
+            .collect()
+    }
+}
+
+#[async_trait]
+impl Sandbox for Scripted {
+    async fn install(&self, _: Bytes) -> Result<Installed, InstallError> {
+        Err(InstallError::CoreModule)
+    }
+
+    async fn invoke(&self, invocation: Invocation) -> Invoked {
+        let node = invocation.caller.node.clone();
+        let entry = (
+            node.clone(),
+            invocation.caller.attempt,
+            invocation.caller.idempotency_key.clone(),
+        );
+        self.attempts.lock().unwrap().push(entry);
+        self.changed.notify_waiters();
+        let script = self
+            .scripts
+            .lock()
+            .unwrap()
+            .get_mut(&node)
+            .and_then(VecDeque::pop_front);
+        let result = match script {
+            None => Ok(invocation.params.clone()),
+            Some(Script::Fail(error)) => Err(error),
+            Some(Script::Hold(started, go_on)) => {
+                let _ = started.send(());
+                match go_on.await {
+                    Ok(value) => Ok(value.into()),
+                    Err(_) => std::future::pending().await,
+                }
+            }
+        };
+        let result = result.map(|output| Outcome {
+            output,
+            ports: Vec::new(),
+        });
+        Invoked {
+            result,
+            logs: Vec::new(),
+            calls: Vec::new(),
+            state: Vec::new(),
+        }
+    }
+
+    async fn evaluate(&self, evaluation: Evaluation) -> Result<Vec<Json>, ExpressionError> {
+        // The tests' only jq: `true` and `false`.
+        evaluation
+            .expressions
+            .iter()
+            .enumerate()
+            .map(|(index, text)| {
+                Json::parse(text).map_err(|error| ExpressionError {
+                    index,
+                    code: "expression-failed".into(),
+                    message: error.to_string(),
+                    position: Some(0),
+                })
+            })
+            .collect()
+    }
+
+    async fn check(&self, _: Vec<String>) -> Result<Vec<ExpressionError>, StepError> {
+        Ok(Vec::new())
+    }
+}
+
+struct NoPresets;
+
+impl WebhookRules for NoPresets {
+    fn presets(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+    fn check_scheme(&self, _: &VerifyScheme) -> Result<(), (String, String)> {
+        Ok(())
+    }
+}
+
+/// A store with one tenant and the plugin `test`, and an engine on it that can be replaced.
+pub struct Bench {
+    folder: tempfile::TempDir,
+    pub store: Arc<SqliteStore>,
+    pub sandbox: Arc<Scripted>,
+    pub clock: Arc<HandClock>,
+    ids: Arc<Counter>,
+    pub tenant: TenantId,
+    pub settings: EngineSettings,
+}
+
+impl Bench {
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("t.db"), SqliteSettings::default())
+            .await
+            .unwrap();
+        let clock = Arc::new(HandClock(AtomicI64::new(1_700_000_000_000)));
+        let ids = Arc::new(Counter::default());
+        let tenant = TenantId::new(&*ids);
+        let named = Tenant {
+            id: tenant,
+            name: "default".into(),
+        };
+        store.ensure_tenant(named, clock.now()).await.unwrap();
+        let operations = [
+            ("pure", Effect::Pure),
+            ("read", Effect::Read),
+            ("keyed", Effect::Keyed),
+            ("unsafe", Effect::Unsafe),
+        ];
+        let descriptor = Descriptor {
+            contract: "1.0".into(),
+            name: "test".into(),
+            version: "0.1.0".into(),
+            summary: String::new(),
+            world: World::Connector,
+            reuse: false,
+            hosts: Vec::new(),
+            connections: Vec::new(),
+            operations: operations
+                .map(|(name, effect)| operation(name, effect))
+                .into(),
+        };
+        let component = Bytes::from_static(b"a component");
+        let plugin = NewPlugin {
+            tenant,
+            hash: ContentHash::of(&component),
+            component,
+            descriptor,
+            now: clock.now(),
+        };
+        store.add_plugin(plugin).await.unwrap();
+        let settings = EngineSettings {
+            poll_ms: 5,
+            drain_ms: 0,
+            ..EngineSettings::default()
+        };
+        Self {
+            folder,
+            store: Arc::new(store),
+            sandbox: Arc::default(),
+            clock,
+            ids,
+            tenant,
+            settings,
+        }
+    }
+
+    /// An engine as a process has it after its start.
+    pub async fn start(&self) -> Running {
+        let registry = Arc::new(Registry::new(
+            self.store.clone(),
+            self.sandbox.clone(),
+            Arc::new(NoPresets),
+            self.clock.clone(),
+            self.ids.clone(),
+        ));
+        registry.reload().await.unwrap();
+        let ports = Ports {
+            store: self.store.clone(),
+            sandbox: self.sandbox.clone(),
+            registry: registry.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            random: self.ids.clone(),
+        };
+        let engine = Engine::new(ports, self.settings.clone());
+        engine.start().await.unwrap();
+        Running {
+            engine,
+            registry,
+            tenant: self.tenant,
+        }
+    }
+
+    /// The run as stored, once `wanted` holds.
+    pub async fn until(&self, run: RunId, wanted: impl Fn(&RunView) -> bool) -> RunView {
+        let look = async {
+            loop {
+                let view = self
+                    .store
+                    .run(self.tenant, run)
+                    .await
+                    .unwrap()
+                    .expect("the run is stored");
+                if wanted(&view) {
+                    return view;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        match tokio::time::timeout(PATIENCE, look).await {
+            Ok(view) => view,
+            Err(_) => panic!(
+                "not within {PATIENCE:?}: {:#?}",
+                self.store.run(self.tenant, run).await
+            ),
+        }
+    }
+
+    pub async fn ended(&self, run: RunId) -> RunView {
+        self.until(run, |view| view.run.state.ended()).await
+    }
+
+    /// Where the database is.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+}
+
+fn operation(name: &str, effect: Effect) -> Operation {
+    Operation {
+        name: name.into(),
+        summary: String::new(),
+        effect,
+        params: json!({"type": "object"}),
+        output: json!({}),
+        ports: Vec::new(),
+        dynamic_ports: Vec::new(),
+        connection: false,
+        errors: Vec::new(),
+    }
+}
+
+/// An engine that runs.
+pub struct Running {
+    pub engine: Engine,
+    pub registry: Arc<Registry>,
+    tenant: TenantId,
+}
+
+impl Running {
+    /// Applies a workflow of these nodes, with further fields.
+    pub async fn apply(&self, nodes: Value, more: Value) {
+        let mut file = json!({"name": "w", "nodes": nodes});
+        file.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        self.registry.apply(self.tenant, file.into()).await.unwrap();
+    }
+
+    fn arrival(&self, key: &str) -> Arrival {
+        Arrival {
+            tenant: self.tenant,
+            source: "api:w".into(),
+            dedupe_key: key.into(),
+            fingerprint: None,
+            trigger: json!({"id": key}),
+            event: serde_json::Map::new(),
+            correlation_id: "c".into(),
+            subscribers: vec![self.registry.workflow(self.tenant, "w").expect("applied")],
+        }
+    }
+
+    pub async fn run(&self, key: &str) -> RunId {
+        self.engine.accept(vec![self.arrival(key)]).await.unwrap()[0].runs()[0]
+    }
+
+    pub async fn run_and_wait(&self, key: &str) -> Answer {
+        self.engine
+            .accept_and_wait(self.arrival(key), PATIENCE)
+            .await
+            .unwrap()
+            .1
+    }
+
+    /// Ends without a word, as a process that is killed.
+    pub async fn kill(self) {
+        self.engine.stop().await;
+    }
+}
+
+/// State of a node's step in a view; `pending` if it is not stored.
+pub fn step(view: &RunView, node: &str) -> String {
+    view.steps
+        .iter()
+        .find(|step| step.node == node)
+        .map_or("pending".into(), |step| step.state.name().into())
+}
+
+/// The run's state.
+pub fn state(view: &RunView) -> RunState {
+    view.run.state
+}
