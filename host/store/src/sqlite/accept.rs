@@ -7,39 +7,40 @@ use tombolo_core::id::{EventId, RunId};
 use tombolo_core::ports::store::{Accepted, NewEvent, NewRun};
 use tombolo_core::run::RunState;
 
-use super::bulk::Bulk;
+use super::bulk::{Args, Bulk, Part, insert};
 use super::error::Fault;
 use super::payload;
 use super::row::{bytes, id};
 use crate::group::Pending;
 use crate::record::{AcceptItem, Damaged, join_ids, split_ids};
 
-static EVENTS: Bulk = Bulk::new(
-    "INSERT INTO event (tenant_id, id, source, dedupe_key, fingerprint, payload, payload_hash,
+static EVENTS: Bulk = Bulk::new(&[insert!(
+    "event (tenant_id, id, source, dedupe_key, fingerprint, payload, payload_hash,
        received_at, run_ids)",
     9,
-    "ON CONFLICT DO NOTHING RETURNING id",
-);
+    "ON CONFLICT DO NOTHING RETURNING id"
+)]);
 
-static FIRST: Bulk = Bulk::new(
+static FIRST: Bulk = Bulk::new(&[Part::list(
     "WITH v (n, tenant_id, source, dedupe_key) AS (",
     4,
     ") SELECT v.n, e.id, e.fingerprint, e.run_ids FROM v CROSS JOIN event e
        ON e.tenant_id = v.tenant_id AND e.source = v.source AND e.dedupe_key = v.dedupe_key",
-);
+)]);
 
-static RUNS: Bulk = Bulk::new(
-    "INSERT INTO run (tenant_id, id, workflow_id, version, event_id, trigger_name, state,
-       correlation_id, created_at, deadline)",
-    10,
-    "",
-);
-
-static QUEUE: Bulk = Bulk::new(
-    "INSERT INTO queue (run_id, tenant_id, available_at, lease_owner, lease_epoch, claims)",
-    6,
-    "",
-);
+static RUNS: Bulk = Bulk::new(&[
+    insert!(
+        "run (tenant_id, id, workflow_id, version, event_id, trigger_name, state, correlation_id,
+           created_at, deadline)",
+        10,
+        ""
+    ),
+    insert!(
+        "queue (run_id, tenant_id, available_at, lease_owner, lease_epoch, claims)",
+        6,
+        ""
+    ),
+]);
 
 /// Writes all accepts of a batch. Of several events of one key the first is stored, also within the
 /// batch; the others get what it got.
@@ -92,7 +93,7 @@ async fn insert_events(
     items: &[&AcceptItem],
 ) -> Result<HashSet<EventId>, Fault> {
     let rows = EVENTS
-        .run(connection, items, |args, item| {
+        .run(connection, items, |_, args, item| {
             let event = &item.event;
             args.id(event.tenant.0)
                 .id(event.id.0)
@@ -118,37 +119,45 @@ async fn insert_runs(connection: &mut SqliteConnection, new: &[&AcceptItem]) -> 
         .iter()
         .flat_map(|item| item.runs.iter().map(|run| (&item.event, run)))
         .collect();
-    RUNS.run(connection, &runs, |args, (event, run)| {
-        let state = match run.lease {
-            Some(_) => RunState::Running,
-            None => RunState::Queued,
-        };
-        args.id(event.tenant.0)
-            .id(run.id.0)
-            .id(run.workflow.0)
-            .number(run.version.into())
-            .id(event.id.0)
-            .text(&run.trigger)
-            .text(state.name())
-            .text(&event.correlation_id)
-            .time(event.received_at)
-            .maybe_time(run.deadline);
-    })
+    RUNS.run(
+        connection,
+        &runs,
+        |statement, args, (event, run)| match statement {
+            0 => bind_run(args, event, run),
+            _ => bind_queued(args, event, run),
+        },
+    )
     .await?;
-    QUEUE
-        .run(connection, &runs, |args, (event, run)| {
-            args.id(run.id.0).id(event.tenant.0);
-            match &run.lease {
-                Some((owner, until)) => args.time(*until).text(&owner.0).number(1).number(1),
-                None => args
-                    .time(event.received_at)
-                    .maybe_text(None)
-                    .number(0)
-                    .number(0),
-            };
-        })
-        .await?;
     Ok(())
+}
+
+fn bind_run(args: &mut Args, event: &NewEvent, run: &NewRun) {
+    let state = match run.lease {
+        Some(_) => RunState::Running,
+        None => RunState::Queued,
+    };
+    args.id(event.tenant.0)
+        .id(run.id.0)
+        .id(run.workflow.0)
+        .number(run.version.into())
+        .id(event.id.0)
+        .text(&run.trigger)
+        .text(state.name())
+        .text(&event.correlation_id)
+        .time(event.received_at)
+        .maybe_time(run.deadline);
+}
+
+fn bind_queued(args: &mut Args, event: &NewEvent, run: &NewRun) {
+    args.id(run.id.0).id(event.tenant.0);
+    match &run.lease {
+        Some((owner, until)) => args.time(*until).text(&owner.0).number(1).number(1),
+        None => args
+            .time(event.received_at)
+            .maybe_text(None)
+            .number(0)
+            .number(0),
+    };
 }
 
 /// The events that were first with the keys of `known`, in the order of `known`.
@@ -158,7 +167,7 @@ async fn find_first(
 ) -> Result<Vec<Accepted>, Fault> {
     let numbered: Vec<(usize, &AcceptItem)> = known.iter().copied().enumerate().collect();
     let rows = FIRST
-        .run(connection, &numbered, |args, (n, item)| {
+        .run(connection, &numbered, |_, args, (n, item)| {
             args.number(*n as i64)
                 .id(item.event.tenant.0)
                 .text(&item.event.source)

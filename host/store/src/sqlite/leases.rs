@@ -7,7 +7,7 @@ use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{RunId, TenantId};
 use tombolo_core::ports::store::Lease;
 
-use super::bulk::{Bulk, id_list};
+use super::bulk::{Bulk, Part, id_list};
 use super::error::Fault;
 use super::row::id;
 use crate::group::{Pending, Renew};
@@ -65,11 +65,11 @@ pub(super) async fn load(
         .collect()
 }
 
-static RENEW: Bulk = Bulk::new(
+static RENEW: Bulk = Bulk::new(&[Part::list(
     "WITH v (run_id, available_at) AS (",
     2,
     ") UPDATE queue SET available_at = v.available_at FROM v WHERE queue.run_id = v.run_id",
-);
+)]);
 
 /// Moves the end of the leases that are still held, and answers with the others.
 pub(super) async fn renew(
@@ -89,7 +89,7 @@ pub(super) async fn renew(
         pending.set(Ok(lost));
     }
     RENEW
-        .run(connection, &moved, |args, (run, until)| {
+        .run(connection, &moved, |_, args, (run, until)| {
             args.id(run.0).time(*until);
         })
         .await?;

@@ -2,14 +2,14 @@
 
 use sqlx::SqliteConnection;
 
-use super::bulk::Bulk;
+use super::bulk::{Bulk, insert};
 use crate::record::Payload;
 
-static PAYLOADS: Bulk = Bulk::new(
-    "INSERT INTO payload (hash, tenant_id, bytes)",
+static PAYLOADS: Bulk = Bulk::new(&[insert!(
+    "payload (hash, tenant_id, bytes)",
     3,
-    "ON CONFLICT DO NOTHING",
-);
+    "ON CONFLICT DO NOTHING"
+)]);
 
 /// Stores those that are not there yet.
 pub(super) async fn insert(
@@ -17,7 +17,7 @@ pub(super) async fn insert(
     payloads: &[&Payload],
 ) -> Result<(), sqlx::Error> {
     PAYLOADS
-        .run(connection, payloads, |args, payload| {
+        .run(connection, payloads, |_, args, payload| {
             args.hash(Some(payload.hash))
                 .id(payload.tenant.0)
                 .bytes(Some(&payload.bytes));

@@ -9,7 +9,7 @@ use tombolo_core::id::{RunId, TenantId};
 use tombolo_core::ports::store::StoreError;
 use tombolo_core::run::RunState;
 
-use super::bulk::{Bulk, id_list};
+use super::bulk::{Bulk, Part, id_list, insert};
 use super::error::Fault;
 use super::leases::Leases;
 use super::payload;
@@ -17,8 +17,8 @@ use super::state::States;
 use crate::group::Pending;
 use crate::record::{Body, Outcome, SettleItem};
 
-static STEPS: Bulk = Bulk::new(
-    "INSERT INTO step (tenant_id, run_id, node, item, state, attempt, spent, input, input_hash,
+static STEPS: Bulk = Bulk::new(&[insert!(
+    "step (tenant_id, run_id, node, item, state, attempt, spent, input, input_hash,
        output, output_hash, ports, error, due_at, started_at, ended_at, plugin, logs)",
     18,
     "ON CONFLICT (tenant_id, run_id, node, item) DO UPDATE SET state = excluded.state,
@@ -26,30 +26,30 @@ static STEPS: Bulk = Bulk::new(
        input_hash = excluded.input_hash, output = excluded.output,
        output_hash = excluded.output_hash, ports = excluded.ports, error = excluded.error,
        due_at = excluded.due_at, started_at = excluded.started_at, ended_at = excluded.ended_at,
-       plugin = excluded.plugin, logs = excluded.logs",
-);
+       plugin = excluded.plugin, logs = excluded.logs"
+)]);
 
-static EFFECTS: Bulk = Bulk::new(
-    "INSERT INTO effect (tenant_id, run_id, node, item, attempt, sequence, record)",
+static EFFECTS: Bulk = Bulk::new(&[insert!(
+    "effect (tenant_id, run_id, node, item, attempt, sequence, record)",
     7,
     "ON CONFLICT (tenant_id, run_id, node, item, attempt, sequence)
-       DO UPDATE SET record = excluded.record",
-);
+       DO UPDATE SET record = excluded.record"
+)]);
 
-static RUNS: Bulk = Bulk::new(
+static RUNS: Bulk = Bulk::new(&[Part::list(
     "WITH v (tenant_id, id, state, ended_at, error, output, output_hash) AS (",
     7,
     ") UPDATE run SET state = v.state, ended_at = v.ended_at, error = v.error, output = v.output,
          output_hash = v.output_hash
        FROM v WHERE run.tenant_id = v.tenant_id AND run.id = v.id",
-);
+)]);
 
-static PARKED: Bulk = Bulk::new(
+static PARKED: Bulk = Bulk::new(&[Part::list(
     "WITH v (run_id, available_at) AS (",
     2,
     ") UPDATE queue SET available_at = v.available_at, lease_owner = NULL, claims = 0
        FROM v WHERE queue.run_id = v.run_id",
-);
+)]);
 
 /// Writes all settles of a batch.
 pub(super) async fn apply(
@@ -105,7 +105,7 @@ async fn write_results(
         .flat_map(|item| item.steps.iter().map(|step| (*item, step)))
         .collect();
     STEPS
-        .run(connection, &steps, |args, (item, step)| {
+        .run(connection, &steps, |_, args, (item, step)| {
             args.id(item.tenant.0)
                 .id(item.lease.run.0)
                 .text(&step.node)
@@ -131,7 +131,7 @@ async fn write_results(
         .flat_map(|item| item.effects.iter().map(|effect| (*item, effect)))
         .collect();
     EFFECTS
-        .run(connection, &effects, |args, (item, effect)| {
+        .run(connection, &effects, |_, args, (item, effect)| {
             args.id(item.tenant.0)
                 .id(item.lease.run.0)
                 .text(&effect.node)
@@ -212,7 +212,7 @@ impl<'a> Changes<'a> {
     }
 
     async fn write(&self, connection: &mut SqliteConnection) -> Result<(), Fault> {
-        RUNS.run(connection, &self.runs, |args, change| {
+        RUNS.run(connection, &self.runs, |_, args, change| {
             args.id(change.tenant.0)
                 .id(change.run.0)
                 .text(change.state.name())
@@ -223,7 +223,7 @@ impl<'a> Changes<'a> {
         })
         .await?;
         PARKED
-            .run(connection, &self.parked, |args, (run, available_at)| {
+            .run(connection, &self.parked, |_, args, (run, available_at)| {
                 args.id(run.0).time(*available_at);
             })
             .await?;

@@ -5,24 +5,24 @@ use std::collections::HashMap;
 use sqlx::{Row, SqliteConnection};
 use tombolo_core::ports::store::StoreError;
 
-use super::bulk::Bulk;
+use super::bulk::{Bulk, Part, insert};
 use super::error::Fault;
 use crate::group::Pending;
 use crate::record::{SettleItem, StateKey, unsigned};
 
-static VERSIONS: Bulk = Bulk::new(
+static VERSIONS: Bulk = Bulk::new(&[Part::list(
     "WITH v (n, tenant_id, workflow_id, node, key) AS (",
     5,
     ") SELECT v.n, s.version FROM v CROSS JOIN state s ON s.tenant_id = v.tenant_id
          AND s.workflow_id = v.workflow_id AND s.node = v.node AND s.key = v.key",
-);
+)]);
 
-static CHANGED: Bulk = Bulk::new(
-    "INSERT INTO state (tenant_id, workflow_id, node, key, version, value)",
+static CHANGED: Bulk = Bulk::new(&[insert!(
+    "state (tenant_id, workflow_id, node, key, version, value)",
     6,
     "ON CONFLICT (tenant_id, workflow_id, node, key)
-       DO UPDATE SET version = excluded.version, value = excluded.value",
-);
+       DO UPDATE SET version = excluded.version, value = excluded.value"
+)]);
 
 /// The entries that the settles of a batch want to change: versions as stored, then as changed by
 /// the settles that passed.
@@ -51,7 +51,7 @@ impl States {
         keys.dedup();
         let numbered: Vec<_> = keys.iter().enumerate().collect();
         let rows = VERSIONS
-            .run(connection, &numbered, |args, (n, key)| {
+            .run(connection, &numbered, |_, args, (n, key)| {
                 args.number(*n as i64)
                     .id(key.tenant.0)
                     .id(key.workflow.0)
@@ -110,7 +110,7 @@ impl States {
             .filter_map(|(key, entry)| Some((key, entry.version, entry.value.as_deref()?)))
             .collect();
         CHANGED
-            .run(connection, &changed, |args, (key, version, value)| {
+            .run(connection, &changed, |_, args, (key, version, value)| {
                 args.id(key.tenant.0)
                     .id(key.workflow.0)
                     .text(&key.node)
