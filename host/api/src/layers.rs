@@ -26,11 +26,17 @@ pub(crate) fn wrap(router: Router<Shared>, app: &Shared) -> Router<Shared> {
 }
 
 async fn unknown_route(uri: Uri) -> Problem {
-    Problem::new(Kind::UnknownRoute, format!("nothing answers at `{}`", uri.path()))
+    Problem::new(
+        Kind::UnknownRoute,
+        format!("nothing answers at `{}`", uri.path()),
+    )
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> Problem {
-    Problem::new(Kind::WrongMethod, format!("`{}` does not take {method}", uri.path()))
+    Problem::new(
+        Kind::WrongMethod,
+        format!("`{}` does not take {method}", uri.path()),
+    )
 }
 
 async fn surround(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
@@ -39,7 +45,10 @@ async fn surround(State(app): State<Shared>, mut request: Request, next: Next) -
     request.extensions_mut().insert(correlation.clone());
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|path| path.as_str().to_owned());
     let mut response = answer(&app, request, next).await;
     let problem = response.extensions_mut().remove::<Problem>();
     tracing::info!(
@@ -79,7 +88,8 @@ async fn answer(app: &App, request: Request, next: Next) -> Response {
 
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
 }
 
 fn mark(response: &mut Response, correlation: &Correlation) {

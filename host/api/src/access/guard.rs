@@ -33,7 +33,12 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 }
 
 /// Lets the request through to its handler, with the [`Caller`], if its token has the scope.
-pub(crate) async fn authorize(app: &App, scope: Scope, mut request: Request, next: Next) -> Response {
+pub(crate) async fn authorize(
+    app: &App,
+    scope: Scope,
+    mut request: Request,
+    next: Next,
+) -> Response {
     match admit(app, scope, request.headers()).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
@@ -46,17 +51,27 @@ pub(crate) async fn authorize(app: &App, scope: Scope, mut request: Request, nex
 async fn admit(app: &App, scope: Scope, headers: &HeaderMap) -> Result<Caller, Problem> {
     let token = identify(app, headers).await?;
     if !token.scopes.contains(&scope) {
-        let detail = format!("this address needs the scope `{}`, the token has not", scope.name());
+        let detail = format!(
+            "this address needs the scope `{}`, the token has not",
+            scope.name()
+        );
         return Err(Problem::new(Kind::Forbidden, detail).with("scope", scope.name()));
     }
-    Ok(Caller { tenant: token.tenant, token: token.id, scopes: token.scopes })
+    Ok(Caller {
+        tenant: token.tenant,
+        token: token.id,
+        scopes: token.scopes,
+    })
 }
 
 /// Whatever is presented takes the same way: one hash, one look-up by hash, one comparison in
 /// constant time. What it lacks is told in the same words.
 async fn identify(app: &App, headers: &HeaderMap) -> Result<Token, Problem> {
     let Some(presented) = headers.get(AUTHORIZATION) else {
-        return Err(Problem::new(Kind::Unauthorized, "there is no `Authorization` header"));
+        return Err(Problem::new(
+            Kind::Unauthorized,
+            "there is no `Authorization` header",
+        ));
     };
     let hash = hash(bearer(presented));
     let found = app.ports.store.token(hash).await?;

@@ -31,7 +31,10 @@ impl<S: Sync> FromRequest<S> for Incoming {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Infallible> {
         let (parts, body) = request.into_parts();
-        Ok(Self { headers: parts.headers, body })
+        Ok(Self {
+            headers: parts.headers,
+            body,
+        })
     }
 }
 
@@ -64,10 +67,14 @@ impl Incoming {
                 drain(body).await;
                 Err(too_large(bound))
             }
-            Ok(Err(error)) => Err(Problem::new(Kind::BodyBroken, format!("the body broke off: {error}"))),
+            Ok(Err(error)) => Err(Problem::new(
+                Kind::BodyBroken,
+                format!("the body broke off: {error}"),
+            )),
             Err(_) => {
                 let limit_s = app.settings().body_timeout.as_secs();
-                let detail = format!("the body was not complete within {limit_s} s (limit body_timeout)");
+                let detail =
+                    format!("the body was not complete within {limit_s} s (limit body_timeout)");
                 Err(Problem::new(Kind::BodyTimeout, detail))
             }
         }
@@ -75,13 +82,17 @@ impl Incoming {
 
     /// The body as one JSON value with the text it came as; `null` if it is empty.
     pub async fn json(self, app: &App, limit: usize) -> Result<Json, Problem> {
-        let bound = Bound { limit, over: Kind::BodyTooLarge };
+        let bound = Bound {
+            limit,
+            over: Kind::BodyTooLarge,
+        };
         let bytes = self.bytes(app, bound, &["application/json"]).await?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Json::null());
         }
-        let text = std::str::from_utf8(&bytes)
-            .map_err(|error| InvalidJson::NotUtf8 { offset: error.valid_up_to() })?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| InvalidJson::NotUtf8 {
+            offset: error.valid_up_to(),
+        })?;
         Ok(Json::parse(text)?)
     }
 
@@ -90,25 +101,44 @@ impl Incoming {
         let json = self.json(app, app.settings().max_body_bytes).await?;
         serde_path_to_error::deserialize(json.value()).map_err(|error| {
             let pointer = pointer(error.path());
-            let place = if pointer.is_empty() { "the body" } else { &pointer };
+            let place = if pointer.is_empty() {
+                "the body"
+            } else {
+                &pointer
+            };
             let detail = format!("{place}: {}", without_values(&error.inner().to_string()));
             Problem::new(Kind::InvalidBody, detail).with("pointer", pointer)
         })
     }
 
     fn announced(&self) -> Option<u64> {
-        self.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+        self.headers
+            .get(header::CONTENT_LENGTH)?
+            .to_str()
+            .ok()?
+            .parse()
+            .ok()
     }
 
     fn check_type(&self, types: &[&str]) -> Result<(), Problem> {
-        let Some(value) = self.headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+        let Some(value) = self.headers.get(header::CONTENT_TYPE) else {
+            return Ok(());
+        };
         let full = value.to_str().unwrap_or_default();
-        let essence = full.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let essence = full
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
         let json = types.contains(&"application/json") && essence.ends_with("+json");
         if json || types.contains(&essence.as_str()) {
             return Ok(());
         }
-        let detail = format!("`{essence}` is not taken here; send `Content-Type: {}`", types.join("` or `"));
+        let detail = format!(
+            "`{essence}` is not taken here; send `Content-Type: {}`",
+            types.join("` or `")
+        );
         Err(Problem::new(Kind::UnsupportedMediaType, detail))
     }
 }
@@ -117,7 +147,9 @@ impl Incoming {
 async fn read_up_to(body: &mut Body, limit: usize) -> Result<Option<Bytes>, axum::Error> {
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
+        let Ok(data) = frame?.into_data() else {
+            continue;
+        };
         if bytes.len() + data.len() > limit {
             return Ok(None);
         }
@@ -146,18 +178,21 @@ fn too_large(bound: Bound) -> Problem {
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {
-    path.iter().fold(String::new(), |pointer, segment| match segment {
-        Segment::Seq { index } => push_pointer(&pointer, &index.to_string()),
-        Segment::Map { key } => push_pointer(&pointer, key),
-        Segment::Enum { .. } | Segment::Unknown => pointer,
-    })
+    path.iter()
+        .fold(String::new(), |pointer, segment| match segment {
+            Segment::Seq { index } => push_pointer(&pointer, &index.to_string()),
+            Segment::Map { key } => push_pointer(&pointer, key),
+            Segment::Enum { .. } | Segment::Unknown => pointer,
+        })
 }
 
 /// A value may be a secret: what serde says of it is cut down to what was expected.
 fn without_values(message: &str) -> String {
     let quotes = ["invalid type: ", "invalid value: ", "unknown variant "];
     match message.rfind(", expected ") {
-        Some(at) if quotes.iter().any(|quote| message.starts_with(quote)) => message[at + 2..].to_owned(),
+        Some(at) if quotes.iter().any(|quote| message.starts_with(quote)) => {
+            message[at + 2..].to_owned()
+        }
         _ => message.to_owned(),
     }
 }
@@ -170,7 +205,13 @@ mod tests {
     fn what_was_sent_is_not_repeated() {
         let cut = without_values("invalid type: string \"hunter2, expected x\", expected a map");
         assert_eq!(cut, "expected a map");
-        assert_eq!(without_values("unknown variant `hunter2`, expected `bearer`"), "expected `bearer`");
-        assert_eq!(without_values("missing field `auth`"), "missing field `auth`");
+        assert_eq!(
+            without_values("unknown variant `hunter2`, expected `bearer`"),
+            "expected `bearer`"
+        );
+        assert_eq!(
+            without_values("missing field `auth`"),
+            "missing field `auth`"
+        );
     }
 }

@@ -62,13 +62,15 @@ impl From<InvalidJson> for Problem {
     fn from(error: InvalidJson) -> Self {
         let text = error.to_string();
         match error {
-            InvalidJson::NotUtf8 { offset } => Self::new(Kind::NotUtf8, text).with("offset", offset),
-            InvalidJson::Syntax { line, column, .. } => {
-                Self::new(Kind::NotJson, text).with("line", line).with("column", column)
+            InvalidJson::NotUtf8 { offset } => {
+                Self::new(Kind::NotUtf8, text).with("offset", offset)
             }
-            InvalidJson::DuplicateKey { line, column, .. } => {
-                Self::new(Kind::DuplicateKey, text).with("line", line).with("column", column)
-            }
+            InvalidJson::Syntax { line, column, .. } => Self::new(Kind::NotJson, text)
+                .with("line", line)
+                .with("column", column),
+            InvalidJson::DuplicateKey { line, column, .. } => Self::new(Kind::DuplicateKey, text)
+                .with("line", line)
+                .with("column", column),
             InvalidJson::TooDeep => Self::new(Kind::JsonTooDeep, text),
         }
     }
@@ -86,7 +88,9 @@ impl From<InstallError> for Problem {
             InstallError::NotAPlugin { .. } => Self::new(Kind::NotAPlugin, text),
             InstallError::NewerContract { .. } => Self::new(Kind::NewerContract, text),
             InstallError::ForbiddenImport { import, hint, .. } => {
-                Self::new(Kind::ForbiddenImport, text).with("import", import).with("suggestion", hint)
+                Self::new(Kind::ForbiddenImport, text)
+                    .with("import", import)
+                    .with("suggestion", hint)
             }
             InstallError::DescribeFailed { .. } => Self::new(Kind::DescribeFailed, text),
             InstallError::BadDescriptor { pointer, .. } => {
@@ -108,11 +112,24 @@ mod tests {
             InstallError::TooLarge { size: 2, limit: 1 },
             InstallError::CoreModule,
             InstallError::Malformed { reason: reason() },
-            InstallError::NotAPlugin { expected: reason(), found: reason() },
-            InstallError::NewerContract { found: reason(), supported: reason() },
-            InstallError::ForbiddenImport { import: reason(), world: reason(), hint: reason() },
+            InstallError::NotAPlugin {
+                expected: reason(),
+                found: reason(),
+            },
+            InstallError::NewerContract {
+                found: reason(),
+                supported: reason(),
+            },
+            InstallError::ForbiddenImport {
+                import: reason(),
+                world: reason(),
+                hint: reason(),
+            },
             InstallError::DescribeFailed { reason: reason() },
-            InstallError::BadDescriptor { pointer: reason(), reason: reason() },
+            InstallError::BadDescriptor {
+                pointer: reason(),
+                reason: reason(),
+            },
             InstallError::CompileFailed { reason: reason() },
         ];
         for error in all {
@@ -123,8 +140,19 @@ mod tests {
 
     #[test]
     fn the_database_s_words_stay_in_the_log() {
-        let problem = Problem::from(StoreError::Database("table secret_things is gone".to_owned()));
-        assert!(!problem.body(None, None).to_string().contains("secret_things"));
-        assert!(problem.cause().is_some_and(|cause| cause.contains("secret_things")));
+        let problem = Problem::from(StoreError::Database(
+            "table secret_things is gone".to_owned(),
+        ));
+        assert!(
+            !problem
+                .body(None, None)
+                .to_string()
+                .contains("secret_things")
+        );
+        assert!(
+            problem
+                .cause()
+                .is_some_and(|cause| cause.contains("secret_things"))
+        );
     }
 }

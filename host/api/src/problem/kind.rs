@@ -80,6 +80,8 @@ kinds! {
     RunNotFound = NOT_FOUND "run-not-found" "There is no such run", "List the runs: `GET /api/v1/runs`.";
     StepNotFound = NOT_FOUND "step-not-found" "The run has no step of this node", "It may not have started yet: look at the run's `steps`.";
     RunEnded = CONFLICT "run-ended" "The run has ended before", "Nothing: `state` says how.";
+    RunFailed = INTERNAL_SERVER_ERROR "run-failed" "The run failed", "Look at the run's steps: `tombolo run show`. Answered to a caller who waited.";
+    RunCancelled = INTERNAL_SERVER_ERROR "run-cancelled" "The run was cancelled", "Start it again if that was not meant. Answered to a caller who waited.";
     EventNotFound = NOT_FOUND "event-not-found" "There is no such event", "A run names its event in `event`.";
     TooManyFollowers = SERVICE_UNAVAILABLE "too-many-followers" "Too many runs are being followed", "Try again after `Retry-After` seconds, or poll the run.";
     ProblemNotFound = NOT_FOUND "problem-not-found" "There is no such type of problem", "They are listed in `docs/reference/problems.md`.";
@@ -102,7 +104,8 @@ mod tests {
         assert_eq!(codes.len(), Kind::ALL.len());
         for code in codes {
             assert!(
-                code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
+                code.bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
                 "{code}"
             );
         }
@@ -111,11 +114,20 @@ mod tests {
     #[test]
     fn the_reference_lists_exactly_these() {
         let reference = include_str!("../../../../docs/reference/problems.md");
-        let listed: Vec<&str> = reference.lines().filter(|line| line.starts_with("| `")).collect();
+        let listed: Vec<&str> = reference
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .collect();
         let expected: Vec<String> = Kind::ALL
             .iter()
             .map(|kind| {
-                format!("| `{}` | {} | {} | {} |", kind.code(), kind.status().as_u16(), kind.title(), kind.advice())
+                format!(
+                    "| `{}` | {} | {} | {} |",
+                    kind.code(),
+                    kind.status().as_u16(),
+                    kind.title(),
+                    kind.advice()
+                )
             })
             .collect();
         assert_eq!(listed, expected);

@@ -63,8 +63,7 @@ pub(crate) async fn show(
     PathParam(id): PathParam<EventId>,
 ) -> Result<Json<EventShape>, Problem> {
     let found = app.ports.store.event(caller.tenant, id).await?;
-    let found = found.ok_or_else(|| {
-        Problem::new(Kind::EventNotFound, format!("there is no event {id}"))
-    })?;
+    let found = found
+        .ok_or_else(|| Problem::new(Kind::EventNotFound, format!("there is no event {id}")))?;
     Ok(Json(found.into()))
 }

@@ -33,7 +33,9 @@ pub(crate) async fn ready(State(app): State<Shared>) -> Result<Json<Health>, Pro
         Ok(()) => Ok(Json(Health { status: "ready" })),
         Err(part) => {
             let detail = format!("the {part} does not answer as it should");
-            Err(Problem::new(Kind::NotReady, detail).with("part", part).retry_after(PATIENCE))
+            Err(Problem::new(Kind::NotReady, detail)
+                .with("part", part)
+                .retry_after(PATIENCE))
         }
     }
 }

@@ -124,10 +124,16 @@ pub(crate) async fn upload(
     request: Incoming,
 ) -> Result<(StatusCode, Json<Uploaded>), Problem> {
     let _place = app.uploads.try_acquire().map_err(|_| {
-        let detail = format!("{} uploads are under way (limit max_uploads)", app.settings().max_uploads);
+        let detail = format!(
+            "{} uploads are under way (limit max_uploads)",
+            app.settings().max_uploads
+        );
         Problem::new(Kind::TooManyUploads, detail).retry_after(UPLOAD_RETRY)
     })?;
-    let bound = Bound { limit: app.settings().max_component_bytes, over: Kind::ComponentTooLarge };
+    let bound = Bound {
+        limit: app.settings().max_component_bytes,
+        over: Kind::ComponentTooLarge,
+    };
     let types = ["application/wasm", "application/octet-stream"];
     let component = request.bytes(&app, bound, &types).await?;
     let size = component.len() as u64;
@@ -161,7 +167,14 @@ fn uploaded(
         }
     };
     let plugin = PluginShape::of(&installed.descriptor, installed.hash, size);
-    Ok((status, Json(Uploaded { plugin, imports: installed.imports, status: word })))
+    Ok((
+        status,
+        Json(Uploaded {
+            plugin,
+            imports: installed.imports,
+            status: word,
+        }),
+    ))
 }
 
 /// All plugins, by name, the newest first.
@@ -175,11 +188,16 @@ pub(crate) async fn list(
     State(app): State<Shared>,
     caller: Caller,
 ) -> Result<Json<List<PluginItem>>, Problem> {
-    let items = plugins(&app, &caller).await?.into_iter().map(|plugin| PluginItem {
-        plugin: PluginShape::of(&plugin.descriptor, plugin.hash, plugin.size),
-        created_at: plugin.created_at,
-    });
-    Ok(Json(List { items: items.collect() }))
+    let items = plugins(&app, &caller)
+        .await?
+        .into_iter()
+        .map(|plugin| PluginItem {
+            plugin: PluginShape::of(&plugin.descriptor, plugin.hash, plugin.size),
+            created_at: plugin.created_at,
+        });
+    Ok(Json(List {
+        items: items.collect(),
+    }))
 }
 
 /// All versions of a plugin, the newest first, with the schemas of its operations.
@@ -196,8 +214,10 @@ pub(crate) async fn show(
     PathParam(name): PathParam<String>,
 ) -> Result<Json<List<PluginDetail>>, Problem> {
     let all = plugins(&app, &caller).await?.into_iter();
-    let items: Vec<PluginDetail> =
-        all.filter(|plugin| plugin.descriptor.name == name).map(detail).collect();
+    let items: Vec<PluginDetail> = all
+        .filter(|plugin| plugin.descriptor.name == name)
+        .map(detail)
+        .collect();
     if items.is_empty() {
         let detail = format!("there is no plugin `{name}`");
         return Err(Problem::new(Kind::PluginNotFound, detail));

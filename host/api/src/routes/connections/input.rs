@@ -145,7 +145,10 @@ fn wrong(pointer: impl Into<String>, reason: &str) -> Problem {
 
 pub(super) fn check_name(name: &str) -> Result<(), Problem> {
     let part = |part: &str| {
-        !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     };
     let letter = name.starts_with(|first: char| first.is_ascii_lowercase());
     if letter && name.len() <= MAX_NAME && name.split('-').all(part) {
@@ -163,7 +166,9 @@ fn base_url(text: &str) -> Result<String, Problem> {
     if text.len() > MAX_URL_BYTES {
         return wrong("it is too long");
     }
-    let Ok(url) = Url::parse(text) else { return wrong("it is no absolute URL") };
+    let Ok(url) = Url::parse(text) else {
+        return wrong("it is no absolute URL");
+    };
     if !matches!(url.scheme(), "http" | "https") {
         return wrong("it has to start with `https://` or `http://`");
     }
@@ -178,7 +183,9 @@ fn base_url(text: &str) -> Result<String, Problem> {
 
 /// Scheme, host and port of a base URL.
 pub(super) fn origin(base_url: Option<&str>) -> Option<Origin> {
-    base_url.and_then(|text| Url::parse(text).ok()).map(|url| url.origin())
+    base_url
+        .and_then(|text| Url::parse(text).ok())
+        .map(|url| url.origin())
 }
 
 fn check_auth(auth: &NewAuth) -> Result<(), Problem> {
@@ -190,7 +197,11 @@ fn check_auth(auth: &NewAuth) -> Result<(), Problem> {
             check_length("/auth/password", password.bytes())?;
             // RFC 7617: the first colon ends the user.
             let plain = !user.contains(':') && !user.contains(char::is_control);
-            if plain { Ok(()) } else { Err(wrong("/auth/user", "it has a colon or a control character")) }
+            if plain {
+                Ok(())
+            } else {
+                Err(wrong("/auth/user", "it has a colon or a control character"))
+            }
         }
         NewAuth::Header { name, value } => {
             check_length("/auth/name", name.as_bytes())?;
@@ -210,20 +221,29 @@ fn check_length(pointer: &str, secret: &[u8]) -> Result<(), Problem> {
     if (1..=MAX_SECRET_BYTES).contains(&secret.len()) {
         return Ok(());
     }
-    Err(wrong(pointer, &format!("it has to have 1 to {MAX_SECRET_BYTES} bytes")))
+    Err(wrong(
+        pointer,
+        &format!("it has to have 1 to {MAX_SECRET_BYTES} bytes"),
+    ))
 }
 
 fn check_header_value(pointer: &str, secret: &[u8]) -> Result<(), Problem> {
     check_length(pointer, secret)?;
     match HeaderValue::from_bytes(secret) {
         Ok(_) => Ok(()),
-        Err(_) => Err(wrong(pointer, "a header cannot carry it; is there a line break at its end?")),
+        Err(_) => Err(wrong(
+            pointer,
+            "a header cannot carry it; is there a line break at its end?",
+        )),
     }
 }
 
 fn check_hosts(hosts: &[String]) -> Result<(), Problem> {
     if hosts.len() > MAX_HOSTS {
-        return Err(wrong("/allowed_hosts", &format!("it has more than {MAX_HOSTS} entries")));
+        return Err(wrong(
+            "/allowed_hosts",
+            &format!("it has more than {MAX_HOSTS} entries"),
+        ));
     }
     match hosts.iter().position(|host| !is_host(host)) {
         None => Ok(()),
@@ -250,14 +270,26 @@ fn check_limits(limits: &CallLimits) -> Result<(), Problem> {
     let bounds = [
         ("connect_timeout_ms", limits.connect_timeout_ms, MAX_CALL_MS),
         ("total_timeout_ms", limits.total_timeout_ms, MAX_CALL_MS),
-        ("max_response_bytes", limits.max_response_bytes, MAX_CALL_BYTES),
-        ("max_request_bytes", limits.max_request_bytes, MAX_CALL_BYTES),
+        (
+            "max_response_bytes",
+            limits.max_response_bytes,
+            MAX_CALL_BYTES,
+        ),
+        (
+            "max_request_bytes",
+            limits.max_request_bytes,
+            MAX_CALL_BYTES,
+        ),
     ];
-    match bounds.into_iter().find(|(_, value, max)| !(1..=*max).contains(value)) {
+    match bounds
+        .into_iter()
+        .find(|(_, value, max)| !(1..=*max).contains(value))
+    {
         None => Ok(()),
-        Some((name, _, max)) => {
-            Err(wrong(format!("/limits/{name}"), &format!("it has to be between 1 and {max}")))
-        }
+        Some((name, _, max)) => Err(wrong(
+            format!("/limits/{name}"),
+            &format!("it has to be between 1 and {max}"),
+        )),
     }
 }
 
@@ -267,8 +299,14 @@ mod tests {
 
     #[test]
     fn base_urls() {
-        assert_eq!(base_url("https://api.hubapi.com/").ok().as_deref(), Some("https://api.hubapi.com"));
-        assert_eq!(base_url("http://[::1]:80/v1").ok().as_deref(), Some("http://[::1]/v1"));
+        assert_eq!(
+            base_url("https://api.hubapi.com/").ok().as_deref(),
+            Some("https://api.hubapi.com")
+        );
+        assert_eq!(
+            base_url("http://[::1]:80/v1").ok().as_deref(),
+            Some("http://[::1]/v1")
+        );
         for wrong in [
             "api.hubapi.com",
             "ftp://a.example",
@@ -283,10 +321,27 @@ mod tests {
 
     #[test]
     fn hosts() {
-        for host in ["a.example", "*.a.example", "a.example:8443", "127.0.0.1:1", "[::1]:80", "[::1]"] {
+        for host in [
+            "a.example",
+            "*.a.example",
+            "a.example:8443",
+            "127.0.0.1:1",
+            "[::1]:80",
+            "[::1]",
+        ] {
             assert!(is_host(host), "{host}");
         }
-        for host in ["", "*", "a.*.example", "*.1.2.3.4", "https://a", "a:0", "a:x", "a/b", "a b"] {
+        for host in [
+            "",
+            "*",
+            "a.*.example",
+            "*.1.2.3.4",
+            "https://a",
+            "a:0",
+            "a:x",
+            "a/b",
+            "a b",
+        ] {
             assert!(!is_host(host), "{host}");
         }
     }

@@ -43,7 +43,11 @@ pub(crate) async fn put(
     let form: PutConnection = request.form(&app).await?;
     let wanted = form.check()?;
     let stored = app.ports.store.connection(caller.tenant, &name).await?;
-    let status = if stored.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+    let status = if stored.is_some() {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
     let connection = compose(&app, caller.tenant, name, wanted, stored)?;
     app.ports.store.put_connection(connection.clone()).await?;
     Ok((status, Json(ConnectionShape::from(connection))))
@@ -58,19 +62,30 @@ fn compose(
     stored: Option<Connection>,
 ) -> Result<Connection, Problem> {
     let seal = |field: &str, text: &SecretText| {
-        let place = SecretPlace { tenant, connection: &name, field };
-        app.ports.vault.seal(place, &Secret::new(text.bytes().to_vec()))
+        let place = SecretPlace {
+            tenant,
+            connection: &name,
+            field,
+        };
+        app.ports
+            .vault
+            .seal(place, &Secret::new(text.bytes().to_vec()))
     };
     let auth = match &wanted.auth {
         Some(new) => sealed_auth(new, seal),
         None => kept_auth(stored.as_ref(), wanted.base_url.as_deref())?,
     };
     let signing = match &wanted.signing_secret {
-        None => stored.as_ref().and_then(|connection| connection.signing.clone()),
+        None => stored
+            .as_ref()
+            .and_then(|connection| connection.signing.clone()),
         Some(None) => None,
         Some(Some(text)) => Some(seal("signing", text)),
     };
-    let id = stored.map_or_else(|| ConnectionId::new(&*app.ports.ids), |connection| connection.id);
+    let id = stored.map_or_else(
+        || ConnectionId::new(&*app.ports.ids),
+        |connection| connection.id,
+    );
     Ok(Connection {
         id,
         tenant,
@@ -88,21 +103,28 @@ fn compose(
 fn sealed_auth(new: &NewAuth, seal: impl Fn(&str, &SecretText) -> Sealed) -> Auth {
     match new {
         NewAuth::None {} => Auth::None,
-        NewAuth::Bearer { token } => Auth::Bearer { token: seal("bearer", token) },
-        NewAuth::Basic { user, password } => {
-            Auth::Basic { user: user.clone(), password: seal("password", password) }
-        }
-        NewAuth::Header { name, value } => {
-            Auth::Header { name: name.clone(), value: seal("header", value) }
-        }
-        NewAuth::Query { name, value } => {
-            Auth::Query { name: name.clone(), value: seal("query", value) }
-        }
+        NewAuth::Bearer { token } => Auth::Bearer {
+            token: seal("bearer", token),
+        },
+        NewAuth::Basic { user, password } => Auth::Basic {
+            user: user.clone(),
+            password: seal("password", password),
+        },
+        NewAuth::Header { name, value } => Auth::Header {
+            name: name.clone(),
+            value: seal("header", value),
+        },
+        NewAuth::Query { name, value } => Auth::Query {
+            name: name.clone(),
+            value: seal("query", value),
+        },
     }
 }
 
 fn kept_auth(stored: Option<&Connection>, base_url: Option<&str>) -> Result<Auth, Problem> {
-    let Some(stored) = stored else { return Ok(Auth::None) };
+    let Some(stored) = stored else {
+        return Ok(Auth::None);
+    };
     let moved = input::origin(stored.base_url.as_deref()) != input::origin(base_url);
     if moved && stored.auth != Auth::None {
         let detail = format!(
@@ -126,7 +148,9 @@ pub(crate) async fn list(
     caller: Caller,
 ) -> Result<Json<List<ConnectionShape>>, Problem> {
     let all = app.ports.store.connections(caller.tenant).await?;
-    Ok(Json(List { items: all.into_iter().map(ConnectionShape::from).collect() }))
+    Ok(Json(List {
+        items: all.into_iter().map(ConnectionShape::from).collect(),
+    }))
 }
 
 /// One connection.
@@ -144,7 +168,10 @@ pub(crate) async fn show(
 ) -> Result<Json<ConnectionShape>, Problem> {
     let found = app.ports.store.connection(caller.tenant, &name).await?;
     let found = found.ok_or_else(|| {
-        Problem::new(Kind::ConnectionNotFound, format!("there is no connection `{name}`"))
+        Problem::new(
+            Kind::ConnectionNotFound,
+            format!("there is no connection `{name}`"),
+        )
     })?;
     Ok(Json(found.into()))
 }

@@ -48,7 +48,14 @@ pub(crate) async fn cancel(
         }
         CancelRequest::Requested => {
             let state = super::find(&app, &caller, id).await?.run.state;
-            Ok((StatusCode::ACCEPTED, Json(Cancelling { run: id, state, href: href(id) })))
+            Ok((
+                StatusCode::ACCEPTED,
+                Json(Cancelling {
+                    run: id,
+                    state,
+                    href: href(id),
+                }),
+            ))
         }
     }
 }

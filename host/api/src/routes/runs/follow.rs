@@ -1,7 +1,7 @@
 //! `GET /api/v1/runs/{id}/events`: a run's changes as server-sent events, until it ended.
 //!
-//! The interest is declared before the run is read, so nothing falls between the snapshot and the
-//! first change. What is told is durable. A change may be older than the snapshot before it.
+//! The interest is declared before the run is read for the snapshot, so nothing falls between the
+//! snapshot and the first change. What is told is durable. A change may be older than the snapshot before it.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -53,11 +53,15 @@ pub(crate) async fn follow(
         let detail = format!("{limit} runs are being followed (limit max_followers)");
         Problem::new(Kind::TooManyFollowers, detail).retry_after(FULL_RETRY)
     })?;
-    let changes = app.ports.intake.follow(caller.tenant, id);
-    let first = super::find(&app, &caller, id).await?;
+    // Only a run that is the caller's and goes on is followed.
+    let view = super::find(&app, &caller, id).await?;
     let until = Instant::now() + app.settings().max_follow;
-    let mut follower = Follower::new(app, caller, id, changes, until, place);
-    follower.show(first);
+    let mut follower = Follower::new(app, caller, id, until, place);
+    if view.run.state.ended() {
+        follower.show(view);
+    } else {
+        follower.start_over().await?;
+    }
     let stream = unfold(follower, |mut follower| async move {
         let event = follower.next().await?;
         Some((Ok(event), follower))
@@ -70,7 +74,7 @@ struct Follower {
     app: Shared,
     caller: Caller,
     run: RunId,
-    changes: Box<dyn Follow>,
+    changes: Option<Box<dyn Follow>>,
     until: Instant,
     /// To be sent, in order.
     ready: VecDeque<Event>,
@@ -86,7 +90,6 @@ impl Follower {
         app: Shared,
         caller: Caller,
         run: RunId,
-        changes: Box<dyn Follow>,
         until: Instant,
         place: OwnedSemaphorePermit,
     ) -> Self {
@@ -94,7 +97,7 @@ impl Follower {
             app,
             caller,
             run,
-            changes,
+            changes: None,
             until,
             ready: VecDeque::new(),
             ended: false,
@@ -110,13 +113,15 @@ impl Follower {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
             }
-            if self.ended {
-                return None;
-            }
-            match tokio::time::timeout_at(self.until, self.changes.next()).await {
+            let changes = self.changes.as_mut().filter(|_| !self.ended)?;
+            match tokio::time::timeout_at(self.until, changes.next()).await {
                 Err(_) => self.ended = true,
                 Ok(Some(progress)) => self.tell(&progress),
-                Ok(None) => self.start_over().await,
+                Ok(None) if self.restarts == MAX_RESTARTS => self.ended = true,
+                Ok(None) => {
+                    self.restarts += 1;
+                    self.ended = self.start_over().await.is_err() || self.ended;
+                }
             }
         }
     }
@@ -129,7 +134,12 @@ impl Follower {
     fn tell(&mut self, progress: &Progress) {
         self.restarts = 0;
         match &progress.change {
-            Change::Step { node, item, state, attempt } => {
+            Change::Step {
+                node,
+                item,
+                state,
+                attempt,
+            } => {
                 let data = json!({"node": node, "item": item, "state": state, "attempt": attempt, "at": progress.at});
                 self.push::<Value>("step", &data);
             }
@@ -140,23 +150,20 @@ impl Follower {
         }
     }
 
-    /// Changes were lost: again interest first, then the run.
-    async fn start_over(&mut self) {
-        self.restarts += 1;
-        if self.restarts > MAX_RESTARTS {
-            self.ended = true;
-            return;
-        }
-        self.changes = self.app.ports.intake.follow(self.caller.tenant, self.run);
-        match super::find(&self.app, &self.caller, self.run).await {
-            Ok(view) => self.show(view),
-            Err(_) => self.ended = true,
-        }
+    /// Interest first, then the run as it stands.
+    async fn start_over(&mut self) -> Result<(), Problem> {
+        self.changes = Some(self.app.ports.intake.follow(self.caller.tenant, self.run));
+        let view = super::find(&self.app, &self.caller, self.run).await?;
+        self.show(view);
+        Ok(())
     }
 
     fn push<T: Serialize>(&mut self, name: &str, data: &T) {
         let data = serde_json::to_string(data).unwrap_or_default();
-        let event = Event::default().event(name).id(self.counter.to_string()).data(data);
+        let event = Event::default()
+            .event(name)
+            .id(self.counter.to_string())
+            .data(data);
         self.counter += 1;
         self.ready.push_back(event);
     }

@@ -79,7 +79,8 @@ pub(crate) struct Started {
     responses(
         (status = 202, description = "Durable, and on its way", body = Started),
         (status = 200, description = "With `Prefer: wait`: the run's answer; a `respond` node may choose another status", body = Value),
-        (status = 422, description = "`idempotency-key-reused`; with `Prefer: wait` the answer of a run that failed"),
+        (status = 422, description = "`idempotency-key-reused`"),
+        (status = 500, description = "With `Prefer: wait`: `run-failed` or `run-cancelled`"),
         (status = 409, description = "`idempotency-key-in-use`: with `Prefer: wait`, the first request's run has no answer yet"),
     )
 )]
@@ -94,19 +95,23 @@ pub(crate) async fn start(
     let key = IdempotencyKey::of(&request.headers)?;
     let wait = preferred_wait(&request.headers).map(|wait| wait.min(app.settings().max_wait));
     let input = request.json(&app, app.settings().max_input_bytes).await?;
-    let fingerprint = key.is_some().then(|| fingerprint("POST", uri.path(), input.value()));
+    let fingerprint = key
+        .is_some()
+        .then(|| fingerprint("POST", uri.path(), input.value()));
     let arrival = Arrival {
         fingerprint,
         correlation_id: correlation.0,
         trigger: input.value().clone(),
         ..arrival(&app, &caller, &name, key)?
     };
-    let (accepted, answer) = accept(&app, arrival, wait).await?;
-    let replayed = is_replay(&accepted, fingerprint)?;
+    let (accepted, replayed, answer) = accept(&app, arrival, wait).await?;
     match answer {
-        Some(Answer::Ready { status, headers, body, .. }) => {
-            answered(&accepted, replayed, wait, status, headers, body.text())
-        }
+        Some(Answer::Ready {
+            status,
+            headers,
+            body,
+            ..
+        }) => answered(&accepted, replayed, wait, status, headers, body.text()),
         Some(Answer::NotYet) if replayed => Err(in_use(first_run(&accepted)?)),
         Some(Answer::NotYet) | None => started(&accepted, replayed, wait),
     }
@@ -121,7 +126,9 @@ fn arrival(
     let live = app.ports.subscriptions.workflow(caller.tenant, name);
     let subscriber = live.ok_or_else(|| not_found(name))?;
     let random = || app.ports.ids.next().simple().to_string();
-    let Value::Object(event) = json!({"trigger": "api"}) else { return Err(Problem::internal("event")) };
+    let Value::Object(event) = json!({"trigger": "api"}) else {
+        return Err(Problem::internal("event"));
+    };
     Ok(Arrival {
         tenant: caller.tenant,
         source: format!("api:{name}"),
@@ -134,18 +141,29 @@ fn arrival(
     })
 }
 
+/// Makes the event durable, and waits for the run's answer if that is preferred. With a key, the
+/// fingerprint is compared before the wait: a key of another request is refused at once.
 async fn accept(
     app: &App,
     arrival: Arrival,
     wait: Option<Duration>,
-) -> Result<(Accepted, Option<Answer>), Problem> {
-    if let Some(patience) = wait {
-        let (accepted, answer) = app.ports.intake.accept_and_wait(arrival, patience).await?;
-        return Ok((accepted, Some(answer)));
+) -> Result<(Accepted, bool, Option<Answer>), Problem> {
+    let intake = &app.ports.intake;
+    let (tenant, fingerprint) = (arrival.tenant, arrival.fingerprint);
+    if let (Some(patience), None) = (wait, fingerprint) {
+        let (accepted, answer) = intake.accept_and_wait(arrival, patience).await?;
+        return Ok((accepted, false, Some(answer)));
     }
-    let mut accepted = app.ports.intake.accept(vec![arrival]).await?;
-    let accepted = accepted.pop().ok_or_else(|| Problem::internal("the intake took no arrival"))?;
-    Ok((accepted, None))
+    let mut accepted = intake.accept(vec![arrival]).await?;
+    let accepted = accepted
+        .pop()
+        .ok_or_else(|| Problem::internal("the intake took no arrival"))?;
+    let replayed = is_replay(&accepted, fingerprint)?;
+    let Some(patience) = wait else {
+        return Ok((accepted, replayed, None));
+    };
+    let answer = intake.wait(tenant, first_run(&accepted)?, patience).await?;
+    Ok((accepted, replayed, Some(answer)))
 }
 
 /// True if the key is known from the same request; an error if it is from another.
@@ -173,11 +191,21 @@ fn in_use(run: RunId) -> Problem {
         .retry_after(IN_USE_RETRY)
 }
 
-fn started(accepted: &Accepted, replayed: bool, wait: Option<Duration>) -> Result<Response, Problem> {
+fn started(
+    accepted: &Accepted,
+    replayed: bool,
+    wait: Option<Duration>,
+) -> Result<Response, Problem> {
     let run = first_run(accepted)?;
     let href = href(run);
-    let location = HeaderValue::from_str(&href).map_err(|error| Problem::internal(error.to_string()))?;
-    let body = Started { run, event: accepted.event(), state: RunState::Queued, href };
+    let location =
+        HeaderValue::from_str(&href).map_err(|error| Problem::internal(error.to_string()))?;
+    let body = Started {
+        run,
+        event: accepted.event(),
+        state: RunState::Queued,
+        href,
+    };
     let mut headers = notes(replayed, wait);
     headers.insert(header::LOCATION, location);
     Ok((StatusCode::ACCEPTED, headers, Json(body)).into_response())
@@ -194,7 +222,10 @@ fn answered(
 ) -> Result<Response, Problem> {
     let run = first_run(accepted)?.to_string();
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     for (name, value) in own {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value))
             && !RESERVED.contains(&name)
@@ -203,7 +234,10 @@ fn answered(
         }
     }
     headers.extend(notes(replayed, wait));
-    headers.insert(RUN, HeaderValue::from_str(&run).map_err(|error| Problem::internal(error.to_string()))?);
+    headers.insert(
+        RUN,
+        HeaderValue::from_str(&run).map_err(|error| Problem::internal(error.to_string()))?,
+    );
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     Ok((status, headers, Body::from(body.to_owned())).into_response())
 }

@@ -38,7 +38,11 @@ pub(crate) async fn list(
     let mut view = super::find(&app, &caller, id).await?;
     let calls = app.ports.store.calls(caller.tenant, id).await?;
     view.steps.sort_by(by_start);
-    let items = view.steps.into_iter().map(|step| StepDetail::of(step, &calls)).collect();
+    let items = view
+        .steps
+        .into_iter()
+        .map(|step| StepDetail::of(step, &calls))
+        .collect();
     Ok(Json(List { items }))
 }
 
@@ -57,7 +61,10 @@ pub(crate) async fn show(
     QueryParams(StepQuery { item }): QueryParams<StepQuery>,
 ) -> Result<Json<StepDetail>, Problem> {
     let view = super::find(&app, &caller, id).await?;
-    let found = view.steps.into_iter().find(|step| step.node == node && step.item == item);
+    let found = view
+        .steps
+        .into_iter()
+        .find(|step| step.node == node && step.item == item);
     let step = found.ok_or_else(|| {
         let detail = format!("{id} has no step `{node}` with item {item}");
         Problem::new(Kind::StepNotFound, detail)
