@@ -11,14 +11,8 @@ use crate::verify::Verified;
 use crate::{IngressState, MAX_SPLIT, expression};
 
 /// Headers that are kept with the event. Everything else may carry a credential.
-const KEPT_HEADERS: [&str; 6] = [
-    "content-type",
-    "user-agent",
-    "x-request-id",
-    "x-correlation-id",
-    "date",
-    "origin",
-];
+const KEPT_HEADERS: [&str; 6] =
+    ["content-type", "user-agent", "x-request-id", "x-correlation-id", "date", "origin"];
 
 /// Starts of header names that are kept, too: what providers say about the event itself.
 const KEPT_PREFIXES: [&str; 8] = [
@@ -120,25 +114,15 @@ fn about(hook: &Hook, request: &Request<'_>) -> Map<String, Value> {
     about.insert("source".to_owned(), json!(format!("hook:{}", hook.path)));
     about.insert("headers".to_owned(), kept_headers(request));
     about.insert("query".to_owned(), query_fields(request.query));
-    if let Some(sent) = request
-        .verified
-        .as_ref()
-        .and_then(|verified| verified.timestamp_ms)
-    {
-        about.insert(
-            "sent_at".to_owned(),
-            json!(tombolo_core::clock::Timestamp(sent)),
-        );
+    if let Some(sent) = request.verified.as_ref().and_then(|verified| verified.timestamp_ms) {
+        about.insert("sent_at".to_owned(), json!(tombolo_core::clock::Timestamp(sent)));
     }
     about
 }
 
 /// What identifies the delivery as a whole: the provider's id, else the body's hash.
 fn delivery_key(request: &Request<'_>) -> String {
-    let from_header = request
-        .verified
-        .as_ref()
-        .and_then(|verified| verified.dedupe.clone());
+    let from_header = request.verified.as_ref().and_then(|verified| verified.dedupe.clone());
     let from_body = || match request.scheme.and_then(|scheme| scheme.dedupe.as_ref()) {
         Some(DedupeSource::BodyPointer(pointer)) => match request.body.pointer(pointer) {
             Some(Value::String(id)) => Some(id.clone()),
@@ -147,17 +131,11 @@ fn delivery_key(request: &Request<'_>) -> String {
         },
         _ => None,
     };
-    from_header
-        .or_else(from_body)
-        .unwrap_or_else(|| hash(request.raw))
+    from_header.or_else(from_body).unwrap_or_else(|| hash(request.raw))
 }
 
 fn header_value(request: &Request<'_>, name: &str) -> Option<String> {
-    request
-        .headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned)
+    request.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
 /// Items of one delivery share its key and differ by their place.
@@ -169,11 +147,7 @@ fn numbered(key: String, at: usize, several: bool) -> String {
 const MAX_DEDUPE_KEY: usize = 255;
 
 fn bounded(key: String) -> String {
-    if key.len() <= MAX_DEDUPE_KEY {
-        key
-    } else {
-        hash(key.as_bytes())
-    }
+    if key.len() <= MAX_DEDUPE_KEY { key } else { hash(key.as_bytes()) }
 }
 
 fn hash(bytes: &[u8]) -> String {
@@ -184,9 +158,7 @@ fn kept_headers(request: &Request<'_>) -> Value {
     let kept = |name: &str| {
         KEPT_HEADERS.contains(&name) || KEPT_PREFIXES.iter().any(|start| name.starts_with(start))
     };
-    let signature = request
-        .scheme
-        .map(|scheme| scheme.signature.header.to_ascii_lowercase());
+    let signature = request.scheme.map(|scheme| scheme.signature.header.to_ascii_lowercase());
     let fields = request
         .headers
         .iter()
@@ -199,9 +171,5 @@ fn kept_headers(request: &Request<'_>) -> Value {
 /// Query parameters; the last of a name counts.
 fn query_fields(query: Option<&str>) -> Value {
     let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    Value::Object(
-        pairs
-            .map(|(name, value)| (name.into_owned(), json!(value)))
-            .collect(),
-    )
+    Value::Object(pairs.map(|(name, value)| (name.into_owned(), json!(value))).collect())
 }

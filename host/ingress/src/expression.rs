@@ -20,10 +20,8 @@ pub(crate) async fn value(
     // Checked when the workflow was applied.
     let prepared = Parameters::prepare(&Value::String(text.to_owned()))
         .map_err(|_| failed("it is no expression"))?;
-    let (numbers, expressions): (Vec<usize>, Vec<String>) = prepared
-        .jq()
-        .map(|(number, jq)| (number, jq.to_owned()))
-        .unzip();
+    let (numbers, expressions): (Vec<usize>, Vec<String>) =
+        prepared.jq().map(|(number, jq)| (number, jq.to_owned())).unzip();
     let values = if expressions.is_empty() {
         Vec::new()
     } else {
@@ -36,11 +34,7 @@ pub(crate) async fn value(
             expressions,
             now: state.clock.now(),
         };
-        state
-            .sandbox
-            .evaluate(evaluation)
-            .await
-            .map_err(|error| failed(&error.message))?
+        state.sandbox.evaluate(evaluation).await.map_err(|error| failed(&error.message))?
     };
     let evaluated = |number: usize| {
         numbers
@@ -49,7 +43,5 @@ pub(crate) async fn value(
             .and_then(|at| values.get(at))
             .map(|json| json.value())
     };
-    prepared
-        .resolve(scope, &evaluated)
-        .map_err(|error| failed(&error.message))
+    prepared.resolve(scope, &evaluated).map_err(|error| failed(&error.message))
 }

@@ -1,5 +1,6 @@
 //! `POST /hooks/<tenant>/<path>`: verify, read, store, answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,6 +18,7 @@ use tombolo_core::ports::intake::Hook;
 use tombolo_core::workflow::{Respond, VerifyScheme};
 
 use crate::problem::Problem;
+use crate::tenants::Tenants;
 use crate::verify::{Refusal, Signed, Verified, resolve, verify};
 use crate::{IngressState, answer, event, secrets};
 
@@ -26,37 +28,35 @@ const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
 /// Longest correlation id that is taken over from a sender.
 const MAX_CORRELATION_ID: usize = 128;
 
+/// What the route works with.
+struct App {
+    ports: IngressState,
+    tenants: Tenants,
+}
+
 /// The webhook routes.
 pub fn router(state: IngressState) -> Router {
     Router::new()
         .route("/hooks/{tenant}/{*path}", post(receive))
-        .with_state(state)
+        .with_state(Arc::new(App { ports: state, tenants: Tenants::default() }))
 }
 
 async fn receive(
-    State(state): State<IngressState>,
+    State(app): State<Arc<App>>,
     Path((tenant, path)): Path<(String, String)>,
     request: Request,
 ) -> Response {
-    match take(&state, &tenant, &path, request).await {
+    match take(&app, &tenant, &path, request).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn take(
-    state: &IngressState,
-    tenant: &str,
-    path: &str,
-    request: Request,
-) -> Result<Response, Problem> {
-    let known = state
-        .store
-        .tenant(tenant)
-        .await
-        .map_err(Problem::from_store)?;
-    let hook = known
-        .and_then(|tenant| state.subscriptions.hook(tenant.id, path))
+async fn take(app: &App, tenant: &str, path: &str, request: Request) -> Result<Response, Problem> {
+    let state = &app.ports;
+    let tenant = app.tenants.find(&*state.store, tenant).await.map_err(Problem::from_store)?;
+    let hook = tenant
+        .and_then(|tenant| state.subscriptions.hook(tenant, path))
         .ok_or_else(|| Problem::no_hook(path))?;
     let (parts, body) = request.into_parts();
     let raw = read(&parts, body, state.settings.body_limit).await?;
@@ -78,23 +78,13 @@ async fn take(
     let mut arrivals = event::arrivals(state, &hook, request).await?;
     match hook.webhook.respond {
         Respond::Result if arrivals.len() == 1 => {
-            let patience = hook
-                .webhook
-                .patience
-                .map_or(DEFAULT_PATIENCE, |span| span.0);
-            let waited = state
-                .intake
-                .accept_and_wait(arrivals.remove(0), patience)
-                .await;
+            let patience = hook.webhook.patience.map_or(DEFAULT_PATIENCE, |span| span.0);
+            let waited = state.intake.accept_and_wait(arrivals.remove(0), patience).await;
             let (accepted, result) = waited.map_err(Problem::from_store)?;
             Ok(answer::result(&accepted, result))
         }
         _ => {
-            let accepted = state
-                .intake
-                .accept(arrivals)
-                .await
-                .map_err(Problem::from_store)?;
+            let accepted = state.intake.accept(arrivals).await.map_err(Problem::from_store)?;
             Ok(answer::accepted(&accepted))
         }
     }
@@ -134,18 +124,10 @@ async fn check<'h>(
         return Ok((None, None));
     };
     let secrets = secrets::open(state, hook.tenant, required.secrets).await?;
-    let path = parts
-        .uri
-        .path_and_query()
-        .map_or(parts.uri.path(), |both| both.as_str());
+    let path = parts.uri.path_and_query().map_or(parts.uri.path(), |both| both.as_str());
     let url = format!("{}{path}", state.settings.public_url);
-    let signed = Signed {
-        method: &parts.method,
-        url: &url,
-        path,
-        headers: &parts.headers,
-        body: raw,
-    };
+    let signed =
+        Signed { method: &parts.method, url: &url, path, headers: &parts.headers, body: raw };
     let verified = verify(required.scheme, &secrets, &signed, state.clock.now().0)
         .map_err(|refusal| Problem::refused(&refusal))?;
     Ok((Some(required.scheme), Some(verified)))
@@ -157,9 +139,6 @@ fn correlation_id(headers: &HeaderMap, ids: &dyn IdSource) -> String {
         .get("x-correlation-id")
         .and_then(|value| value.to_str().ok())
         .filter(|text| !text.is_empty() && text.len() <= MAX_CORRELATION_ID)
-        .filter(|text| {
-            text.bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
-        })
+        .filter(|text| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b)))
         .map_or_else(|| ids.next().simple().to_string(), str::to_owned)
 }

@@ -9,6 +9,7 @@ mod hooks;
 mod problem;
 mod rules;
 mod secrets;
+mod tenants;
 pub mod verify;
 
 use std::sync::Arc;

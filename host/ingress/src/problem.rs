@@ -31,14 +31,7 @@ impl Problem {
         detail: impl Into<String>,
     ) -> Self {
         let (code, detail) = (code.to_owned(), detail.into());
-        Self {
-            status,
-            code,
-            title,
-            detail,
-            retry_after_s: None,
-            more: Map::new(),
-        }
+        Self { status, code, title, detail, retry_after_s: None, more: Map::new() }
     }
 
     fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
@@ -54,23 +47,13 @@ impl Problem {
     /// Nobody listens there.
     pub fn no_hook(path: &str) -> Self {
         let detail = format!("no live workflow of this tenant has a webhook at `{path}`");
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "no-such-hook",
-            "No such webhook",
-            detail,
-        )
+        Self::new(StatusCode::NOT_FOUND, "no-such-hook", "No such webhook", detail)
     }
 
     pub fn too_large(limit: usize) -> Self {
         let detail = format!("the body is larger than {limit} bytes (limit server.body_limit)");
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body-too-large",
-            "The body is too large",
-            detail,
-        )
-        .with("limit_bytes", limit)
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", detail)
+            .with("limit_bytes", limit)
     }
 
     pub fn broken_body(detail: String) -> Self {
@@ -154,10 +137,7 @@ impl IntoResponse for Problem {
         }
         let mut response = (self.status, body.to_string()).into_response();
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -19,23 +19,12 @@ pub(crate) async fn open(
 ) -> Result<Vec<Secret>, Problem> {
     let mut secrets = Vec::with_capacity(names.len());
     for name in names {
-        let connection = state
-            .store
-            .connection(tenant, name)
-            .await
-            .map_err(Problem::from_store)?;
+        let connection = state.store.connection(tenant, name).await.map_err(Problem::from_store)?;
         let Some(sealed) = connection.and_then(|connection| connection.signing) else {
             tracing::warn!(connection = %name, "the webhook secret is gone; set it again");
             continue;
         };
-        match state.vault.open(
-            SecretPlace {
-                tenant,
-                connection: name,
-                field: FIELD,
-            },
-            &sealed,
-        ) {
+        match state.vault.open(SecretPlace { tenant, connection: name, field: FIELD }, &sealed) {
             Ok(secret) => secrets.push(secret),
             Err(error) => {
                 tracing::error!(connection = %name, %error, "the webhook secret does not open")

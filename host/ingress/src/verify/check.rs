@@ -50,21 +50,14 @@ pub fn resolve(verify: &Verify) -> Result<Option<Required<'_>>, SchemeProblem> {
     match verify {
         Verify::Open(_) => Ok(None),
         Verify::Preset(by) => match preset(&by.preset) {
-            Some(preset) => Ok(Some(Required {
-                scheme: &preset.scheme,
-                secrets: &by.secrets,
-            })),
+            Some(preset) => Ok(Some(Required { scheme: &preset.scheme, secrets: &by.secrets })),
             None => Err(no_such_preset(&by.preset)),
         },
         Verify::Scheme(by) => match check_scheme(&by.scheme) {
-            Ok(()) => Ok(Some(Required {
-                scheme: &by.scheme,
-                secrets: &by.secrets,
-            })),
-            Err(problem) => Err(SchemeProblem {
-                pointer: format!("/scheme{}", problem.pointer),
-                ..problem
-            }),
+            Ok(()) => Ok(Some(Required { scheme: &by.scheme, secrets: &by.secrets })),
+            Err(problem) => {
+                Err(SchemeProblem { pointer: format!("/scheme{}", problem.pointer), ..problem })
+            }
         },
     }
 }
@@ -72,19 +65,13 @@ pub fn resolve(verify: &Verify) -> Result<Option<Required<'_>>, SchemeProblem> {
 fn no_such_preset(name: &str) -> SchemeProblem {
     let names: Vec<_> = presets().map(|(name, _)| name).collect();
     let message = format!("no such preset `{name}`; there are {}", names.join(", "));
-    SchemeProblem {
-        pointer: "/preset".to_owned(),
-        message,
-    }
+    SchemeProblem { pointer: "/preset".to_owned(), message }
 }
 
 /// Checks that a secret has the form of one of the scheme's keys, so that a wrong one is told when
 /// it is set and not when the first delivery is refused.
 pub fn check_secret(scheme: &VerifyScheme, secret: &Secret) -> bool {
-    scheme
-        .accept
-        .iter()
-        .any(|accepted| key::verifying(accepted, secret).is_some())
+    scheme.accept.iter().any(|accepted| key::verifying(accepted, secret).is_some())
 }
 
 /// Checks that a scheme covers what it relies on and stays within its bounds.
@@ -106,15 +93,9 @@ pub fn check_scheme(scheme: &VerifyScheme) -> Result<(), SchemeProblem> {
     }
     let decodable = |c: char| c.is_ascii_punctuation() && c != '%';
     let unescape = &scheme.url_unescape;
-    require(
-        unescape.len() <= MAX_URL_UNESCAPE && unescape.chars().all(decodable),
-        || {
-            (
-                "/url_unescape",
-                format!("list up to {MAX_URL_UNESCAPE} punctuation marks other than `%`"),
-            )
-        },
-    )
+    require(unescape.len() <= MAX_URL_UNESCAPE && unescape.chars().all(decodable), || {
+        ("/url_unescape", format!("list up to {MAX_URL_UNESCAPE} punctuation marks other than `%`"))
+    })
 }
 
 /// The kinds of signature: there are some, and a label tells them apart exactly where the form has
@@ -122,48 +103,27 @@ pub fn check_scheme(scheme: &VerifyScheme) -> Result<(), SchemeProblem> {
 fn accepted_kinds(scheme: &VerifyScheme) -> Result<(), SchemeProblem> {
     let accept = &scheme.accept;
     require((1..=MAX_ACCEPTED).contains(&accept.len()), || {
-        (
-            "/accept",
-            format!("list 1 to {MAX_ACCEPTED} kinds of signature"),
-        )
+        ("/accept", format!("list 1 to {MAX_ACCEPTED} kinds of signature"))
     })?;
-    if matches!(
-        scheme.signature.form,
-        SignatureForm::Raw | SignatureForm::Prefix(_)
-    ) {
+    if matches!(scheme.signature.form, SignatureForm::Raw | SignatureForm::Prefix(_)) {
         return require(accept.len() == 1 && accept[0].label.is_none(), || {
-            (
-                "/accept",
-                "this form of header has no labels: one kind, without a label".to_owned(),
-            )
+            ("/accept", "this form of header has no labels: one kind, without a label".to_owned())
         });
     }
-    let labels: Vec<_> = accept
-        .iter()
-        .map(|accepted| accepted.label.as_deref())
-        .collect();
+    let labels: Vec<_> = accept.iter().map(|accepted| accepted.label.as_deref()).collect();
     let is_label = |label: &str| !label.is_empty() && !label.contains([',', '=', ' ']);
-    require(
-        labels.iter().all(|label| label.is_some_and(is_label)),
-        || {
-            (
-                "/accept",
-                "this form of header has labels: every kind needs one".to_owned(),
-            )
-        },
-    )?;
+    require(labels.iter().all(|label| label.is_some_and(is_label)), || {
+        ("/accept", "this form of header has labels: every kind needs one".to_owned())
+    })?;
     let distinct = |(at, label)| !labels[..at].contains(label);
     require(labels.iter().enumerate().all(distinct), || {
         ("/accept", "two kinds have the same label".to_owned())
     })?;
-    require(
-        accept.iter().all(|accepted| unambiguous(accepted, accept)),
-        || {
-            let message = "shared keys and public keys in one scheme need prefixes, so that a public \
+    require(accept.iter().all(|accepted| unambiguous(accepted, accept)), || {
+        let message = "shared keys and public keys in one scheme need prefixes, so that a public \
                        key cannot pass for a shared one";
-            ("/accept", message.to_owned())
-        },
-    )
+        ("/accept", message.to_owned())
+    })
 }
 
 /// True unless one secret could be a public key of one kind and a shared key of another. Whoever
@@ -186,16 +146,12 @@ fn content(scheme: &VerifyScheme) -> Result<(), SchemeProblem> {
     require(parts.len() <= MAX_CONTENT_PARTS, || {
         ("/content", format!("list up to {MAX_CONTENT_PARTS} parts"))
     })?;
-    require(has(ContentPart::Body), || {
-        problem("add `body`: else anybody could change it")
-    })?;
+    require(has(ContentPart::Body), || problem("add `body`: else anybody could change it"))?;
     require(has(ContentPart::Id) == scheme.id_header.is_some(), || {
         problem("`id` and `id_header` go together: give both or neither")
     })?;
     let empty = |part: &ContentPart| *part == ContentPart::Literal(String::new());
-    require(!parts.iter().any(empty), || {
-        problem("a `literal` must not be empty")
-    })
+    require(!parts.iter().any(empty), || problem("a `literal` must not be empty"))
 }
 
 /// The timestamp: what it is read from is signed, and its window has an end.
@@ -203,10 +159,7 @@ fn timestamp(scheme: &VerifyScheme) -> Result<(), SchemeProblem> {
     let in_content = scheme.content.contains(&ContentPart::Timestamp);
     let Some(rule) = &scheme.timestamp else {
         return require(!in_content, || {
-            (
-                "/timestamp",
-                "`content` has a `timestamp`: say where it comes from".to_owned(),
-            )
+            ("/timestamp", "`content` has a `timestamp`: say where it comes from".to_owned())
         });
     };
     let in_body = matches!(rule.from, TimestampSource::BodyPointer(_));
@@ -222,18 +175,12 @@ fn timestamp(scheme: &VerifyScheme) -> Result<(), SchemeProblem> {
         TimestampSource::Header(name) => header("/timestamp/from/header", name)?,
         TimestampSource::BodyPointer(path) => pointer("/timestamp/from/body_pointer", path)?,
         TimestampSource::Parameter(label) => {
-            let taken = scheme
-                .accept
-                .iter()
-                .any(|kind| kind.label.as_ref() == Some(label));
-            require(
-                scheme.signature.form == SignatureForm::Pairs && !taken,
-                || {
-                    let message = "a `parameter` needs a signature header of the form `pairs`, and a \
+            let taken = scheme.accept.iter().any(|kind| kind.label.as_ref() == Some(label));
+            require(scheme.signature.form == SignatureForm::Pairs && !taken, || {
+                let message = "a `parameter` needs a signature header of the form `pairs`, and a \
                                label of its own";
-                    ("/timestamp/from/parameter", message.to_owned())
-                },
-            )?;
+                ("/timestamp/from/parameter", message.to_owned())
+            })?;
         }
     }
     require(rule.past_s.max(rule.future_s) <= MAX_TOLERANCE_S, || {
@@ -251,10 +198,7 @@ fn header(place: &'static str, name: &str) -> Result<(), SchemeProblem> {
 /// Refuses a text that is not a JSON pointer to something in the body.
 fn pointer(place: &'static str, path: &str) -> Result<(), SchemeProblem> {
     require(path.starts_with('/'), || {
-        (
-            place,
-            format!("`{path}` is not a JSON pointer; write it like `/event/id`"),
-        )
+        (place, format!("`{path}` is not a JSON pointer; write it like `/event/id`"))
     })
 }
 
@@ -266,8 +210,5 @@ fn require(
         return Ok(());
     }
     let (pointer, message) = problem();
-    Err(SchemeProblem {
-        pointer: pointer.to_owned(),
-        message,
-    })
+    Err(SchemeProblem { pointer: pointer.to_owned(), message })
 }

@@ -19,9 +19,7 @@ pub(super) fn one<'a>(
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (value, None) => Ok(value),
-        (_, Some(_)) => Err(Refusal::DuplicateHeader {
-            header: name.to_owned(),
-        }),
+        (_, Some(_)) => Err(Refusal::DuplicateHeader { header: name.to_owned() }),
     }
 }
 
@@ -33,13 +31,9 @@ pub(super) fn short_text<'a>(
     let Some(value) = one(headers, name)? else {
         return Ok(None);
     };
-    let malformed = |problem| Refusal::MalformedId {
-        header: name.to_owned(),
-        problem,
-    };
-    let text = value
-        .to_str()
-        .map_err(|_| malformed("it holds bytes that are not visible ASCII"))?;
+    let malformed = |problem| Refusal::MalformedId { header: name.to_owned(), problem };
+    let text =
+        value.to_str().map_err(|_| malformed("it holds bytes that are not visible ASCII"))?;
     match text.len() {
         0 => Err(malformed("it is empty")),
         1..=MAX_ID_BYTES => Ok(Some(text)),
@@ -52,15 +46,11 @@ pub(super) fn id<'a>(scheme: &VerifyScheme, headers: &'a HeaderMap) -> Result<&'
     let Some(name) = &scheme.id_header else {
         return Ok("");
     };
-    let id = short_text(headers, name)?.ok_or_else(|| Refusal::MissingId {
-        header: name.clone(),
-    })?;
+    let id =
+        short_text(headers, name)?.ok_or_else(|| Refusal::MissingId { header: name.clone() })?;
     if runs_into_what_follows(scheme, id) {
         let problem = "it holds the text that separates it from what follows";
-        return Err(Refusal::MalformedId {
-            header: name.clone(),
-            problem,
-        });
+        return Err(Refusal::MalformedId { header: name.clone(), problem });
     }
     Ok(id)
 }

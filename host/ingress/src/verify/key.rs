@@ -73,9 +73,7 @@ pub(super) fn verifying(accepted: &AcceptedSignature, secret: &Secret) -> Option
         return Some(Verifying::Shared(SharedKey { hash, bytes }));
     }
     let bytes = bytes.as_slice().try_into().ok()?;
-    VerifyingKey::from_bytes(bytes)
-        .ok()
-        .map(|key| Verifying::Public(Box::new(key)))
+    VerifyingKey::from_bytes(bytes).ok().map(|key| Verifying::Public(Box::new(key)))
 }
 
 /// The key that makes signatures of this kind, if the secret has its form. A private Ed25519 key is
@@ -85,11 +83,7 @@ pub(super) fn signing(accepted: &AcceptedSignature, secret: &Secret) -> Option<S
         let bytes = decode(&accepted.key, accepted.key.prefix.as_deref(), secret)?;
         return Some(Signing::Shared(SharedKey { hash, bytes }));
     }
-    let bytes = decode(
-        &accepted.key,
-        accepted.key.signing_prefix.as_deref(),
-        secret,
-    )?;
+    let bytes = decode(&accepted.key, accepted.key.signing_prefix.as_deref(), secret)?;
     let key = match bytes.len() {
         32 => SigningKey::from_bytes(bytes.as_slice().try_into().ok()?),
         _ => SigningKey::from_keypair_bytes(bytes.as_slice().try_into().ok()?).ok()?,
@@ -99,9 +93,7 @@ pub(super) fn signing(accepted: &AcceptedSignature, secret: &Secret) -> Option<S
 
 /// The key's bytes. An empty key is no key: anybody can compute its signatures.
 fn decode(rule: &KeyRule, prefix: Option<&str>, secret: &Secret) -> Option<Zeroizing<Vec<u8>>> {
-    let rest = secret
-        .reveal()
-        .strip_prefix(prefix.unwrap_or_default().as_bytes())?;
+    let rest = secret.reveal().strip_prefix(prefix.unwrap_or_default().as_bytes())?;
     let bytes = match rule.encoding {
         KeyEncoding::Utf8 => rest.to_vec(),
         KeyEncoding::Base64 => BASE64.decode(rest).ok()?,
@@ -119,16 +111,12 @@ impl Verifying {
         match self {
             Self::Shared(key) => {
                 let expected = key.mac(message);
-                signatures
-                    .iter()
-                    .any(|given| bool::from(expected.as_slice().ct_eq(given)))
+                signatures.iter().any(|given| bool::from(expected.as_slice().ct_eq(given)))
             }
             Self::Public(key) => {
                 let message = message.concat();
                 let good = |signature| key.verify_strict(&message, &signature).is_ok();
-                signatures
-                    .iter()
-                    .any(|given| Signature::from_slice(given).is_ok_and(good))
+                signatures.iter().any(|given| Signature::from_slice(given).is_ok_and(good))
             }
         }
     }

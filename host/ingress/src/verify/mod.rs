@@ -86,11 +86,7 @@ pub fn verify(
     let dedupe = dedupe(scheme, request.headers)?;
     let secret_index = signer(scheme, secrets, request, &given, values)?;
     let timestamp_ms = timestamp::check(scheme, values.timestamp, request.body, now_ms)?;
-    Ok(Verified {
-        dedupe,
-        timestamp_ms,
-        secret_index,
-    })
+    Ok(Verified { dedupe, timestamp_ms, secret_index })
 }
 
 /// The index of the secret that made one of the given signatures.
@@ -118,11 +114,7 @@ fn signer(
             }
         }
     }
-    Err(if usable {
-        Refusal::WrongSignature
-    } else {
-        Refusal::NoSecret
-    })
+    Err(if usable { Refusal::WrongSignature } else { Refusal::NoSecret })
 }
 
 /// The delivery's id from its header.

@@ -44,9 +44,7 @@ pub fn sign(
 ) -> Result<HeaderMap, SignError> {
     check::check_scheme(scheme)?;
     let unit = scheme.timestamp.as_ref().map(|rule| rule.unit);
-    let timestamp = unit
-        .map(|unit| timestamp::write(unit, now_ms))
-        .unwrap_or_default();
+    let timestamp = unit.map(|unit| timestamp::write(unit, now_ms)).unwrap_or_default();
     sign_with(scheme, secret, request, &timestamp)
 }
 
@@ -62,23 +60,14 @@ pub(super) fn sign_with(
         .iter()
         .find_map(|accepted| Some((accepted, key::signing(accepted, secret)?)))
         .ok_or(SignError::Secret)?;
-    let values = content::Values {
-        timestamp,
-        id: headers::id(scheme, request.headers)?,
-    };
+    let values = content::Values { timestamp, id: headers::id(scheme, request.headers)? };
     let signed = key.sign(&content::message(scheme, request, request.url, values));
 
     let mut headers = HeaderMap::new();
     if let Some(TimestampSource::Header(name)) = scheme.timestamp.as_ref().map(|rule| &rule.from) {
-        headers.insert(
-            HeaderName::try_from(name)?,
-            HeaderValue::try_from(timestamp)?,
-        );
+        headers.insert(HeaderName::try_from(name)?, HeaderValue::try_from(timestamp)?);
     }
     let value = signature::write(scheme, accepted, &signed, timestamp);
-    headers.insert(
-        HeaderName::try_from(&scheme.signature.header)?,
-        HeaderValue::try_from(value)?,
-    );
+    headers.insert(HeaderName::try_from(&scheme.signature.header)?, HeaderValue::try_from(value)?);
     Ok(headers)
 }

@@ -36,21 +36,15 @@ pub(super) fn read<'a>(
     headers: &'a HeaderMap,
 ) -> Result<Given<'a>, Refusal> {
     let header = &scheme.signature.header;
-    let missing = || Refusal::MissingSignature {
-        header: header.clone(),
-    };
-    let malformed = |problem| Refusal::MalformedSignature {
-        header: header.clone(),
-        problem,
-    };
+    let missing = || Refusal::MissingSignature { header: header.clone() };
+    let malformed = |problem| Refusal::MalformedSignature { header: header.clone(), problem };
 
     let value = headers::one(headers, header)?.ok_or_else(missing)?;
     if value.len() > MAX_SIGNATURE_HEADER_BYTES {
         return Err(malformed("it is longer than 8 KiB"));
     }
-    let text = value
-        .to_str()
-        .map_err(|_| malformed("it holds bytes that are not visible ASCII"))?;
+    let text =
+        value.to_str().map_err(|_| malformed("it holds bytes that are not visible ASCII"))?;
     let found = split(scheme, text).map_err(malformed)?;
     if found.signatures.is_empty() {
         return Err(missing());
@@ -66,10 +60,7 @@ pub(super) fn read<'a>(
     if signatures.is_empty() {
         return Err(malformed("it cannot be decoded, or its length is wrong"));
     }
-    Ok(Given {
-        signatures,
-        timestamp: found.timestamp,
-    })
+    Ok(Given { signatures, timestamp: found.timestamp })
 }
 
 /// The signatures in the header, still in text.
@@ -93,15 +84,8 @@ fn split<'a>(scheme: &VerifyScheme, text: &'a str) -> Result<Found<'a>, &'static
 
 /// One signature without a label; none if the text is empty.
 fn alone(text: &str) -> Found<'_> {
-    let signatures = if text.is_empty() {
-        Vec::new()
-    } else {
-        vec![(0, text)]
-    };
-    Found {
-        signatures,
-        timestamp: None,
-    }
+    let signatures = if text.is_empty() { Vec::new() } else { vec![(0, text)] };
+    Found { signatures, timestamp: None }
 }
 
 /// Signatures with labels. Labels that the scheme does not know are passed over; nothing is trimmed.
@@ -114,10 +98,7 @@ fn labelled<'a>(
         Some(TimestampSource::Parameter(label)) => Some(label.as_str()),
         _ => None,
     };
-    let mut found = Found {
-        signatures: Vec::new(),
-        timestamp: None,
-    };
+    let mut found = Found { signatures: Vec::new(), timestamp: None };
     for (label, value) in items.filter_map(|item| item.split_once(separator)) {
         if timestamp_label == Some(label) {
             if found.timestamp.replace(value).is_some() {
@@ -125,13 +106,9 @@ fn labelled<'a>(
             }
         } else if !value.is_empty() {
             let of_label = |accepted: &AcceptedSignature| accepted.label.as_deref() == Some(label);
-            found.signatures.extend(
-                scheme
-                    .accept
-                    .iter()
-                    .position(of_label)
-                    .map(|kind| (kind, value)),
-            );
+            found
+                .signatures
+                .extend(scheme.accept.iter().position(of_label).map(|kind| (kind, value)));
         }
     }
     Ok(found)

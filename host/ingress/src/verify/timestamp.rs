@@ -15,15 +15,13 @@ pub(super) fn read<'a>(
     let Some(rule) = &scheme.timestamp else {
         return Ok("");
     };
-    let missing = || Refusal::MissingTimestamp {
-        place: place(scheme, &rule.from),
-    };
+    let missing = || Refusal::MissingTimestamp { place: place(scheme, &rule.from) };
     match &rule.from {
         TimestampSource::Header(name) => match headers::short_text(headers, name) {
             // An id and a timestamp are read alike, and refused under their own names.
-            Err(Refusal::MalformedId { .. }) => Err(Refusal::MalformedTimestamp {
-                place: place(scheme, &rule.from),
-            }),
+            Err(Refusal::MalformedId { .. }) => {
+                Err(Refusal::MalformedTimestamp { place: place(scheme, &rule.from) })
+            }
             other => other?.ok_or_else(missing),
         },
         TimestampSource::Parameter(_) => given.timestamp.ok_or_else(missing),
@@ -45,9 +43,8 @@ pub(super) fn check(
         TimestampSource::BodyPointer(pointer) => in_body(body, pointer, rule.unit),
         TimestampSource::Header(_) | TimestampSource::Parameter(_) => parse(text, rule.unit),
     };
-    let sent_ms = sent_ms.ok_or_else(|| Refusal::MalformedTimestamp {
-        place: place(scheme, &rule.from),
-    })?;
+    let sent_ms =
+        sent_ms.ok_or_else(|| Refusal::MalformedTimestamp { place: place(scheme, &rule.from) })?;
     within(rule, sent_ms, now_ms).map(|()| Some(sent_ms))
 }
 
@@ -55,17 +52,11 @@ pub(super) fn check(
 fn within(rule: &TimestampRule, sent_ms: i64, now_ms: i64) -> Result<(), Refusal> {
     let age_ms = now_ms.saturating_sub(sent_ms);
     if age_ms > i64::from(rule.past_s) * 1000 {
-        return Err(Refusal::StaleTimestamp {
-            age_s: age_ms / 1000,
-            past_s: rule.past_s,
-        });
+        return Err(Refusal::StaleTimestamp { age_s: age_ms / 1000, past_s: rule.past_s });
     }
     let ahead_ms = sent_ms.saturating_sub(now_ms);
     if ahead_ms > i64::from(rule.future_s) * 1000 {
-        return Err(Refusal::FutureTimestamp {
-            ahead_s: ahead_ms / 1000,
-            future_s: rule.future_s,
-        });
+        return Err(Refusal::FutureTimestamp { ahead_s: ahead_ms / 1000, future_s: rule.future_s });
     }
     Ok(())
 }
@@ -79,10 +70,9 @@ fn parse(text: &str, unit: TimestampUnit) -> Option<i64> {
     match unit {
         TimestampUnit::S => number()?.checked_mul(1000),
         TimestampUnit::Ms => number(),
-        TimestampUnit::Rfc3339 => text
-            .parse()
-            .ok()
-            .map(|time: jiff::Timestamp| time.as_millisecond()),
+        TimestampUnit::Rfc3339 => {
+            text.parse().ok().map(|time: jiff::Timestamp| time.as_millisecond())
+        }
     }
 }
 

@@ -6,11 +6,8 @@ use super::*;
 fn a_signed_url_is_the_one_that_was_called() {
     for name in ["hubspot-v3", "square"] {
         let case = Case::shared(name, scheme(name), "key");
-        for url in [
-            "https://hooks.example.com/hooks/acme/deals",
-            "http://hooks.example.com/x",
-            "",
-        ] {
+        for url in ["https://hooks.example.com/hooks/acme/deals", "http://hooks.example.com/x", ""]
+        {
             let mut changed = case.delivery();
             changed.url = url.to_owned();
             assert_eq!(case.refused(&changed), "wrong-signature", "{name}: {url}");
@@ -31,9 +28,7 @@ fn hubspot_may_sign_the_url_escaped_or_not_and_nothing_else() {
         let headers = sign(&case.scheme, &case.sender, &delivery.signed(), NOW_MS).unwrap();
         delivery.headers.extend(headers);
         delivery.url = called_url.to_owned();
-        case.verify(&delivery)
-            .map(|_| ())
-            .map_err(|refusal| refusal.code())
+        case.verify(&delivery).map(|_| ()).map_err(|refusal| refusal.code())
     };
     let escaped = "https://hooks.example.com/h?at=10%3A30&who=%40ann";
     let decoded = "https://hooks.example.com/h?at=10:30&who=@ann";

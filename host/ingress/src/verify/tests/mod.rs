@@ -55,12 +55,7 @@ struct Case {
 
 impl Case {
     fn shared(name: &str, scheme: VerifyScheme, text: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            scheme,
-            receiver: secret(text),
-            sender: secret(text),
-        }
+        Self { name: name.to_owned(), scheme, receiver: secret(text), sender: secret(text) }
     }
 
     fn rule(&self) -> Option<&TimestampRule> {
@@ -104,12 +99,7 @@ impl Case {
     }
 
     fn verify_at(&self, delivery: &Delivery, now_ms: i64) -> Result<Verified, Refusal> {
-        verify(
-            &self.scheme,
-            std::slice::from_ref(&self.receiver),
-            &delivery.signed(),
-            now_ms,
-        )
+        verify(&self.scheme, std::slice::from_ref(&self.receiver), &delivery.signed(), now_ms)
     }
 
     /// The code of the refusal.
@@ -164,20 +154,8 @@ impl Delivery {
     }
 
     fn signed(&self) -> Signed<'_> {
-        let Self {
-            method,
-            url,
-            path,
-            headers,
-            body,
-        } = self;
-        Signed {
-            method,
-            url,
-            path,
-            headers,
-            body,
-        }
+        let Self { method, url, path, headers, body } = self;
+        Signed { method, url, path, headers, body }
     }
 
     fn set(&mut self, name: &str, value: &str) {
@@ -186,13 +164,11 @@ impl Delivery {
 
     fn set_bytes(&mut self, name: &str, value: &[u8]) {
         let name: HeaderName = name.parse().unwrap();
-        self.headers
-            .insert(name, HeaderValue::from_bytes(value).unwrap());
+        self.headers.insert(name, HeaderValue::from_bytes(value).unwrap());
     }
 
     fn append(&mut self, name: &str, value: &str) {
-        self.headers
-            .append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        self.headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
     }
 
     fn get(&self, name: &str) -> &str {

@@ -14,28 +14,19 @@ fn a_signed_delivery_is_let_in_and_tells_id_time_and_secret() {
             _ => None,
         };
         assert_eq!(verified.dedupe.as_deref(), id, "{}", case.name);
-        assert_eq!(
-            verified.timestamp_ms,
-            case.rule().map(|_| NOW_MS),
-            "{}",
-            case.name
-        );
+        assert_eq!(verified.timestamp_ms, case.rule().map(|_| NOW_MS), "{}", case.name);
         assert_eq!(verified.secret_index, 0);
     }
 }
 
 #[test]
 fn a_body_is_bytes() {
-    let gzip = [
-        0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x03, 0x03, 0x00,
-    ];
+    let gzip = [0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x03, 0x03, 0x00];
     for case in cases() {
         // A scheme with the time in its body needs a body to read.
         let in_body = matches!(case.rule(), Some(rule) if times::is_in_body(&rule.from));
         for body in [&b""[..], &gzip, &[0xff, 0xfe, 0x00, 0x80], &[b'['; 10_000]] {
-            let result = case
-                .verify(&case.delivery_of(body))
-                .map_err(|refusal| refusal.code());
+            let result = case.verify(&case.delivery_of(body)).map_err(|refusal| refusal.code());
             match in_body {
                 true => assert_eq!(result, Err("malformed-timestamp"), "{}", case.name),
                 false => assert!(result.is_ok(), "{}: {result:?}", case.name),
@@ -59,16 +50,8 @@ fn another_secret_does_not_do() {
             "standard-webhooks" | "svix" => secret("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
             _ => secret("it's a secret to everybody"),
         };
-        let other = Case {
-            receiver: other,
-            ..case
-        };
-        assert_eq!(
-            other.refused(&other.delivery()),
-            "wrong-signature",
-            "{}",
-            other.name
-        );
+        let other = Case { receiver: other, ..case };
+        assert_eq!(other.refused(&other.delivery()), "wrong-signature", "{}", other.name);
     }
 }
 
@@ -85,16 +68,7 @@ fn no_secret_and_an_empty_secret_let_nobody_in() {
             let code = result.unwrap_err().code();
             // `whsec_` is a secret like any other where it is taken whole.
             let whole = secrets.len() == 2 && case.scheme.accept[0].key.is_default();
-            assert_eq!(
-                code,
-                if whole {
-                    "wrong-signature"
-                } else {
-                    "no-secret"
-                },
-                "{}",
-                case.name
-            );
+            assert_eq!(code, if whole { "wrong-signature" } else { "no-secret" }, "{}", case.name);
         }
     }
 }
@@ -106,21 +80,11 @@ fn every_live_secret_is_tried_and_no_more_than_the_bound() {
         let wrong = |_| secret("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
         let after = |count: usize| {
             let secrets = (0..count).map(wrong).chain([case.receiver.clone()]);
-            verify(
-                &case.scheme,
-                &secrets.collect::<Vec<_>>(),
-                &delivery.signed(),
-                NOW_MS,
-            )
+            verify(&case.scheme, &secrets.collect::<Vec<_>>(), &delivery.signed(), NOW_MS)
         };
         let last = super::super::MAX_SECRETS - 1;
         assert_eq!(after(last).unwrap().secret_index, last, "{}", case.name);
-        assert_eq!(
-            after(last + 1),
-            Err(Refusal::WrongSignature),
-            "{}",
-            case.name
-        );
+        assert_eq!(after(last + 1), Err(Refusal::WrongSignature), "{}", case.name);
     }
 }
 
@@ -139,23 +103,14 @@ fn a_signature_has_to_be_there_whole_and_of_its_form() {
         let mut without = case.delivery();
         without.headers.remove(&name);
         assert_eq!(case.refused(&without), "missing-signature", "{}", case.name);
-        let empty = if case.scheme.signature.form == SignatureForm::Raw {
-            ""
-        } else {
-            before
-        };
+        let empty = if case.scheme.signature.form == SignatureForm::Raw { "" } else { before };
         assert_eq!(refused(empty), "missing-signature", "{}", case.name);
 
         let truncated = &signature[..signature.len() - 4];
         let padded = format!("{before}{signature}00");
         let not_ours = format!("{before}{}", "~".repeat(signature.len()));
         for value in [&format!("{before}{truncated}"), &padded, &not_ours] {
-            assert_eq!(
-                refused(value),
-                "malformed-signature",
-                "{}: {value}",
-                case.name
-            );
+            assert_eq!(refused(value), "malformed-signature", "{}: {value}", case.name);
         }
         let huge = format!("{before}{}", "a".repeat(9000));
         assert_eq!(refused(&huge), "malformed-signature", "{}", case.name);
@@ -190,12 +145,7 @@ fn hexadecimal_is_read_in_either_case_and_base64_is_not() {
         let (before, signature) = case.parted(&changed);
         let value = format!("{before}{}", signature.to_ascii_uppercase());
         changed.set(&case.scheme.signature.header, &value);
-        assert_eq!(
-            case.verify(&changed).is_ok(),
-            case.is_hex(),
-            "{}",
-            case.name
-        );
+        assert_eq!(case.verify(&changed).is_ok(), case.is_hex(), "{}", case.name);
     }
 }
 
@@ -214,12 +164,7 @@ fn a_header_that_counts_is_there_once() {
             let mut doubled = case.delivery();
             let value = doubled.get(&name).to_owned();
             doubled.append(&name, &value);
-            assert_eq!(
-                case.refused(&doubled),
-                "duplicate-header",
-                "{}: {name}",
-                case.name
-            );
+            assert_eq!(case.refused(&doubled), "duplicate-header", "{}: {name}", case.name);
         }
     }
 }
@@ -246,45 +191,25 @@ fn one_good_signature_among_several_is_enough_and_their_number_is_bounded() {
             let mut changed = case.delivery();
             let value = format!("{head}{}", signatures.join(separator));
             changed.set(&case.scheme.signature.header, &value);
-            case.verify(&changed)
-                .map(|_| ())
-                .map_err(|refusal| refusal.code())
+            case.verify(&changed).map(|_| ()).map_err(|refusal| refusal.code())
         };
 
         assert_eq!(verify(&[&good, &wrong]), Ok(()), "{}", case.name);
         assert_eq!(verify(&[&wrong, &good]), Ok(()), "{}", case.name);
         assert_eq!(verify(&[&garbage, &good]), Ok(()), "{}", case.name);
         assert_eq!(verify(&[&other_kind, &good]), Ok(()), "{}", case.name);
-        assert_eq!(
-            verify(&[&wrong, &wrong, &wrong, &wrong, &good]),
-            Ok(()),
-            "{}",
-            case.name
-        );
-        assert_eq!(
-            verify(&[&wrong, &wrong]),
-            Err("wrong-signature"),
-            "{}",
-            case.name
-        );
+        assert_eq!(verify(&[&wrong, &wrong, &wrong, &wrong, &good]), Ok(()), "{}", case.name);
+        assert_eq!(verify(&[&wrong, &wrong]), Err("wrong-signature"), "{}", case.name);
         let six = [wrong.as_str(), &wrong, &wrong, &wrong, &wrong, &good];
         assert_eq!(verify(&six), Err("malformed-signature"), "{}", case.name);
-        assert_eq!(
-            verify(&[&long, &good]),
-            Err("malformed-signature"),
-            "{}",
-            case.name
-        );
+        assert_eq!(verify(&[&long, &good]), Err("malformed-signature"), "{}", case.name);
     }
 }
 
 #[test]
 fn a_public_key_does_not_pass_for_a_shared_one() {
     // Whoever knows the public key signs with it, as if it were the key of an HMAC.
-    let case = &cases()
-        .into_iter()
-        .find(|case| case.name.ends_with("ed25519"))
-        .unwrap();
+    let case = &cases().into_iter().find(|case| case.name.ends_with("ed25519")).unwrap();
     let public = String::from_utf8(case.receiver.reveal().to_vec()).unwrap();
     let forger = Case {
         sender: secret(&public.replace("whpk_", "whsec_")),

@@ -33,47 +33,23 @@ fn an_unsafe_scheme_is_refused_with_its_place_and_verifies_nothing() {
     ]);
     let many = vec![json!({ "literal": "." }); 20];
     for (changes, place) in [
-        (
-            json!({ "/signature/header": "X Acme" }),
-            "/signature/header",
-        ),
+        (json!({ "/signature/header": "X Acme" }), "/signature/header"),
         (json!({ "/accept": [] }), "/accept"),
         (json!({ "/accept": label }), "/accept"),
         (json!({ "/signature/form": "list" }), "/accept"),
-        (
-            json!({ "/signature/form": "list", "/accept": twice }),
-            "/accept",
-        ),
-        (
-            json!({ "/signature/form": "list", "/accept": confused }),
-            "/accept",
-        ),
+        (json!({ "/signature/form": "list", "/accept": twice }), "/accept"),
+        (json!({ "/signature/form": "list", "/accept": confused }), "/accept"),
         (json!({ "/content": ["timestamp"] }), "/content"),
-        (
-            json!({ "/content": ["timestamp", "id", "body"] }),
-            "/content",
-        ),
-        (
-            json!({ "/content": ["timestamp", { "literal": "" }, "body"] }),
-            "/content",
-        ),
+        (json!({ "/content": ["timestamp", "id", "body"] }), "/content"),
+        (json!({ "/content": ["timestamp", { "literal": "" }, "body"] }), "/content"),
         (json!({ "/content": many }), "/content"),
         (json!({ "/content": ["body"] }), "/timestamp/from"),
         (json!({ "/timestamp": null }), "/timestamp"),
-        (
-            json!({ "/timestamp/from": { "body_pointer": "/at" } }),
-            "/timestamp/from",
-        ),
-        (
-            json!({ "/timestamp/from": { "parameter": "t" } }),
-            "/timestamp/from/parameter",
-        ),
+        (json!({ "/timestamp/from": { "body_pointer": "/at" } }), "/timestamp/from"),
+        (json!({ "/timestamp/from": { "parameter": "t" } }), "/timestamp/from/parameter"),
         (json!({ "/timestamp/past_s": 86_401 }), "/timestamp"),
         (json!({ "/dedupe": { "header": "" } }), "/dedupe/header"),
-        (
-            json!({ "/dedupe": { "body_pointer": "id" } }),
-            "/dedupe/body_pointer",
-        ),
+        (json!({ "/dedupe": { "body_pointer": "id" } }), "/dedupe/body_pointer"),
     ] {
         let mut scheme = good();
         for (pointer, value) in changes.as_object().unwrap() {
@@ -94,10 +70,7 @@ fn an_unknown_key_of_a_scheme_is_refused_by_name() {
     let mut scheme = good();
     scheme["tolerance"] = json!(5);
     let error = serde_json::from_value::<VerifyScheme>(scheme).unwrap_err();
-    assert!(
-        error.to_string().contains("unknown field `tolerance`"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("unknown field `tolerance`"), "{error}");
 }
 
 #[test]
@@ -130,13 +103,7 @@ fn a_secret_of_the_wrong_form_is_told_when_it_is_set() {
     let standard = scheme("standard-webhooks");
     assert!(check_secret(&standard, &secret(STANDARD_SECRET)));
     assert!(check_secret(&standard, &ed25519_public()));
-    for wrong in [
-        "",
-        "whsec_",
-        "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        "whsec_***",
-        "whpk_AAAA",
-    ] {
+    for wrong in ["", "whsec_", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_***", "whpk_AAAA"] {
         assert!(!check_secret(&standard, &secret(wrong)), "{wrong}");
     }
     assert!(check_secret(&scheme("stripe"), &secret(STANDARD_SECRET)));
@@ -163,35 +130,19 @@ fn the_reference_page_lists_every_preset_and_every_refusal() {
     let text = String::new;
     for refusal in [
         Refusal::MissingSignature { header: text() },
-        Refusal::MalformedSignature {
-            header: text(),
-            problem: "",
-        },
+        Refusal::MalformedSignature { header: text(), problem: "" },
         Refusal::WrongSignature,
-        Refusal::StaleTimestamp {
-            age_s: 0,
-            past_s: 0,
-        },
-        Refusal::FutureTimestamp {
-            ahead_s: 0,
-            future_s: 0,
-        },
+        Refusal::StaleTimestamp { age_s: 0, past_s: 0 },
+        Refusal::FutureTimestamp { ahead_s: 0, future_s: 0 },
         Refusal::MissingTimestamp { place: text() },
         Refusal::MalformedTimestamp { place: text() },
         Refusal::MissingId { header: text() },
-        Refusal::MalformedId {
-            header: text(),
-            problem: "",
-        },
+        Refusal::MalformedId { header: text(), problem: "" },
         Refusal::DuplicateHeader { header: text() },
         Refusal::NoSecret,
         Refusal::UnusableScheme,
     ] {
-        assert!(
-            PAGE.contains(&format!("| `{}` |", refusal.code())),
-            "{}",
-            refusal.code()
-        );
+        assert!(PAGE.contains(&format!("| `{}` |", refusal.code())), "{}", refusal.code());
     }
 }
 

@@ -6,30 +6,14 @@ use super::*;
 fn the_window_is_as_wide_as_it_says() {
     for case in cases() {
         let Some(rule) = case.rule() else { continue };
-        let (past_ms, future_ms) = (
-            i64::from(rule.past_s) * 1000,
-            i64::from(rule.future_s) * 1000,
-        );
+        let (past_ms, future_ms) = (i64::from(rule.past_s) * 1000, i64::from(rule.future_s) * 1000);
         let delivery = case.delivery();
-        let code_at = |now_ms| {
-            case.verify_at(&delivery, now_ms)
-                .map_err(|refusal| refusal.code())
-        };
+        let code_at = |now_ms| case.verify_at(&delivery, now_ms).map_err(|refusal| refusal.code());
 
         assert!(code_at(NOW_MS + past_ms).is_ok(), "{}", case.name);
         assert!(code_at(NOW_MS - future_ms).is_ok(), "{}", case.name);
-        assert_eq!(
-            code_at(NOW_MS + past_ms + 1000),
-            Err("stale-timestamp"),
-            "{}",
-            case.name
-        );
-        assert_eq!(
-            code_at(NOW_MS - future_ms - 1000),
-            Err("future-timestamp"),
-            "{}",
-            case.name
-        );
+        assert_eq!(code_at(NOW_MS + past_ms + 1000), Err("stale-timestamp"), "{}", case.name);
+        assert_eq!(code_at(NOW_MS - future_ms - 1000), Err("future-timestamp"), "{}", case.name);
         assert_eq!(code_at(i64::MAX), Err("stale-timestamp"), "{}", case.name);
         assert_eq!(code_at(i64::MIN), Err("future-timestamp"), "{}", case.name);
     }
@@ -77,10 +61,8 @@ fn a_timestamp_is_signed() {
             Some(TimestampSource::Parameter(label)) => {
                 let header = &case.scheme.signature.header;
                 let value = changed.get(header);
-                let value = value.replace(
-                    &format!("{label}=1678886400"),
-                    &format!("{label}=1678886401"),
-                );
+                let value =
+                    value.replace(&format!("{label}=1678886400"), &format!("{label}=1678886401"));
                 changed.set(header, &value);
             }
             Some(TimestampSource::BodyPointer(_)) => {
@@ -112,9 +94,7 @@ fn a_timestamp_is_there() {
             }
             Some(TimestampSource::Parameter(label)) => {
                 let header = &case.scheme.signature.header;
-                let value = without
-                    .get(header)
-                    .replace(&format!("{label}=1678886400,"), "");
+                let value = without.get(header).replace(&format!("{label}=1678886400,"), "");
                 without.set(header, &value);
                 "missing-timestamp"
             }
@@ -133,28 +113,13 @@ fn a_timestamp_is_a_number_even_if_it_is_signed() {
     let far = "9".repeat(300);
     for case in cases() {
         let Some(rule) = case.rule() else { continue };
-        for text in [
-            "yesterday",
-            "",
-            "-5",
-            "+5",
-            "1e9",
-            "0x5",
-            "1678886400.5",
-            "5 ",
-            &far,
-        ] {
+        for text in ["yesterday", "", "-5", "+5", "1e9", "0x5", "1678886400.5", "5 ", &far] {
             let signed = if is_in_body(&rule.from) {
                 case.delivery_of(format!(r#"{{"webhookTimestamp":"{text}"}}"#).as_bytes())
             } else {
                 case.delivery_at(text)
             };
-            assert_eq!(
-                case.refused(&signed),
-                "malformed-timestamp",
-                "{}: `{text}`",
-                case.name
-            );
+            assert_eq!(case.refused(&signed), "malformed-timestamp", "{}: `{text}`", case.name);
         }
     }
 }
