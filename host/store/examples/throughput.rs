@@ -42,23 +42,13 @@ struct Counts {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let seconds = std::env::args()
-        .nth(1)
-        .map_or(Ok(2.0), |text| text.parse())?;
+    let seconds = std::env::args().nth(1).map_or(Ok(2.0), |text| text.parse())?;
     let folder = tempfile::tempdir_in(".")?;
     println!("bare flushes: {:.0}/s", flushes(folder.path())?);
     let store = SqliteStore::open(&folder.path().join("bench.db"), settings()).await?;
     let tenant = TenantId(Uuid::from_u128(1));
     let workflow = WorkflowId(Uuid::from_u128(2));
-    store
-        .ensure_tenant(
-            Tenant {
-                id: tenant,
-                name: "acme".into(),
-            },
-            Timestamp(0),
-        )
-        .await?;
+    store.ensure_tenant(Tenant { id: tenant, name: "acme".into() }, Timestamp(0)).await?;
     let version = NewVersion {
         tenant,
         id: workflow,
@@ -184,12 +174,8 @@ impl Bench {
             state: StepState::Succeeded,
             attempt: 1,
             spent: 1,
-            input: Some(Json::from_value(
-                json!({ "id": n, "text": "y".repeat(100) }),
-            )),
-            output: Some(Json::from_value(
-                json!({ "id": n, "text": "z".repeat(200) }),
-            )),
+            input: Some(Json::from_value(json!({ "id": n, "text": "y".repeat(100) }))),
+            output: Some(Json::from_value(json!({ "id": n, "text": "z".repeat(200) }))),
             ports: Vec::new(),
             error: None,
             due_at: None,
@@ -201,19 +187,11 @@ impl Bench {
         Settle {
             tenant: self.tenant,
             workflow: self.workflow,
-            lease: Lease {
-                run: RunId(id),
-                owner: self.worker.clone(),
-                epoch: 1,
-            },
+            lease: Lease { run: RunId(id), owner: self.worker.clone(), epoch: 1 },
             steps: steps.collect(),
             calls: Vec::new(),
             state: Vec::new(),
-            next: Next::End {
-                state: RunState::Succeeded,
-                output: None,
-                error: None,
-            },
+            next: Next::End { state: RunState::Succeeded, output: None, error: None },
             now: Timestamp(1_700_000_000_003),
         }
     }
@@ -225,11 +203,7 @@ fn cpu_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // Fields 14 and 15 of proc(5), in ticks of 10 ms; the name in field 2 may hold blanks.
     let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
-    let ticks: u64 = fields
-        .skip(11)
-        .take(2)
-        .filter_map(|ticks| ticks.parse::<u64>().ok())
-        .sum();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
     Duration::from_millis(ticks * 10)
 }
 

@@ -45,10 +45,7 @@ impl Batch {
 
     /// Batches of one write each, in the order a batch is written.
     pub(crate) fn split(self) -> Vec<Self> {
-        let rare = self
-            .rare
-            .into_iter()
-            .map(|rare| Command::Rare(Box::new(rare)));
+        let rare = self.rare.into_iter().map(|rare| Command::Rare(Box::new(rare)));
         let accepts = self.accepts.into_iter().map(Command::Accept);
         let renews = self.renews.into_iter().map(Command::Renew);
         let settles = self.settles.into_iter().map(Command::Settle);

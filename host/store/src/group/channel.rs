@@ -14,17 +14,8 @@ use super::{Batch, Bounds};
 pub(crate) fn channel(bounds: Bounds) -> (Writes, Waiting) {
     let (sender, receiver) = mpsc::channel(bounds.waiting.max(1));
     let bytes = Arc::new(AtomicUsize::new(0));
-    let writes = Writes {
-        sender,
-        bytes: bytes.clone(),
-        bounds,
-    };
-    let waiting = Waiting {
-        receiver,
-        bytes,
-        bounds,
-        first: None,
-    };
+    let writes = Writes { sender, bytes: bytes.clone(), bounds };
+    let waiting = Waiting { receiver, bytes, bounds, first: None };
     (writes, waiting)
 }
 
@@ -54,9 +45,7 @@ impl Writes {
     ) -> Result<Answer, StoreError> {
         let (pending, answer) = Pending::new(ask);
         self.submit(command(pending))?;
-        answer
-            .await
-            .unwrap_or_else(|oneshot::error::RecvError { .. }| Err(stopped()))
+        answer.await.unwrap_or_else(|oneshot::error::RecvError { .. }| Err(stopped()))
     }
 
     fn submit(&self, command: Command) -> Result<(), StoreError> {
@@ -66,15 +55,13 @@ impl Writes {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
             return Err(self.busy());
         }
-        self.sender
-            .try_send(Weighed { command, bytes })
-            .map_err(|refused| {
-                self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-                match refused {
-                    TrySendError::Full(_) => self.busy(),
-                    TrySendError::Closed(_) => stopped(),
-                }
-            })
+        self.sender.try_send(Weighed { command, bytes }).map_err(|refused| {
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            match refused {
+                TrySendError::Full(_) => self.busy(),
+                TrySendError::Closed(_) => stopped(),
+            }
+        })
     }
 
     fn busy(&self) -> StoreError {
@@ -111,8 +98,8 @@ impl Waiting {
         let (mut rows, mut bytes) = (first.command.rows(), first.bytes);
         self.take(first, &mut batch);
         while let Ok(next) = self.receiver.try_recv() {
-            rows += next.command.rows();
-            bytes += next.bytes;
+            rows = rows.saturating_add(next.command.rows());
+            bytes = bytes.saturating_add(next.bytes);
             if rows > self.bounds.batch_rows || bytes > self.bounds.batch_bytes {
                 self.first = Some(next);
                 break;

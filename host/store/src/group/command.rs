@@ -26,14 +26,7 @@ impl<Ask, Answer> Pending<Ask, Answer> {
     pub(crate) fn new(ask: Ask) -> (Self, oneshot::Receiver<Result<Answer, StoreError>>) {
         let (reply, answer) = oneshot::channel();
         let outcome = None;
-        (
-            Self {
-                ask,
-                outcome,
-                reply,
-            },
-            answer,
-        )
+        (Self { ask, outcome, reply }, answer)
     }
 
     /// Notes what came of it.
@@ -44,9 +37,7 @@ impl<Ask, Answer> Pending<Ask, Answer> {
     /// Answers with what came of it; to be called after the commit.
     pub(crate) fn answer(self) {
         let outcome = self.outcome.unwrap_or_else(|| {
-            Err(StoreError::Database(
-                "the writer passed over this write".to_owned(),
-            ))
+            Err(StoreError::Database("the writer passed over this write".to_owned()))
         });
         // Whoever has stopped waiting needs no answer.
         let _ = self.reply.send(outcome);
@@ -134,7 +125,7 @@ impl Command {
             Self::Accept(pending) => pending.ask.iter().map(AcceptItem::rows).sum(),
             Self::Settle(pending) => pending.ask.rows(),
             Self::Renew(pending) => pending.ask.leases.len(),
-            Self::Claim(pending) => 2 * pending.ask.limit,
+            Self::Claim(pending) => pending.ask.limit.saturating_mul(2),
             Self::Cancel(_) => 2,
             Self::Rare(_) => 1,
         }

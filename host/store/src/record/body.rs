@@ -32,21 +32,11 @@ impl Body {
             return Self::default();
         };
         if text.len() <= INLINE_LIMIT_BYTES {
-            return Self {
-                text: Some(text.into()),
-                hash: None,
-            };
+            return Self { text: Some(text.into()), hash: None };
         }
         let hash = ContentHash::of(text.as_bytes());
-        payloads.push(Payload {
-            tenant,
-            hash,
-            bytes: text.as_bytes().to_vec(),
-        });
-        Self {
-            text: None,
-            hash: Some(hash),
-        }
+        payloads.push(Payload { tenant, hash, bytes: text.as_bytes().to_vec() });
+        Self { text: None, hash: Some(hash) }
     }
 
     /// Bytes that stand in the row.

@@ -58,16 +58,8 @@ pub(crate) struct SettleItem {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Hold,
-    Park {
-        state: RunState,
-        available_at: Timestamp,
-    },
-    End {
-        state: RunState,
-        ended_at: Timestamp,
-        output: Body,
-        error: Option<String>,
-    },
+    Park { state: RunState, available_at: Timestamp },
+    End { state: RunState, ended_at: Timestamp, output: Body, error: Option<String> },
 }
 
 impl From<Settle> for SettleItem {
@@ -81,18 +73,8 @@ impl From<Settle> for SettleItem {
             .collect();
         let next = match settle.next {
             Next::Hold => Outcome::Hold,
-            Next::Park {
-                state,
-                available_at,
-            } => Outcome::Park {
-                state,
-                available_at,
-            },
-            Next::End {
-                state,
-                output,
-                error,
-            } => Outcome::End {
+            Next::Park { state, available_at } => Outcome::Park { state, available_at },
+            Next::End { state, output, error } => Outcome::End {
                 state,
                 ended_at: settle.now,
                 output: Body::new(tenant, output.as_ref(), &mut payloads),
@@ -122,16 +104,8 @@ impl SettleItem {
     pub(crate) fn bytes(&self) -> usize {
         let steps: usize = self.steps.iter().map(StepRecord::len).sum();
         let effects: usize = self.effects.iter().map(|effect| effect.record.len()).sum();
-        let payloads: usize = self
-            .payloads
-            .iter()
-            .map(|payload| payload.bytes.len())
-            .sum();
-        let state: usize = self
-            .state
-            .iter()
-            .map(|change| change.write.value.text().len())
-            .sum();
+        let payloads: usize = self.payloads.iter().map(|payload| payload.bytes.len()).sum();
+        let state: usize = self.state.iter().map(|change| change.write.value.text().len()).sum();
         steps + effects + payloads + state
     }
 }

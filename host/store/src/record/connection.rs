@@ -27,9 +27,7 @@ pub(crate) fn auth_from_columns(
         ("basic", Some(user), Some(password)) => Ok(Auth::Basic { user, password }),
         ("header", Some(name), Some(value)) => Ok(Auth::Header { name, value }),
         ("query", Some(name), Some(value)) => Ok(Auth::Query { name, value }),
-        _ => Err(Damaged(format!(
-            "a connection of kind `{kind}` has the wrong columns"
-        ))),
+        _ => Err(Damaged(format!("a connection of kind `{kind}` has the wrong columns"))),
     }
 }
 
@@ -44,18 +42,9 @@ mod tests {
         for auth in [
             Auth::None,
             Auth::Bearer { token: sealed() },
-            Auth::Basic {
-                user: name(),
-                password: sealed(),
-            },
-            Auth::Header {
-                name: name(),
-                value: sealed(),
-            },
-            Auth::Query {
-                name: name(),
-                value: sealed(),
-            },
+            Auth::Basic { user: name(), password: sealed() },
+            Auth::Header { name: name(), value: sealed() },
+            Auth::Query { name: name(), value: sealed() },
         ] {
             let (column, secret) = auth_columns(&auth);
             let back = auth_from_columns(

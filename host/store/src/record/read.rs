@@ -27,11 +27,7 @@ pub(crate) fn cancel_state(state: Option<&str>) -> Result<CancelRequest, Damaged
     let Some(state) = state.map(run_state).transpose()? else {
         return Ok(CancelRequest::Unknown);
     };
-    Ok(if state.ended() {
-        CancelRequest::Ended(state)
-    } else {
-        CancelRequest::Requested
-    })
+    Ok(if state.ended() { CancelRequest::Ended(state) } else { CancelRequest::Requested })
 }
 
 /// The 32 bytes of a hash.
@@ -70,10 +66,7 @@ pub(crate) fn split_ids(bytes: &[u8]) -> Result<Vec<Uuid>, Damaged> {
     if rest.is_empty() {
         Ok(ids.iter().copied().map(Uuid::from_bytes).collect())
     } else {
-        Err(Damaged(format!(
-            "a list of ids has {} bytes, which is no multiple of 16",
-            bytes.len()
-        )))
+        Err(Damaged(format!("a list of ids has {} bytes, which is no multiple of 16", bytes.len())))
     }
 }
 
@@ -94,13 +87,7 @@ mod tests {
         assert!(run_state("done").is_err());
         assert!(step_state("done").is_err());
         assert_eq!(cancel_state(None).unwrap(), CancelRequest::Unknown);
-        assert_eq!(
-            cancel_state(Some("failed")).unwrap(),
-            CancelRequest::Ended(RunState::Failed)
-        );
-        assert_eq!(
-            cancel_state(Some("waiting")).unwrap(),
-            CancelRequest::Requested
-        );
+        assert_eq!(cancel_state(Some("failed")).unwrap(), CancelRequest::Ended(RunState::Failed));
+        assert_eq!(cancel_state(Some("waiting")).unwrap(), CancelRequest::Requested);
     }
 }

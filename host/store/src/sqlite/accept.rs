@@ -35,11 +35,7 @@ static RUNS: Bulk = Bulk::new(&[
         10,
         ""
     ),
-    insert!(
-        "queue (run_id, tenant_id, available_at, lease_owner, lease_epoch, claims)",
-        6,
-        ""
-    ),
+    insert!("queue (run_id, tenant_id, available_at, lease_owner, lease_epoch, claims)", 6, ""),
 ]);
 
 /// Writes all accepts of a batch. Of several events of one key the first is stored, also within the
@@ -51,26 +47,16 @@ pub(super) async fn apply(
     let items: Vec<&AcceptItem> = accepts.iter().flat_map(|pending| &pending.ask).collect();
     let mut stored = insert_events(connection, &items).await?;
     // Whoever asks again after a failure comes with the same id, so an id counts once.
-    let fresh: Vec<bool> = items
-        .iter()
-        .map(|item| stored.remove(&item.event.id))
-        .collect();
+    let fresh: Vec<bool> = items.iter().map(|item| stored.remove(&item.event.id)).collect();
     let of = |wanted: bool| {
-        let chosen = items
-            .iter()
-            .zip(&fresh)
-            .filter(move |(_, fresh)| **fresh == wanted);
+        let chosen = items.iter().zip(&fresh).filter(move |(_, fresh)| **fresh == wanted);
         chosen.map(|(item, _)| *item).collect::<Vec<_>>()
     };
     insert_runs(connection, &of(true)).await?;
     let mut known = find_first(connection, &of(false)).await?.into_iter();
     let mut outcomes: Vec<Accepted> = Vec::with_capacity(items.len());
     for (item, fresh) in items.iter().zip(&fresh) {
-        outcomes.extend(if *fresh {
-            Some(new(item))
-        } else {
-            known.next()
-        });
+        outcomes.extend(if *fresh { Some(new(item)) } else { known.next() });
     }
     let mut outcomes = outcomes.into_iter();
     for pending in accepts {
@@ -81,10 +67,7 @@ pub(super) async fn apply(
 }
 
 fn new(item: &AcceptItem) -> Accepted {
-    Accepted::New {
-        event: item.event.id,
-        runs: item.runs.iter().map(|run| run.id).collect(),
-    }
+    Accepted::New { event: item.event.id, runs: item.runs.iter().map(|run| run.id).collect() }
 }
 
 /// Returns the ids of those that were not known.
@@ -110,23 +93,14 @@ async fn insert_events(
 }
 
 async fn insert_runs(connection: &mut SqliteConnection, new: &[&AcceptItem]) -> Result<(), Fault> {
-    let payloads: Vec<_> = new
-        .iter()
-        .filter_map(|item| item.payload.as_ref())
-        .collect();
+    let payloads: Vec<_> = new.iter().filter_map(|item| item.payload.as_ref()).collect();
     payload::insert(connection, &payloads).await?;
-    let runs: Vec<(&NewEvent, &NewRun)> = new
-        .iter()
-        .flat_map(|item| item.runs.iter().map(|run| (&item.event, run)))
-        .collect();
-    RUNS.run(
-        connection,
-        &runs,
-        |statement, args, (event, run)| match statement {
-            0 => bind_run(args, event, run),
-            _ => bind_queued(args, event, run),
-        },
-    )
+    let runs: Vec<(&NewEvent, &NewRun)> =
+        new.iter().flat_map(|item| item.runs.iter().map(|run| (&item.event, run))).collect();
+    RUNS.run(connection, &runs, |statement, args, (event, run)| match statement {
+        0 => bind_run(args, event, run),
+        _ => bind_queued(args, event, run),
+    })
     .await?;
     Ok(())
 }
@@ -152,11 +126,7 @@ fn bind_queued(args: &mut Args, event: &NewEvent, run: &NewRun) {
     args.id(run.id.0).id(event.tenant.0);
     match &run.lease {
         Some((owner, until)) => args.time(*until).text(&owner.0).number(1).number(1),
-        None => args
-            .time(event.received_at)
-            .maybe_text(None)
-            .number(0)
-            .number(0),
+        None => args.time(event.received_at).maybe_text(None).number(0).number(0),
     };
 }
 
@@ -183,14 +153,7 @@ async fn find_first(
         let runs = split_ids(row.try_get(3)?)?.into_iter().map(RunId).collect();
         let event = EventId(id(row, 1)?);
         let number: i64 = row.try_get(0)?;
-        first.insert(
-            number,
-            Accepted::Duplicate {
-                event,
-                runs,
-                fingerprint,
-            },
-        );
+        first.insert(number, Accepted::Duplicate { event, runs, fingerprint });
     }
     numbered
         .iter()

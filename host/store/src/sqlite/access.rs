@@ -15,29 +15,18 @@ use crate::record::from_json;
 impl Access for SqliteStore {
     async fn ensure_tenant(&self, tenant: Tenant, now: Timestamp) -> Result<Tenant, StoreError> {
         self.writes
-            .write((tenant, now), |pending| {
-                Command::Rare(Box::new(Rare::Tenant(pending)))
-            })
+            .write((tenant, now), |pending| Command::Rare(Box::new(Rare::Tenant(pending))))
             .await
     }
 
     async fn tenant(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
         let query = sqlx::query("SELECT id, name FROM tenant WHERE name = ?").bind(name.to_owned());
-        self.read_one(query, |row| {
-            Ok(Tenant {
-                id: TenantId(id(row, 0)?),
-                name: row.try_get(1)?,
-            })
-        })
-        .await
+        self.read_one(query, |row| Ok(Tenant { id: TenantId(id(row, 0)?), name: row.try_get(1)? }))
+            .await
     }
 
     async fn put_token(&self, token: Token) -> Result<(), StoreError> {
-        self.writes
-            .write(token, |pending| {
-                Command::Rare(Box::new(Rare::Token(pending)))
-            })
-            .await
+        self.writes.write(token, |pending| Command::Rare(Box::new(Rare::Token(pending)))).await
     }
 
     async fn token(&self, hash: [u8; 32]) -> Result<Option<Token>, StoreError> {

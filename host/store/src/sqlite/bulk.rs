@@ -78,9 +78,7 @@ impl Bulk {
                 }
             }
             let text = AssertSqlSafe(self.text(power).clone());
-            let rows = sqlx::query_with(text, args.finish()?)
-                .fetch_all(&mut *connection)
-                .await?;
+            let rows = sqlx::query_with(text, args.finish()?).fetch_all(&mut *connection).await?;
             returned.extend(rows);
         }
         Ok(returned)
@@ -205,11 +203,8 @@ mod tests {
     #[tokio::test]
     async fn any_number_of_rows_comes_through_in_order() {
         use sqlx::{Connection, Row};
-        static ECHO: Bulk = Bulk::new(&[Part::list(
-            "SELECT column1 FROM (",
-            1,
-            ") WHERE column1 IS NOT NULL",
-        )]);
+        static ECHO: Bulk =
+            Bulk::new(&[Part::list("SELECT column1 FROM (", 1, ") WHERE column1 IS NOT NULL")]);
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
         for count in [0_i64, 1, 2, 3, 63, 64, 65, 255, 256, 257, 600] {
             let rows: Vec<i64> = (0..count).collect();

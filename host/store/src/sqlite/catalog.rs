@@ -45,11 +45,7 @@ macro_rules! connections {
 #[async_trait]
 impl Catalog for SqliteStore {
     async fn add_plugin(&self, plugin: NewPlugin) -> Result<Added, StoreError> {
-        self.writes
-            .write(plugin, |pending| {
-                Command::Rare(Box::new(Rare::Plugin(pending)))
-            })
-            .await
+        self.writes.write(plugin, |pending| Command::Rare(Box::new(Rare::Plugin(pending)))).await
     }
 
     async fn plugins(&self, tenant: TenantId) -> Result<Vec<Plugin>, StoreError> {
@@ -78,11 +74,7 @@ impl Catalog for SqliteStore {
     }
 
     async fn apply_workflow(&self, version: NewVersion) -> Result<Applied, StoreError> {
-        self.writes
-            .write(version, |pending| {
-                Command::Rare(Box::new(Rare::Workflow(pending)))
-            })
-            .await
+        self.writes.write(version, |pending| Command::Rare(Box::new(Rare::Workflow(pending)))).await
     }
 
     async fn live_workflows(&self) -> Result<Vec<WorkflowVersion>, StoreError> {
@@ -93,8 +85,7 @@ impl Catalog for SqliteStore {
     async fn workflows(&self, tenant: TenantId) -> Result<Vec<WorkflowVersion>, StoreError> {
         let statement =
             versions!("WHERE w.tenant_id = ? AND v.version = w.live_version ORDER BY w.name");
-        self.read_all(sqlx::query(statement).bind(id_bytes(tenant.0)), version)
-            .await
+        self.read_all(sqlx::query(statement).bind(id_bytes(tenant.0)), version).await
     }
 
     async fn workflow_versions(
@@ -103,9 +94,7 @@ impl Catalog for SqliteStore {
         name: &str,
     ) -> Result<Vec<WorkflowVersion>, StoreError> {
         let statement = versions!("WHERE w.tenant_id = ? AND w.name = ? ORDER BY v.version DESC");
-        let query = sqlx::query(statement)
-            .bind(id_bytes(tenant.0))
-            .bind(name.to_owned());
+        let query = sqlx::query(statement).bind(id_bytes(tenant.0)).bind(name.to_owned());
         self.read_all(query, version).await
     }
 
@@ -125,9 +114,7 @@ impl Catalog for SqliteStore {
 
     async fn put_connection(&self, connection: Connection) -> Result<(), StoreError> {
         self.writes
-            .write(connection, |pending| {
-                Command::Rare(Box::new(Rare::Connection(pending)))
-            })
+            .write(connection, |pending| Command::Rare(Box::new(Rare::Connection(pending))))
             .await
     }
 

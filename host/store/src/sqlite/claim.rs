@@ -74,11 +74,7 @@ pub(super) async fn load(
                 run,
                 event,
                 steps,
-                lease: Lease {
-                    run: claimed.run,
-                    owner: worker.clone(),
-                    epoch: claimed.epoch,
-                },
+                lease: Lease { run: claimed.run, owner: worker.clone(), epoch: claimed.epoch },
                 claims: claimed.claims,
             }),
             (Some(Err(fault)), _) | (Some(Ok(_)), Err(fault)) => {

@@ -61,21 +61,13 @@ impl SqliteStore {
         let (writes, waiting) = channel(settings.bounds);
         let (close, closing) = oneshot::channel();
         let ended = tokio::spawn(writer::run(connection, waiting, closing));
-        Ok(Self {
-            writes,
-            readers,
-            writer: Mutex::new(Some(Writer { close, ended })),
-        })
+        Ok(Self { writes, readers, writer: Mutex::new(Some(Writer { close, ended })) })
     }
 
     /// Refuses new writes, finishes those that wait, copies the log into the file and closes it.
     /// A second call does nothing.
     pub async fn close(&self) {
-        let writer = self
-            .writer
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .take();
+        let writer = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         // The readers first: one of them in the middle of a query would keep the log from being
         // copied.
         self.readers.close().await;
@@ -114,10 +106,7 @@ impl SqliteStore {
         query: Query<'_, Sqlite, SqliteArguments>,
         read: impl Fn(&SqliteRow) -> Result<T, Fault>,
     ) -> Result<Option<T>, StoreError> {
-        let row = query
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(Fault::from)?;
+        let row = query.fetch_optional(&self.readers).await.map_err(Fault::from)?;
         Ok(row.as_ref().map(read).transpose()?)
     }
 }

@@ -52,6 +52,9 @@ pub struct SqliteSettings {
     pub checkpoint_pages: u32,
     /// Bytes that the write-ahead log keeps on disk between checkpoints.
     pub journal_bytes: u64,
+    /// Bytes that the file may grow to; more is refused with [`StoreError::Full`]. None for as much
+    /// as the disk has.
+    pub max_file_bytes: Option<u64>,
 }
 
 impl Default for SqliteSettings {
@@ -67,6 +70,7 @@ impl Default for SqliteSettings {
             mmap_bytes: 256 * 1024 * 1024,
             checkpoint_pages: 4000,
             journal_bytes: 64 * 1024 * 1024,
+            max_file_bytes: None,
         }
     }
 }
@@ -110,7 +114,12 @@ pub(super) async fn writer(
     make_private(path).map_err(|error| {
         StoreError::Database(format!("cannot open {}: {error}", path.display()))
     })?;
-    let mut connection = settings.options(path).connect().await.map_err(fault)?;
+    let mut options = settings.options(path);
+    if let Some(bytes) = settings.max_file_bytes {
+        let pages = bytes / u64::from(settings.page_bytes.max(1));
+        options = options.pragma("max_page_count", pages.max(1).to_string());
+    }
+    let mut connection = options.connect().await.map_err(fault)?;
     check(&mut connection, path).await?;
     refuse_newer(&mut connection, path).await?;
     // `run` over a reference makes a future that a caller cannot send to another thread.
@@ -139,11 +148,7 @@ pub(super) async fn readers(
 
 /// Makes the file, readable for its owner only; SQLite gives its log the same mode.
 fn make_private(path: &Path) -> io::Result<()> {
-    let made = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match made {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
@@ -152,10 +157,8 @@ fn make_private(path: &Path) -> io::Result<()> {
 
 /// Looks for damage. `quick_check` reads every page once; the full check takes many times as long.
 async fn check(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    let answer: String = sqlx::query_scalar("PRAGMA quick_check(1)")
-        .fetch_one(connection)
-        .await
-        .map_err(fault)?;
+    let answer: String =
+        sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(connection).await.map_err(fault)?;
     if answer == "ok" {
         Ok(())
     } else {

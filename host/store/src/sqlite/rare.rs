@@ -77,10 +77,7 @@ async fn ensure_tenant(
         .bind(&tenant.name)
         .fetch_one(connection)
         .await?;
-    Ok(Tenant {
-        id: TenantId(id(&row, 0)?),
-        name: tenant.name.clone(),
-    })
+    Ok(Tenant { id: TenantId(id(&row, 0)?), name: tenant.name.clone() })
 }
 
 async fn put_token(connection: &mut SqliteConnection, token: &Token) -> Result<(), Fault> {
@@ -113,17 +110,10 @@ async fn add_plugin(connection: &mut SqliteConnection, plugin: &NewPlugin) -> Re
     .await?;
     if let Some(row) = taken {
         let by = content_hash(row.try_get(0)?)?;
-        return Ok(if by == plugin.hash {
-            Added::Same
-        } else {
-            Added::VersionTaken { by }
-        });
+        return Ok(if by == plugin.hash { Added::Same } else { Added::VersionTaken { by } });
     }
-    let component = Payload {
-        tenant: plugin.tenant,
-        hash: plugin.hash,
-        bytes: plugin.component.to_vec(),
-    };
+    let component =
+        Payload { tenant: plugin.tenant, hash: plugin.hash, bytes: plugin.component.to_vec() };
     payload::insert(connection, &[&component]).await?;
     sqlx::query(
         "INSERT INTO plugin (tenant_id, hash, name, version, descriptor, size, created_at)
@@ -194,10 +184,7 @@ async fn create_workflow(
         .execute(&mut *connection)
         .await?;
     insert_version(connection, new, new.id, 1).await?;
-    Ok(Applied::Created {
-        id: new.id,
-        version: 1,
-    })
+    Ok(Applied::Created { id: new.id, version: 1 })
 }
 
 async fn insert_version(

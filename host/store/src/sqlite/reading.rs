@@ -24,13 +24,11 @@ impl Reading for SqliteStore {
         filter: &RunFilter,
         page: Page,
     ) -> Result<Vec<RunSummary>, StoreError> {
-        self.read(async |reader| list(reader, tenant, filter, page).await)
-            .await
+        self.read(async |reader| list(reader, tenant, filter, page).await).await
     }
 
     async fn run(&self, tenant: TenantId, run: RunId) -> Result<Option<RunView>, StoreError> {
-        self.read(async |reader| view(reader, tenant, run).await)
-            .await
+        self.read(async |reader| view(reader, tenant, run).await).await
     }
 
     async fn calls(&self, tenant: TenantId, run: RunId) -> Result<Vec<Call>, StoreError> {
@@ -106,16 +104,9 @@ async fn list(
     narrow(filter, &mut text, &mut args, tenant);
     text.push_str(" ORDER BY r.id DESC LIMIT ?");
     args.number(page.limit.into());
-    let rows = sqlx::query_with(AssertSqlSafe(text), args.finish()?)
-        .fetch_all(reader)
-        .await?;
+    let rows = sqlx::query_with(AssertSqlSafe(text), args.finish()?).fetch_all(reader).await?;
     rows.iter()
-        .map(|row| {
-            Ok(RunSummary {
-                run: read(row)?,
-                workflow_name: row.try_get(RUN)?,
-            })
-        })
+        .map(|row| Ok(RunSummary { run: read(row)?, workflow_name: row.try_get(RUN)? }))
         .collect()
 }
 

@@ -22,11 +22,7 @@ impl RunLog for SqliteStore {
     }
 
     async fn take_over(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.writes
-            .write(now, |pending| {
-                Command::Rare(Box::new(Rare::TakeOver(pending)))
-            })
-            .await
+        self.writes.write(now, |pending| Command::Rare(Box::new(Rare::TakeOver(pending)))).await
     }
 
     async fn claim(&self, claim: Claim) -> Result<Vec<ClaimedRun>, StoreError> {
@@ -35,8 +31,7 @@ impl RunLog for SqliteStore {
         if claimed.is_empty() {
             return Ok(Vec::new());
         }
-        self.read(async |reader| claim::load(reader, &worker, claimed).await)
-            .await
+        self.read(async |reader| claim::load(reader, &worker, claimed).await).await
     }
 
     async fn renew(&self, leases: &[Lease], until: Timestamp) -> Result<Vec<RunId>, StoreError> {
@@ -44,9 +39,7 @@ impl RunLog for SqliteStore {
             return Ok(Vec::new());
         }
         let leases = leases.to_vec();
-        self.writes
-            .write(Renew { leases, until }, Command::Renew)
-            .await
+        self.writes.write(Renew { leases, until }, Command::Renew).await
     }
 
     async fn settle(&self, settle: Settle) -> Result<(), StoreError> {
@@ -60,16 +53,12 @@ impl RunLog for SqliteStore {
         run: RunId,
         now: Timestamp,
     ) -> Result<CancelRequest, StoreError> {
-        self.writes
-            .write(Cancel { tenant, run, now }, Command::Cancel)
-            .await
+        self.writes.write(Cancel { tenant, run, now }, Command::Cancel).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         let query = sqlx::query("SELECT min(available_at) FROM queue");
-        let due = self
-            .read_one(query, |row| Ok(row.try_get::<Option<i64>, _>(0)?))
-            .await?;
+        let due = self.read_one(query, |row| Ok(row.try_get::<Option<i64>, _>(0)?)).await?;
         Ok(due.flatten().map(Timestamp))
     }
 

@@ -57,20 +57,14 @@ pub(super) fn read(row: &SqliteRow) -> Result<RunRow, Fault> {
         created_at: time(row, 9)?,
         ended_at: maybe_time(row, 10)?,
         deadline: maybe_time(row, 11)?,
-        error: error
-            .map(|text| from_json(text, "a run's error"))
-            .transpose()?,
+        error: error.map(|text| from_json(text, "a run's error")).transpose()?,
         output: None,
     })
 }
 
 /// Reads a text and its hash from two columns.
 pub(super) fn body(row: &SqliteRow, column: usize, what: &str) -> Result<Option<Json>, Fault> {
-    Ok(stored_body(
-        row.try_get(column)?,
-        bytes(row, column + 1)?,
-        what,
-    )?)
+    Ok(stored_body(row.try_get(column)?, bytes(row, column + 1)?, what)?)
 }
 
 /// An event's payload from two columns; there always is one.
@@ -98,18 +92,13 @@ pub(super) async fn with_events(
     .bind(runs)
     .fetch_all(connection)
     .await?;
-    rows.iter()
-        .map(|row| Ok((RunId(id(row, 1)?), read_with_event(row))))
-        .collect()
+    rows.iter().map(|row| Ok((RunId(id(row, 1)?), read_with_event(row)))).collect()
 }
 
 /// [`run_columns`], [`output_columns`] and [`payload_columns`].
 pub(super) fn read_with_event(row: &SqliteRow) -> Result<(RunRow, EventRow), Fault> {
     let mut run = read(row)?;
     run.output = body(row, RUN, "a run's output")?;
-    let event = EventRow {
-        id: run.event,
-        payload: event_payload(row, RUN + 2)?,
-    };
+    let event = EventRow { id: run.event, payload: event_payload(row, RUN + 2)? };
     Ok((run, event))
 }

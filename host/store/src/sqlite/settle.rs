@@ -85,9 +85,7 @@ pub(super) async fn apply(
 /// The fence, then the state entries: either may refuse the whole settle.
 fn check(item: &SettleItem, leases: &Leases, states: &mut States) -> Result<(), StoreError> {
     let run = item.lease.run;
-    let held = leases
-        .get(&run)
-        .filter(|held| held.tenant == item.tenant && held.is(&item.lease));
+    let held = leases.get(&run).filter(|held| held.tenant == item.tenant && held.is(&item.lease));
     if held.is_none() {
         return Err(StoreError::LeaseLost { run });
     }
@@ -100,10 +98,8 @@ async fn write_results(
 ) -> Result<(), Fault> {
     let payloads: Vec<_> = passed.iter().flat_map(|item| &item.payloads).collect();
     payload::insert(connection, &payloads).await?;
-    let steps: Vec<_> = passed
-        .iter()
-        .flat_map(|item| item.steps.iter().map(|step| (*item, step)))
-        .collect();
+    let steps: Vec<_> =
+        passed.iter().flat_map(|item| item.steps.iter().map(|step| (*item, step))).collect();
     STEPS
         .run(connection, &steps, |_, args, (item, step)| {
             args.id(item.tenant.0)
@@ -126,10 +122,8 @@ async fn write_results(
                 .maybe_text(step.logs.as_deref());
         })
         .await?;
-    let effects: Vec<_> = passed
-        .iter()
-        .flat_map(|item| item.effects.iter().map(|effect| (*item, effect)))
-        .collect();
+    let effects: Vec<_> =
+        passed.iter().flat_map(|item| item.effects.iter().map(|effect| (*item, effect))).collect();
     EFFECTS
         .run(connection, &effects, |_, args, (item, effect)| {
             args.id(item.tenant.0)
@@ -176,10 +170,7 @@ impl<'a> Changes<'a> {
                     self.unclaimed.push(run);
                 }
             }
-            Outcome::Park {
-                state,
-                available_at,
-            } => {
+            Outcome::Park { state, available_at } => {
                 leases.remove(&run);
                 self.parked.push((run, *available_at));
                 self.runs.push(RunChange {
@@ -191,12 +182,7 @@ impl<'a> Changes<'a> {
                     output: None,
                 });
             }
-            Outcome::End {
-                state,
-                ended_at,
-                output,
-                error,
-            } => {
+            Outcome::End { state, ended_at, output, error } => {
                 leases.remove(&run);
                 self.ended.push(run);
                 self.runs.push(RunChange {

@@ -43,10 +43,8 @@ impl States {
         connection: &mut SqliteConnection,
         settles: &[Pending<Box<SettleItem>, ()>],
     ) -> Result<Self, Fault> {
-        let mut keys: Vec<StateKey> = settles
-            .iter()
-            .flat_map(|pending| keys(&pending.ask))
-            .collect();
+        let mut keys: Vec<StateKey> =
+            settles.iter().flat_map(|pending| keys(&pending.ask)).collect();
         keys.sort_unstable_by(|a, b| (&a.node, &a.key).cmp(&(&b.node, &b.key)));
         keys.dedup();
         let numbered: Vec<_> = keys.iter().enumerate().collect();
@@ -66,14 +64,8 @@ impl States {
                 *version = unsigned(row.try_get(1)?)?;
             }
         }
-        let entry = |version| Entry {
-            version,
-            value: None,
-        };
-        let entries = keys
-            .into_iter()
-            .zip(versions.into_iter().map(entry))
-            .collect();
+        let entry = |version| Entry { version, value: None };
+        let entries = keys.into_iter().zip(versions.into_iter().map(entry)).collect();
         Ok(Self { entries })
     }
 
@@ -84,19 +76,10 @@ impl States {
             let now = changed.get(&key).or_else(|| self.entries.get(&key));
             let version = now.map_or(0, |entry| entry.version);
             if version != change.write.expected {
-                return Err(StoreError::StateConflict {
-                    node: key.node,
-                    key: key.key,
-                });
+                return Err(StoreError::StateConflict { node: key.node, key: key.key });
             }
             let value = Some(change.write.value.text().to_owned());
-            changed.insert(
-                key,
-                Entry {
-                    version: version + 1,
-                    value,
-                },
-            );
+            changed.insert(key, Entry { version: version + 1, value });
         }
         self.entries.extend(changed);
         Ok(())

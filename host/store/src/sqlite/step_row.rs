@@ -28,12 +28,8 @@ fn read(row: &SqliteRow) -> Result<StepRow, Fault> {
     let ports: Option<&str> = row.try_get(10)?;
     let error: Option<&str> = row.try_get(11)?;
     let logs: Option<&str> = row.try_get(16)?;
-    let ports = ports
-        .map(|text| from_json(text, "a step's ports"))
-        .transpose()?;
-    let logs = logs
-        .map(|text| from_json(text, "a step's logs"))
-        .transpose()?;
+    let ports = ports.map(|text| from_json(text, "a step's ports")).transpose()?;
+    let logs = logs.map(|text| from_json(text, "a step's logs")).transpose()?;
     Ok(StepRow {
         node: row.try_get(1)?,
         item: unsigned(row.try_get(2)?)?,
@@ -43,9 +39,7 @@ fn read(row: &SqliteRow) -> Result<StepRow, Fault> {
         input: body(row, 6, "a step's input")?,
         output: body(row, 8, "a step's output")?,
         ports: ports.unwrap_or_default(),
-        error: error
-            .map(|text| from_json(text, "a step's error"))
-            .transpose()?,
+        error: error.map(|text| from_json(text, "a step's error")).transpose()?,
         due_at: maybe_time(row, 12)?,
         started_at: maybe_time(row, 13)?,
         ended_at: maybe_time(row, 14)?,
@@ -71,9 +65,7 @@ pub(super) async fn of_runs(
     .await?;
     let mut steps: HashMap<RunId, Result<Vec<StepRow>, Fault>> = HashMap::new();
     for row in &rows {
-        let of_run = steps
-            .entry(RunId(id(row, 0)?))
-            .or_insert_with(|| Ok(Vec::new()));
+        let of_run = steps.entry(RunId(id(row, 0)?)).or_insert_with(|| Ok(Vec::new()));
         match (read(row), of_run) {
             (Ok(step), Ok(steps)) => steps.push(step),
             (Err(fault), of_run) => *of_run = Err(fault),

@@ -20,13 +20,7 @@ pub async fn a_new_event_starts_its_runs(world: World) {
 
     let accepted = world.store.accept(vec![accept]).await.unwrap();
 
-    assert_eq!(
-        accepted,
-        [Accepted::New {
-            event,
-            runs: runs.clone()
-        }]
-    );
+    assert_eq!(accepted, [Accepted::New { event, runs: runs.clone() }]);
     for run in runs {
         let view = world.store.run(world.tenant, run).await.unwrap().unwrap();
         assert_eq!(view.run.state, RunState::Queued);
@@ -78,9 +72,7 @@ pub async fn the_first_of_a_batch_wins(world: World) {
 
 pub async fn fifty_at_once_are_one_event(world: World) {
     let accepts: Vec<_> = (0..50).map(|_| world.event("same")).collect();
-    let answers = accepts
-        .into_iter()
-        .map(|accept| world.store.accept(vec![accept]));
+    let answers = accepts.into_iter().map(|accept| world.store.accept(vec![accept]));
 
     let answers = join_all(answers).await;
 
@@ -94,14 +86,8 @@ pub async fn fifty_at_once_are_one_event(world: World) {
     }
     assert_eq!(new.len(), 1);
     assert_eq!(known, vec![new[0].clone(); 49]);
-    let page = Page {
-        after: None,
-        limit: 100,
-    };
-    let runs = world
-        .store
-        .runs(world.tenant, &RunFilter::default(), page)
-        .await;
+    let page = Page { after: None, limit: 100 };
+    let runs = world.store.runs(world.tenant, &RunFilter::default(), page).await;
     assert_eq!(runs.unwrap().len(), 1);
 }
 
@@ -121,33 +107,15 @@ pub async fn an_event_without_runs_is_kept(world: World) {
     let mut accept = world.event("1");
     accept.runs.clear();
     let event = accept.event.id;
-    let accepted = world
-        .store
-        .accept(vec![accept.clone(), accept])
-        .await
-        .unwrap();
+    let accepted = world.store.accept(vec![accept.clone(), accept]).await.unwrap();
     assert_eq!(
         accepted,
         [
-            Accepted::New {
-                event,
-                runs: vec![]
-            },
-            Accepted::Duplicate {
-                event,
-                runs: vec![],
-                fingerprint: None
-            },
+            Accepted::New { event, runs: vec![] },
+            Accepted::Duplicate { event, runs: vec![], fingerprint: None },
         ]
     );
-    assert!(
-        world
-            .store
-            .event(world.tenant, event)
-            .await
-            .unwrap()
-            .is_some()
-    );
+    assert!(world.store.event(world.tenant, event).await.unwrap().is_some());
 }
 
 pub async fn a_batch_is_stored_whole_or_not_at_all(world: World) {
@@ -171,22 +139,13 @@ pub async fn texts_come_back_as_they_were(world: World) {
     let (event, payload) = (accept.event.id, accept.event.payload.clone());
     let run = world.accept(accept).await;
 
-    let view = world
-        .store
-        .event(world.tenant, event)
-        .await
-        .unwrap()
-        .unwrap();
+    let view = world.store.event(world.tenant, event).await.unwrap().unwrap();
     assert_eq!(view.dedupe_key, strange);
     assert_eq!(view.payload.text(), payload.text());
     let view = world.store.run(world.tenant, run).await.unwrap().unwrap();
     assert_eq!(view.run.correlation_id, strange);
 
-    let again = world
-        .store
-        .accept(vec![world.event(strange)])
-        .await
-        .unwrap();
+    let again = world.store.accept(vec![world.event(strange)]).await.unwrap();
     assert!(matches!(again[..], [Accepted::Duplicate { event: first, .. }] if first == event));
 }
 

@@ -6,18 +6,9 @@ use tombolo_core::ports::store::{Scope, Tenant, Token};
 use crate::world::{NOW, World, after};
 
 pub async fn a_tenant_is_made_once(world: World) {
-    let again = Tenant {
-        id: TenantId::new(&world.ids),
-        name: "acme".to_owned(),
-    };
-    let first = Tenant {
-        id: world.tenant,
-        name: "acme".to_owned(),
-    };
-    assert_eq!(
-        world.store.ensure_tenant(again, after(1)).await.unwrap(),
-        first
-    );
+    let again = Tenant { id: TenantId::new(&world.ids), name: "acme".to_owned() };
+    let first = Tenant { id: world.tenant, name: "acme".to_owned() };
+    assert_eq!(world.store.ensure_tenant(again, after(1)).await.unwrap(), first);
     assert_eq!(world.store.tenant("acme").await.unwrap(), Some(first));
     assert_eq!(world.store.tenant("globex").await.unwrap(), None);
 }

@@ -10,52 +10,32 @@ use tombolo_store::Bounds;
 use crate::world::{World, done, succeeded};
 
 pub async fn one_more_than_may_wait_is_refused(mut world: World) {
-    let bounds = Bounds {
-        waiting: 3,
-        ..Bounds::default()
-    };
+    let bounds = Bounds { waiting: 3, ..Bounds::default() };
     world.reopen(bounds).await;
     let accepts: Vec<_> = (0..20).map(|n| world.event(&n.to_string())).collect();
-    let answers = accepts
-        .into_iter()
-        .map(|accept| world.store.accept(vec![accept]));
+    let answers = accepts.into_iter().map(|accept| world.store.accept(vec![accept]));
 
     // On one thread all twenty ask before the writer takes the first.
     let answers = join_all(answers).await;
 
     let busy = answers
         .iter()
-        .filter(|answer| {
-            **answer
-                == Err(StoreError::Busy {
-                    waiting: 3,
-                    limit: 3,
-                })
-        })
+        .filter(|answer| **answer == Err(StoreError::Busy { waiting: 3, limit: 3 }))
         .count();
     let stored = answers.iter().filter(|answer| answer.is_ok()).count();
     assert_eq!((stored, busy), (3, 17));
     world.accept(world.event("afterwards")).await;
 
-    let bounds = Bounds {
-        waiting_bytes: 100,
-        ..Bounds::default()
-    };
+    let bounds = Bounds { waiting_bytes: 100, ..Bounds::default() };
     world.reopen(bounds).await;
     let mut large = world.event("large");
     large.event.payload = json!("x".repeat(1000)).into();
     let mut second = world.event("second");
     second.event.payload = json!("x".repeat(1000)).into();
-    let answers = [
-        world.store.accept(vec![large]),
-        world.store.accept(vec![second]),
-    ];
+    let answers = [world.store.accept(vec![large]), world.store.accept(vec![second])];
     let answers = join_all(answers).await;
     assert!(answers[0].is_ok(), "alone, it may be larger than the bound");
-    assert!(matches!(
-        answers[1],
-        Err(StoreError::Busy { waiting: 1, .. })
-    ));
+    assert!(matches!(answers[1], Err(StoreError::Busy { waiting: 1, .. })));
 }
 
 pub async fn a_bad_write_fails_alone(world: World) {
@@ -67,11 +47,7 @@ pub async fn a_bad_write_fails_alone(world: World) {
     accepts[11].event.id = accepts[3].event.id;
     accepts[13].runs[0].id = lease.run;
     let runs: Vec<_> = accepts.iter().map(|accept| accept.runs[0].id).collect();
-    let answers = join_all(
-        accepts
-            .into_iter()
-            .map(|accept| world.store.accept(vec![accept])),
-    );
+    let answers = join_all(accepts.into_iter().map(|accept| world.store.accept(vec![accept])));
     let mut results = world.results(&lease, succeeded());
     results.steps = vec![done("deal", json!(1))];
 
@@ -93,11 +69,7 @@ pub async fn a_bad_write_fails_alone(world: World) {
 pub async fn closing_finishes_what_waits(mut world: World) {
     let accepts: Vec<_> = (0..20).map(|n| world.event(&n.to_string())).collect();
     let runs: Vec<_> = accepts.iter().map(|accept| accept.runs[0].id).collect();
-    let answers = join_all(
-        accepts
-            .into_iter()
-            .map(|accept| world.store.accept(vec![accept])),
-    );
+    let answers = join_all(accepts.into_iter().map(|accept| world.store.accept(vec![accept])));
 
     let (answers, ()) = futures_util::join!(answers, world.database.close());
 

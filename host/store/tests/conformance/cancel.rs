@@ -7,11 +7,7 @@ use tombolo_core::run::RunState;
 use crate::world::{LATER, NOW, World, after, parked, succeeded};
 
 async fn cancel(world: &World, run: RunId) -> CancelRequest {
-    world
-        .store
-        .request_cancel(world.tenant, run, after(5))
-        .await
-        .unwrap()
+    world.store.request_cancel(world.tenant, run, after(5)).await.unwrap()
 }
 
 pub async fn an_unknown_run(world: World) {
@@ -28,10 +24,7 @@ pub async fn an_unknown_run(world: World) {
 pub async fn a_queued_or_parked_run_is_due_at_once(world: World) {
     let queued = world.accept(world.event("1")).await;
     let lease = world.hold("2", "w").await;
-    world
-        .settle(&lease, parked(after(1_000_000)))
-        .await
-        .unwrap();
+    world.settle(&lease, parked(after(1_000_000))).await.unwrap();
     for run in [queued, lease.run] {
         assert_eq!(cancel(&world, run).await, CancelRequest::Requested);
     }
@@ -49,12 +42,7 @@ pub async fn a_leased_run_stays_leased_and_its_holder_can_see_it(world: World) {
     assert_eq!(cancel(&world, lease.run).await, CancelRequest::Requested);
     assert!(world.claim("v", 10, after(6)).await.is_empty());
     assert_eq!(world.store.next_due().await.unwrap(), Some(LATER));
-    let view = world
-        .store
-        .run(world.tenant, lease.run)
-        .await
-        .unwrap()
-        .unwrap();
+    let view = world.store.run(world.tenant, lease.run).await.unwrap().unwrap();
     assert!(view.run.cancel_requested);
     assert_eq!(view.run.state, RunState::Running);
     world.settle(&lease, succeeded()).await.unwrap();
@@ -63,19 +51,10 @@ pub async fn a_leased_run_stays_leased_and_its_holder_can_see_it(world: World) {
 pub async fn an_ended_run_says_how(world: World) {
     for state in [RunState::Succeeded, RunState::Failed, RunState::Cancelled] {
         let lease = world.hold(state.name(), "w").await;
-        let next = tombolo_core::ports::store::Next::End {
-            state,
-            output: None,
-            error: None,
-        };
+        let next = tombolo_core::ports::store::Next::End { state, output: None, error: None };
         world.settle(&lease, next).await.unwrap();
         assert_eq!(cancel(&world, lease.run).await, CancelRequest::Ended(state));
-        let view = world
-            .store
-            .run(world.tenant, lease.run)
-            .await
-            .unwrap()
-            .unwrap();
+        let view = world.store.run(world.tenant, lease.run).await.unwrap().unwrap();
         assert!(!view.run.cancel_requested);
     }
 }

@@ -31,14 +31,8 @@ fn plugin(world: &World, name: &str, version: &str, component: &[u8]) -> NewPlug
 pub async fn a_plugin_is_its_bytes(world: World) {
     let first = plugin(&world, "hubspot", "1.0.0", &[0, 1, 255]);
     assert_eq!(world.store.component(first.hash).await.unwrap(), None);
-    assert_eq!(
-        world.store.add_plugin(first.clone()).await.unwrap(),
-        Added::New
-    );
-    assert_eq!(
-        world.store.add_plugin(first.clone()).await.unwrap(),
-        Added::Same
-    );
+    assert_eq!(world.store.add_plugin(first.clone()).await.unwrap(), Added::New);
+    assert_eq!(world.store.add_plugin(first.clone()).await.unwrap(), Added::Same);
     let component = world.store.component(first.hash).await.unwrap();
     assert_eq!(component, Some(Bytes::from_static(&[0, 1, 255])));
     let listed = world.store.plugins(world.tenant).await.unwrap();
@@ -67,9 +61,8 @@ pub async fn a_version_of_a_plugin_is_taken_once(world: World) {
 }
 
 pub async fn plugins_are_listed_by_name_and_newest_first(world: World) {
-    for (n, (name, version)) in [("b", "1"), ("a", "1"), ("b", "2"), ("a", "0")]
-        .into_iter()
-        .enumerate()
+    for (n, (name, version)) in
+        [("b", "1"), ("a", "1"), ("b", "2"), ("a", "0")].into_iter().enumerate()
     {
         let mut plugin = plugin(&world, name, version, format!("{name}{version}").as_bytes());
         plugin.now = after(n as i64);
@@ -110,35 +103,16 @@ pub async fn versions_count_up_and_unchanged_is_said(world: World) {
         assert_eq!(world.store.apply_workflow(next).await.unwrap(), expected);
     }
 
-    let versions = world
-        .store
-        .workflow_versions(world.tenant, "flow")
-        .await
-        .unwrap();
+    let versions = world.store.workflow_versions(world.tenant, "flow").await.unwrap();
     let numbers: Vec<(u32, bool)> = versions.iter().map(|v| (v.version, v.live)).collect();
     assert_eq!(numbers, [(3, true), (2, false), (1, false)]);
     assert_eq!(versions[2].definition.text(), "{\"n\":1}");
     assert_eq!(versions[2].pins, pins);
     assert_eq!(versions[2].created_at, NOW);
-    let one = world
-        .store
-        .workflow_version(world.tenant, id, 2)
-        .await
-        .unwrap();
+    let one = world.store.workflow_version(world.tenant, id, 2).await.unwrap();
     assert_eq!(one.as_ref(), Some(&versions[1]));
-    assert_eq!(
-        world
-            .store
-            .workflow_version(world.tenant, id, 4)
-            .await
-            .unwrap(),
-        None
-    );
-    let none = world
-        .store
-        .workflow_versions(world.tenant, "none")
-        .await
-        .unwrap();
+    assert_eq!(world.store.workflow_version(world.tenant, id, 4).await.unwrap(), None);
+    let none = world.store.workflow_versions(world.tenant, "none").await.unwrap();
     assert_eq!(none, []);
     // "deals" is there from the start.
     let live = world.store.workflows(world.tenant).await.unwrap();
@@ -150,14 +124,8 @@ pub async fn a_changed_pin_is_a_new_version(world: World) {
     let first = version(&world, "flow", "{}", NOW);
     world.store.apply_workflow(first.clone()).await.unwrap();
     let pins = BTreeMap::from([("hubspot".to_owned(), ContentHash::of(b"b"))]);
-    let applied = world
-        .store
-        .apply_workflow(NewVersion { pins, ..first })
-        .await;
-    assert!(
-        matches!(applied, Ok(Applied::Created { version: 2, .. })),
-        "{applied:?}"
-    );
+    let applied = world.store.apply_workflow(NewVersion { pins, ..first }).await;
+    assert!(matches!(applied, Ok(Applied::Created { version: 2, .. })), "{applied:?}");
 }
 
 pub async fn live_workflows_are_of_all_tenants(world: World) {
@@ -181,39 +149,19 @@ pub async fn a_connection_reads_back_and_is_replaced(world: World) {
         auth: Auth::None,
         signing: Some(sealed(1)),
         allowed_hosts: vec!["*.hubspot.com".to_owned()],
-        limits: CallLimits {
-            total_timeout_ms: 9,
-            ..CallLimits::default()
-        },
+        limits: CallLimits { total_timeout_ms: 9, ..CallLimits::default() },
         updated_at: NOW,
     };
     for auth in [
         Auth::None,
         Auth::Bearer { token: sealed(2) },
-        Auth::Basic {
-            user: "me".to_owned(),
-            password: sealed(3),
-        },
-        Auth::Header {
-            name: "x-key".to_owned(),
-            value: sealed(4),
-        },
-        Auth::Query {
-            name: "key".to_owned(),
-            value: sealed(5),
-        },
+        Auth::Basic { user: "me".to_owned(), password: sealed(3) },
+        Auth::Header { name: "x-key".to_owned(), value: sealed(4) },
+        Auth::Query { name: "key".to_owned(), value: sealed(5) },
     ] {
         connection.auth = auth;
-        world
-            .store
-            .put_connection(connection.clone())
-            .await
-            .unwrap();
-        let stored = world
-            .store
-            .connection(world.tenant, "hubspot")
-            .await
-            .unwrap();
+        world.store.put_connection(connection.clone()).await.unwrap();
+        let stored = world.store.connection(world.tenant, "hubspot").await.unwrap();
         assert_eq!(stored.as_ref(), Some(&connection));
     }
 
@@ -226,15 +174,8 @@ pub async fn a_connection_reads_back_and_is_replaced(world: World) {
         updated_at: after(1),
         ..connection.clone()
     };
-    world
-        .store
-        .put_connection(replacement.clone())
-        .await
-        .unwrap();
-    let expected = Connection {
-        id: connection.id,
-        ..replacement
-    };
+    world.store.put_connection(replacement.clone()).await.unwrap();
+    let expected = Connection { id: connection.id, ..replacement };
     let other = Connection {
         id: ConnectionId::new(&world.ids),
         name: "asana".to_owned(),
@@ -243,8 +184,5 @@ pub async fn a_connection_reads_back_and_is_replaced(world: World) {
     world.store.put_connection(other.clone()).await.unwrap();
     let listed = world.store.connections(world.tenant).await.unwrap();
     assert_eq!(listed, [other, expected]);
-    assert_eq!(
-        world.store.connection(world.tenant, "none").await.unwrap(),
-        None
-    );
+    assert_eq!(world.store.connection(world.tenant, "none").await.unwrap(), None);
 }

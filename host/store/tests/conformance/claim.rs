@@ -31,14 +31,7 @@ pub async fn takes_what_is_due_in_order_and_no_more_than_asked(world: World) {
     assert!(world.claim("w", 10, after(30)).await.is_empty());
     assert_eq!(ids(&world.claim("w", 10, after(40)).await), [runs[2]]);
 
-    assert_eq!(
-        one[0].lease,
-        Lease {
-            run: runs[0],
-            owner: worker("w"),
-            epoch: 1
-        }
-    );
+    assert_eq!(one[0].lease, Lease { run: runs[0], owner: worker("w"), epoch: 1 });
     assert_eq!(one[0].claims, 1);
     assert_eq!(one[0].run.state, RunState::Running);
     assert_eq!(world.state(runs[0]).await, RunState::Running);
@@ -86,10 +79,7 @@ pub async fn brings_event_and_steps(world: World) {
     assert_eq!(first.event.id, event);
     assert_eq!(first.event.payload, payload);
     let mut results = world.results(&first.lease, parked(after(50)));
-    results.steps = vec![
-        done("deal", json!({ "amount": 5 })),
-        done("tier", json!("big")),
-    ];
+    results.steps = vec![done("deal", json!({ "amount": 5 })), done("tier", json!("big"))];
     let mut expected = results.steps.clone();
     world.store.settle(results).await.unwrap();
 
@@ -110,35 +100,16 @@ pub async fn renewing_moves_the_end_and_names_the_lost(world: World) {
     let parted = world.hold("parked", "w").await;
     world.settle(&parted, parked(after(1))).await.unwrap();
     let stolen = world.accept(world.leased("stolen", "w", after(10))).await;
-    let stolen = Lease {
-        run: stolen,
-        owner: worker("w"),
-        epoch: 1,
-    };
+    let stolen = Lease { run: stolen, owner: worker("w"), epoch: 1 };
     let taken = world.claim("thief", 10, after(10)).await;
     assert_eq!(taken.len(), 2, "the stolen one and the parked one");
-    let unknown = Lease {
-        run: RunId::new(&world.ids),
-        ..kept.clone()
-    };
+    let unknown = Lease { run: RunId::new(&world.ids), ..kept.clone() };
 
-    let leases = [
-        kept.clone(),
-        ended.clone(),
-        parted.clone(),
-        stolen.clone(),
-        unknown.clone(),
-    ];
+    let leases = [kept.clone(), ended.clone(), parted.clone(), stolen.clone(), unknown.clone()];
     let lost = world.store.renew(&leases, after(100_000)).await.unwrap();
 
     assert_eq!(lost, [ended.run, parted.run, stolen.run, unknown.run]);
-    assert!(
-        world
-            .claim("other", 10, after(30_010))
-            .await
-            .iter()
-            .all(|c| c.run.id != kept.run)
-    );
+    assert!(world.claim("other", 10, after(30_010)).await.iter().all(|c| c.run.id != kept.run));
     let due = world.claim("other", 10, after(100_000)).await;
     assert!(due.iter().any(|claimed| claimed.run.id == kept.run));
     assert_eq!(world.store.renew(&[], LATER).await.unwrap(), []);
@@ -154,11 +125,7 @@ pub async fn taking_over_makes_leased_runs_due(world: World) {
 
     let claimed = world.claim("new", 10, after(5)).await;
     assert_eq!(claimed.len(), 2);
-    assert!(
-        claimed
-            .iter()
-            .all(|claimed| claimed.lease.epoch == 2 && claimed.claims == 2)
-    );
+    assert!(claimed.iter().all(|claimed| claimed.lease.epoch == 2 && claimed.claims == 2));
     assert!(world.settle(&dead, Next::Hold).await.is_err());
 }
 

@@ -23,32 +23,13 @@ const WORKERS: [&str; 3] = ["a", "b", "c"];
 /// One thing that somebody does. Indexes wrap around what there is.
 #[derive(Debug, Clone)]
 enum Op {
-    Accept {
-        key: u8,
-        lease: Option<usize>,
-    },
-    Claim {
-        worker: usize,
-        limit: usize,
-    },
-    Settle {
-        run: usize,
-        stale: bool,
-        next: u8,
-        node: u8,
-        expected: Option<u64>,
-    },
-    Renew {
-        run: usize,
-        stale: bool,
-    },
-    Cancel {
-        run: usize,
-    },
+    Accept { key: u8, lease: Option<usize> },
+    Claim { worker: usize, limit: usize },
+    Settle { run: usize, stale: bool, next: u8, node: u8, expected: Option<u64> },
+    Renew { run: usize, stale: bool },
+    Cancel { run: usize },
     TakeOver,
-    Pass {
-        ms: i64,
-    },
+    Pass { ms: i64 },
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -106,14 +87,7 @@ impl Model {
         let owner = queued.and_then(|queued| queued.owner).unwrap_or(WORKERS[0]);
         let epoch = queued.map_or(1, |queued| queued.epoch) - i64::from(stale);
         let held = !stale && queued.is_some_and(|queued| queued.owner.is_some());
-        (
-            Lease {
-                run,
-                owner: worker(owner),
-                epoch,
-            },
-            held,
-        )
+        (Lease { run, owner: worker(owner), epoch }, held)
     }
 
     fn next_due(&self) -> Option<Timestamp> {
@@ -126,9 +100,7 @@ macro_rules! ensure_eq {
     ($found:expr, $expected:expr) => {
         let (found, expected) = ($found, $expected);
         if found != expected {
-            return Err(format!(
-                "the store says {found:?}, the model says {expected:?}"
-            ));
+            return Err(format!("the store says {found:?}, the model says {expected:?}"));
         }
     };
 }
@@ -137,13 +109,7 @@ async fn perform(world: &World, model: &mut Model, op: &Op) -> Result<(), String
     match *op {
         Op::Accept { key, lease } => accept(world, model, key, lease).await,
         Op::Claim { worker, limit } => claim(world, model, worker, limit).await,
-        Op::Settle {
-            run,
-            stale,
-            next,
-            node,
-            expected,
-        } => {
+        Op::Settle { run, stale, next, node, expected } => {
             let Some(run) = model.pick(run) else {
                 return Ok(());
             };
@@ -168,10 +134,7 @@ async fn perform(world: &World, model: &mut Model, op: &Op) -> Result<(), String
             let Some(id) = model.pick(run) else {
                 return Ok(());
             };
-            let answer = world
-                .store
-                .request_cancel(world.tenant, id, model.now)
-                .await;
+            let answer = world.store.request_cancel(world.tenant, id, model.now).await;
             let now = model.now;
             let run = model.runs.get_mut(&id).ok_or("picked")?;
             let Some(queued) = &mut run.queued else {
@@ -187,11 +150,7 @@ async fn perform(world: &World, model: &mut Model, op: &Op) -> Result<(), String
         }
         Op::TakeOver => {
             let mut count = 0;
-            for queued in model
-                .runs
-                .values_mut()
-                .filter_map(|run| run.queued.as_mut())
-            {
+            for queued in model.runs.values_mut().filter_map(|run| run.queued.as_mut()) {
                 if queued.owner.is_some() {
                     queued.available_at = queued.available_at.min(model.now);
                     count += 1;
@@ -220,21 +179,11 @@ async fn accept(
     let (event, run) = (accept.event.id, accept.runs[0].id);
     let answer = world.store.accept(vec![accept]).await;
     if let Some((event, run)) = model.events.get(&key).copied() {
-        let known = Accepted::Duplicate {
-            event,
-            runs: vec![run],
-            fingerprint: None,
-        };
+        let known = Accepted::Duplicate { event, runs: vec![run], fingerprint: None };
         ensure_eq!(answer, Ok(vec![known]));
         return Ok(());
     }
-    ensure_eq!(
-        answer,
-        Ok(vec![Accepted::New {
-            event,
-            runs: vec![run]
-        }])
-    );
+    ensure_eq!(answer, Ok(vec![Accepted::New { event, runs: vec![run] }]));
     model.events.insert(key, (event, run));
     let owner = lease.map(|owner| WORKERS[owner]);
     let times = u8::from(owner.is_some());
@@ -244,17 +193,9 @@ async fn accept(
         epoch: times.into(),
         claims: times.into(),
     };
-    let state = if owner.is_some() {
-        RunState::Running
-    } else {
-        RunState::Queued
-    };
-    let run_model = Run {
-        state,
-        queued: Some(queued),
-        cancel_requested: false,
-        steps: BTreeMap::new(),
-    };
+    let state = if owner.is_some() { RunState::Running } else { RunState::Queued };
+    let run_model =
+        Run { state, queued: Some(queued), cancel_requested: false, steps: BTreeMap::new() };
     model.runs.insert(run, run_model);
     Ok(())
 }
@@ -283,30 +224,12 @@ async fn claim(
         queued.claims += 1;
         queued.available_at = Timestamp(now.0 + LEASE_MS);
         run.state = RunState::Running;
-        expected.insert(
-            id,
-            (
-                queued.epoch,
-                queued.claims,
-                run.steps.len(),
-                run.cancel_requested,
-            ),
-        );
+        expected.insert(id, (queued.epoch, queued.claims, run.steps.len(), run.cancel_requested));
     }
     let claimed = world.claim(WORKERS[worker], limit, now).await;
     let found: BTreeMap<_, _> = claimed
         .into_iter()
-        .map(|c| {
-            (
-                c.run.id,
-                (
-                    c.lease.epoch,
-                    c.claims,
-                    c.steps.len(),
-                    c.run.cancel_requested,
-                ),
-            )
-        })
+        .map(|c| (c.run.id, (c.lease.epoch, c.claims, c.steps.len(), c.run.cancel_requested)))
         .collect();
     ensure_eq!(found, expected);
     Ok(())
@@ -326,21 +249,12 @@ async fn settle(
     let value = model.writes;
     let node = format!("node-{node}");
     let due = Timestamp(model.now.0 + value * 100);
-    let end = |state| Next::End {
-        state,
-        output: Some(Json::from_value(json!(value))),
-        error: None,
-    };
+    let end =
+        |state| Next::End { state, output: Some(Json::from_value(json!(value))), error: None };
     let next = match next {
         0 | 1 => Next::Hold,
-        2 => Next::Park {
-            state: RunState::Waiting,
-            available_at: due,
-        },
-        3 => Next::Park {
-            state: RunState::Queued,
-            available_at: model.now,
-        },
+        2 => Next::Park { state: RunState::Waiting, available_at: due },
+        3 => Next::Park { state: RunState::Queued, available_at: model.now },
         _ => end(RunState::Succeeded),
     };
     let mut results = world.results(&lease, next.clone());
@@ -363,10 +277,8 @@ async fn settle(
     }
     let version = model.entry.map_or(0, |(_, version)| version);
     if expected.is_some_and(|expected| expected != version) {
-        let conflict = StoreError::StateConflict {
-            node: "shared".to_owned(),
-            key: "key".to_owned(),
-        };
+        let conflict =
+            StoreError::StateConflict { node: "shared".to_owned(), key: "key".to_owned() };
         ensure_eq!(answer, Err(conflict));
         return Ok(());
     }
@@ -380,10 +292,7 @@ async fn settle(
     queued.claims = 0;
     match next {
         Next::Hold => {}
-        Next::Park {
-            state,
-            available_at,
-        } => {
+        Next::Park { state, available_at } => {
             run.state = state;
             queued.owner = None;
             queued.available_at = available_at;
@@ -399,19 +308,12 @@ async fn settle(
 /// What can be read at the end of a history.
 async fn compare(world: &World, model: &Model) -> Result<(), String> {
     ensure_eq!(world.store.next_due().await, Ok(model.next_due()));
-    let entry = world
-        .store
-        .node_state(world.tenant, world.workflow, "shared", "key")
-        .await;
-    let expected = model
-        .entry
-        .map(|(value, version)| (Json::from_value(json!(value)), version));
+    let entry = world.store.node_state(world.tenant, world.workflow, "shared", "key").await;
+    let expected = model.entry.map(|(value, version)| (Json::from_value(json!(value)), version));
     ensure_eq!(entry, Ok(expected));
     for (id, run) in &model.runs {
         let view = world.store.run(world.tenant, *id).await;
-        let view = view
-            .map_err(|error| error.to_string())?
-            .ok_or("a run is gone")?;
+        let view = view.map_err(|error| error.to_string())?.ok_or("a run is gone")?;
         ensure_eq!(view.run.state, run.state);
         ensure_eq!(view.run.cancel_requested, run.cancel_requested);
         let available_at = run.queued.as_ref().map(|queued| queued.available_at);
@@ -420,12 +322,7 @@ async fn compare(world: &World, model: &Model) -> Result<(), String> {
             .steps
             .into_iter()
             .map(|step| {
-                (
-                    step.node,
-                    step.output
-                        .and_then(|json| json.value().as_i64())
-                        .unwrap_or(-1),
-                )
+                (step.node, step.output.and_then(|json| json.value().as_i64()).unwrap_or(-1))
             })
             .collect();
         ensure_eq!(&steps, &run.steps);
@@ -434,13 +331,8 @@ async fn compare(world: &World, model: &Model) -> Result<(), String> {
 }
 
 async fn history(world: &World, ops: &[Op]) -> Result<(), String> {
-    let mut model = Model {
-        now: NOW,
-        writes: 0,
-        events: BTreeMap::new(),
-        runs: BTreeMap::new(),
-        entry: None,
-    };
+    let mut model =
+        Model { now: NOW, writes: 0, events: BTreeMap::new(), runs: BTreeMap::new(), entry: None };
     for (n, op) in ops.iter().enumerate() {
         perform(world, &mut model, op)
             .await

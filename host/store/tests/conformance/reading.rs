@@ -10,10 +10,7 @@ use tombolo_store::INLINE_LIMIT_BYTES;
 use crate::world::{NOW, World, after, done, parked, succeeded, workflow};
 
 async fn list(world: &World, filter: &RunFilter, after: Option<RunId>, limit: u32) -> Vec<RunId> {
-    let page = Page {
-        after: after.map(Cursor),
-        limit,
-    };
+    let page = Page { after: after.map(Cursor), limit };
     let runs = world.store.runs(world.tenant, filter, page).await.unwrap();
     runs.into_iter().map(|summary| summary.run.id).collect()
 }
@@ -51,73 +48,24 @@ pub async fn every_filter_narrows(world: World) {
     let late = world.accept(late).await;
 
     let filter = RunFilter::default;
-    let of = |name: &str| RunFilter {
-        workflow: Some(name.to_owned()),
-        ..filter()
-    };
-    let states = |states: &[RunState]| RunFilter {
-        states: states.to_vec(),
-        ..filter()
-    };
+    let of = |name: &str| RunFilter { workflow: Some(name.to_owned()), ..filter() };
+    let states = |states: &[RunState]| RunFilter { states: states.to_vec(), ..filter() };
     let cases = [
         (of("deals"), vec![waiting.run, running, queued]),
         (of("other"), vec![late]),
         (of("none"), vec![]),
         (states(&[RunState::Running]), vec![late, running]),
-        (
-            states(&[RunState::Queued, RunState::Waiting]),
-            vec![waiting.run, queued],
-        ),
+        (states(&[RunState::Queued, RunState::Waiting]), vec![waiting.run, queued]),
         (states(&[RunState::Failed]), vec![]),
-        (
-            RunFilter {
-                since: Some(after(1)),
-                ..filter()
-            },
-            vec![late],
-        ),
-        (
-            RunFilter {
-                since: Some(after(1_000)),
-                ..filter()
-            },
-            vec![late],
-        ),
-        (
-            RunFilter {
-                until: Some(after(1_000)),
-                ..filter()
-            },
-            vec![waiting.run, running, queued],
-        ),
-        (
-            RunFilter {
-                until: Some(NOW),
-                ..filter()
-            },
-            vec![],
-        ),
-        (
-            RunFilter {
-                correlation_id: Some("ticket-7".to_owned()),
-                ..filter()
-            },
-            vec![late],
-        ),
-        (
-            RunFilter {
-                since: Some(after(1)),
-                ..states(&[RunState::Queued])
-            },
-            vec![],
-        ),
+        (RunFilter { since: Some(after(1)), ..filter() }, vec![late]),
+        (RunFilter { since: Some(after(1_000)), ..filter() }, vec![late]),
+        (RunFilter { until: Some(after(1_000)), ..filter() }, vec![waiting.run, running, queued]),
+        (RunFilter { until: Some(NOW), ..filter() }, vec![]),
+        (RunFilter { correlation_id: Some("ticket-7".to_owned()), ..filter() }, vec![late]),
+        (RunFilter { since: Some(after(1)), ..states(&[RunState::Queued]) }, vec![]),
     ];
     for (filter, expected) in cases {
-        assert_eq!(
-            list(&world, &filter, None, 10).await,
-            expected,
-            "{filter:?}"
-        );
+        assert_eq!(list(&world, &filter, None, 10).await, expected, "{filter:?}");
     }
 }
 
@@ -137,10 +85,7 @@ pub async fn a_run_shows_everything(world: World) {
     assert_eq!(view.run.trigger, "deal_changed");
     assert_eq!(view.run.correlation_id, "correlation-1");
     assert_eq!(view.run.tenant, world.tenant);
-    assert_eq!(
-        (view.run.error, view.run.output, view.run.ended_at),
-        (None, None, None)
-    );
+    assert_eq!((view.run.error, view.run.output, view.run.ended_at), (None, None, None));
     assert_eq!(view.available_at, Some(after(9)));
     let unknown = world.store.run(world.tenant, RunId::new(&world.ids)).await;
     assert!(unknown.unwrap().is_none());
@@ -171,12 +116,7 @@ pub async fn long_json_comes_back(world: World) {
     assert_eq!(view.event.payload.text(), event.payload.text());
     assert_eq!(view.run.output, Some(Json::from_value(long("output"))));
     assert_eq!(world.steps(run).await, expected);
-    let view = world
-        .store
-        .event(world.tenant, event.id)
-        .await
-        .unwrap()
-        .unwrap();
+    let view = world.store.event(world.tenant, event.id).await.unwrap().unwrap();
     assert_eq!(view.payload.text(), event.payload.text());
 }
 
@@ -187,12 +127,7 @@ pub async fn an_event_shows_its_runs(world: World) {
     let event = accept.event.clone();
     let runs: Vec<RunId> = accept.runs.iter().map(|run| run.id).collect();
     world.accept(accept).await;
-    let view = world
-        .store
-        .event(world.tenant, event.id)
-        .await
-        .unwrap()
-        .unwrap();
+    let view = world.store.event(world.tenant, event.id).await.unwrap().unwrap();
     assert_eq!(view.runs, runs);
     assert_eq!(view.id, event.id);
     assert_eq!(view.source, event.source);
@@ -207,8 +142,5 @@ pub async fn it_answers_a_ping(world: World) {
     world.settle(&lease, succeeded()).await.unwrap();
     assert_eq!(world.store.ping().await, Ok(()));
     world.database.close().await;
-    assert!(
-        world.store.ping().await.is_err(),
-        "a closed store is not ready"
-    );
+    assert!(world.store.ping().await.is_err(), "a closed store is not ready");
 }

@@ -26,10 +26,7 @@ fn full_step() -> StepRow {
         ),
         due_at: Some(LATER),
         plugin: Some(ContentHash::of(b"a component")),
-        logs: vec![LogLine {
-            level: "warn".to_owned(),
-            message: "429".to_owned(),
-        }],
+        logs: vec![LogLine { level: "warn".to_owned(), message: "429".to_owned() }],
         ..done("deal", json!({ "id": 5 }))
     }
 }
@@ -71,22 +68,14 @@ pub async fn results_are_there_after_it(world: World) {
 
     world.store.settle(results.clone()).await.unwrap();
 
-    let view = world
-        .store
-        .run(world.tenant, lease.run)
-        .await
-        .unwrap()
-        .unwrap();
+    let view = world.store.run(world.tenant, lease.run).await.unwrap().unwrap();
     assert_eq!(view.run.state, RunState::Failed);
     assert_eq!(view.run.error, Some(error));
     assert_eq!(view.run.output, Some(Json::from_value(json!([1, 2]))));
     assert_eq!(view.run.ended_at, Some(after(100)));
     assert_eq!(view.available_at, None);
     assert_eq!(view.steps, results.steps);
-    assert_eq!(
-        world.store.calls(world.tenant, lease.run).await.unwrap(),
-        results.calls
-    );
+    assert_eq!(world.store.calls(world.tenant, lease.run).await.unwrap(), results.calls);
     assert_eq!(world.store.next_due().await.unwrap(), None);
 }
 
@@ -95,10 +84,7 @@ pub async fn steps_are_replaced_whole(world: World) {
     let mut results = world.results(&lease, Next::Hold);
     results.steps = vec![full_step(), step("other")];
     world.store.settle(results.clone()).await.unwrap();
-    let bare = StepRow {
-        item: 3,
-        ..step("deal")
-    };
+    let bare = StepRow { item: 3, ..step("deal") };
     results.steps = vec![bare.clone()];
     world.store.settle(results).await.unwrap();
     assert_eq!(world.steps(lease.run).await, [bare, step("other")]);
@@ -112,14 +98,8 @@ async fn assert_refused(world: &World, lease: &Lease, next: Next) {
     results.calls = vec![call("deal", 1, 0)];
     let refused = world.store.settle(results).await;
     assert_eq!(refused, Err(StoreError::LeaseLost { run: lease.run }));
-    assert_eq!(
-        world.store.run(world.tenant, lease.run).await.unwrap(),
-        before
-    );
-    assert_eq!(
-        world.store.calls(world.tenant, lease.run).await.unwrap(),
-        []
-    );
+    assert_eq!(world.store.run(world.tenant, lease.run).await.unwrap(), before);
+    assert_eq!(world.store.calls(world.tenant, lease.run).await.unwrap(), []);
 }
 
 pub async fn a_stale_epoch_writes_nothing(world: World) {
@@ -135,21 +115,11 @@ pub async fn a_stale_epoch_writes_nothing(world: World) {
 
 pub async fn another_owner_writes_nothing(world: World) {
     let lease = world.hold("1", "w").await;
-    let other = Lease {
-        owner: worker("v"),
-        ..lease.clone()
-    };
+    let other = Lease { owner: worker("v"), ..lease.clone() };
     assert_refused(&world, &other, succeeded()).await;
-    let queued = Lease {
-        run: world.accept(world.event("2")).await,
-        epoch: 0,
-        ..lease.clone()
-    };
+    let queued = Lease { run: world.accept(world.event("2")).await, epoch: 0, ..lease.clone() };
     assert_refused(&world, &queued, succeeded()).await;
-    let unknown = Lease {
-        run: RunId::new(&world.ids),
-        ..lease
-    };
+    let unknown = Lease { run: RunId::new(&world.ids), ..lease };
     assert_refused(&world, &unknown, succeeded()).await;
 }
 
@@ -178,10 +148,7 @@ pub async fn parking_gives_the_lease_back(world: World) {
     assert!(world.claim("w", 10, after(499)).await.is_empty());
     let claimed = world.claim("w", 10, after(500)).await.remove(0);
     assert_eq!((claimed.lease.epoch, claimed.claims), (2, 1));
-    let next = Next::Park {
-        state: RunState::Queued,
-        available_at: after(500),
-    };
+    let next = Next::Park { state: RunState::Queued, available_at: after(500) };
     world.settle(&claimed.lease, next).await.unwrap();
     assert_eq!(world.state(lease.run).await, RunState::Queued);
 }
@@ -203,10 +170,7 @@ pub async fn any_settle_resets_the_claims(world: World) {
     assert_eq!(claimed.claims, 1);
     let claimed = world.claim("w", 1, after(60_000)).await.remove(0);
     assert_eq!(claimed.claims, 2);
-    world
-        .settle(&claimed.lease, parked(after(60_000)))
-        .await
-        .unwrap();
+    world.settle(&claimed.lease, parked(after(60_000))).await.unwrap();
     let claimed = world.claim("w", 1, after(60_000)).await.remove(0);
     assert_eq!(claimed.claims, 1);
 }
@@ -218,13 +182,7 @@ pub async fn of_settles_in_one_batch_the_lost_fail_alone(world: World) {
     }
     let settles = leases.iter().enumerate().map(|(n, lease)| {
         let epoch = if n % 3 == 0 { 7 } else { 1 };
-        let mut results = world.results(
-            &Lease {
-                epoch,
-                ..lease.clone()
-            },
-            succeeded(),
-        );
+        let mut results = world.results(&Lease { epoch, ..lease.clone() }, succeeded());
         results.steps = vec![done("deal", json!(n))];
         world.store.settle(results)
     });
@@ -258,8 +216,5 @@ pub async fn calls_are_kept_in_order(world: World) {
     world.store.settle(results.clone()).await.unwrap();
     results.calls = vec![calls[2].clone(), calls[0].clone()];
     world.store.settle(results).await.unwrap();
-    assert_eq!(
-        world.store.calls(world.tenant, lease.run).await.unwrap(),
-        calls
-    );
+    assert_eq!(world.store.calls(world.tenant, lease.run).await.unwrap(), calls);
 }

@@ -23,10 +23,7 @@ impl Sqlite {
 }
 
 async fn open(folder: &TempDir, bounds: Bounds) -> Arc<SqliteStore> {
-    let settings = SqliteSettings {
-        bounds,
-        ..SqliteSettings::default()
-    };
+    let settings = SqliteSettings { bounds, ..SqliteSettings::default() };
     let path = folder.path().join("tombolo.db");
     Arc::new(SqliteStore::open(&path, settings).await.unwrap())
 }

@@ -11,27 +11,16 @@ use crate::world::{World, done, workflow};
 fn change(node: &str, key: &str, expected: u64, value: i64) -> StateChange {
     StateChange {
         node: node.to_owned(),
-        write: StateWrite {
-            key: key.to_owned(),
-            expected,
-            value: Json::from_value(json!(value)),
-        },
+        write: StateWrite { key: key.to_owned(), expected, value: Json::from_value(json!(value)) },
     }
 }
 
 fn results(world: &World, lease: &Lease, state: Vec<StateChange>) -> Settle {
-    Settle {
-        state,
-        ..world.results(lease, Next::Hold)
-    }
+    Settle { state, ..world.results(lease, Next::Hold) }
 }
 
 async fn read(world: &World, node: &str, key: &str) -> Option<(i64, u64)> {
-    let entry = world
-        .store
-        .node_state(world.tenant, world.workflow, node, key)
-        .await
-        .unwrap();
+    let entry = world.store.node_state(world.tenant, world.workflow, node, key).await.unwrap();
     entry.map(|(value, version)| (value.value().as_i64().unwrap(), version))
 }
 
@@ -51,16 +40,11 @@ pub async fn a_conflict_writes_nothing_at_all(world: World) {
     let settle = results(&world, &lease, vec![change("poll", "cursor", 0, 10)]);
     world.store.settle(settle).await.unwrap();
     for expected in [0, 2] {
-        let changes = vec![
-            change("poll", "other", 0, 1),
-            change("poll", "cursor", expected, 99),
-        ];
+        let changes = vec![change("poll", "other", 0, 1), change("poll", "cursor", expected, 99)];
         let mut settle = results(&world, &lease, changes);
         settle.steps = vec![done("poll", json!(1))];
-        let conflict = StoreError::StateConflict {
-            node: "poll".to_owned(),
-            key: "cursor".to_owned(),
-        };
+        let conflict =
+            StoreError::StateConflict { node: "poll".to_owned(), key: "cursor".to_owned() };
         assert_eq!(world.store.settle(settle).await, Err(conflict));
     }
     assert_eq!(read(&world, "poll", "cursor").await, Some((10, 1)));
@@ -70,15 +54,8 @@ pub async fn a_conflict_writes_nothing_at_all(world: World) {
 
 pub async fn a_settle_may_change_an_entry_twice(world: World) {
     let lease = world.hold("1", "w").await;
-    let changes = vec![
-        change("poll", "cursor", 0, 1),
-        change("poll", "cursor", 1, 2),
-    ];
-    world
-        .store
-        .settle(results(&world, &lease, changes))
-        .await
-        .unwrap();
+    let changes = vec![change("poll", "cursor", 0, 1), change("poll", "cursor", 1, 2)];
+    world.store.settle(results(&world, &lease, changes)).await.unwrap();
     assert_eq!(read(&world, "poll", "cursor").await, Some((2, 2)));
 }
 
@@ -101,24 +78,13 @@ pub async fn of_two_writers_of_a_version_one_wins(world: World) {
         .filter(|answer| matches!(answer, Err(StoreError::StateConflict { .. })))
         .count();
     assert_eq!(conflicts, 9);
-    assert_eq!(
-        read(&world, "poll", "cursor").await,
-        Some((winners[0] as i64, 1))
-    );
+    assert_eq!(read(&world, "poll", "cursor").await, Some((winners[0] as i64, 1)));
 }
 
 pub async fn is_per_workflow_node_and_key(world: World) {
     let lease = world.hold("1", "w").await;
-    let changes = vec![
-        change("a", "k", 0, 1),
-        change("a", "l", 0, 2),
-        change("b", "k", 0, 3),
-    ];
-    world
-        .store
-        .settle(results(&world, &lease, changes))
-        .await
-        .unwrap();
+    let changes = vec![change("a", "k", 0, 1), change("a", "l", 0, 2), change("b", "k", 0, 3)];
+    world.store.settle(results(&world, &lease, changes)).await.unwrap();
     assert_eq!(read(&world, "a", "k").await, Some((1, 1)));
     assert_eq!(read(&world, "a", "l").await, Some((2, 1)));
     assert_eq!(read(&world, "b", "k").await, Some((3, 1)));

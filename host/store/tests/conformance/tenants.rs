@@ -18,11 +18,7 @@ pub async fn never_see_each_others_rows(world: World) {
     results.steps = vec![done("deal", json!(1))];
     results.state = vec![StateChange {
         node: "deal".to_owned(),
-        write: StateWrite {
-            key: "k".to_owned(),
-            expected: 0,
-            value: Json::null(),
-        },
+        write: StateWrite { key: "k".to_owned(), expected: 0, value: Json::null() },
     }];
     world.store.settle(results).await.unwrap();
     let connection = Connection {
@@ -39,30 +35,18 @@ pub async fn never_see_each_others_rows(world: World) {
     world.store.put_connection(connection).await.unwrap();
 
     let store = &*world.store;
-    let page = Page {
-        after: None,
-        limit: 10,
-    };
+    let page = Page { after: None, limit: 10 };
     let filter = RunFilter::default();
-    assert_eq!(
-        store.runs(world.tenant, &filter, page).await.unwrap().len(),
-        1
-    );
+    assert_eq!(store.runs(world.tenant, &filter, page).await.unwrap().len(), 1);
     assert_eq!(store.runs(other, &filter, page).await.unwrap(), []);
     assert_eq!(store.run(other, run).await.unwrap(), None);
     assert_eq!(store.calls(other, run).await.unwrap(), []);
     assert_eq!(store.event(other, event).await.unwrap(), None);
     let cancelled = store.request_cancel(other, run, NOW).await.unwrap();
     assert_eq!(cancelled, CancelRequest::Unknown);
-    let state = store
-        .node_state(other, world.workflow, "deal", "k")
-        .await
-        .unwrap();
+    let state = store.node_state(other, world.workflow, "deal", "k").await.unwrap();
     assert_eq!(state, None);
-    let version = store
-        .workflow_version(other, world.workflow, 1)
-        .await
-        .unwrap();
+    let version = store.workflow_version(other, world.workflow, 1).await.unwrap();
     assert_eq!(version, None);
     assert_eq!(store.connection(other, "hubspot").await.unwrap(), None);
     assert_eq!(store.connections(other).await.unwrap(), []);

@@ -65,13 +65,7 @@ impl World {
         let store = database.store();
         let tenant = tenant(&*store, &ids, "acme").await;
         let workflow = workflow(&*store, &ids, tenant, "deals").await;
-        Self {
-            database,
-            store,
-            tenant,
-            workflow,
-            ids,
-        }
+        Self { database, store, tenant, workflow, ids }
     }
 
     /// Opens the database again.
@@ -126,30 +120,18 @@ impl World {
     pub async fn accept(&self, accept: Accept) -> RunId {
         let run = accept.runs[0].id;
         let accepted = self.store.accept(vec![accept]).await.unwrap();
-        assert!(
-            matches!(&accepted[..], [Accepted::New { .. }]),
-            "{accepted:?}"
-        );
+        assert!(matches!(&accepted[..], [Accepted::New { .. }]), "{accepted:?}");
         run
     }
 
     /// Accepts an event whose run is leased to `owner` until [`LATER`].
     pub async fn hold(&self, key: &str, owner: &str) -> Lease {
         let run = self.accept(self.leased(key, owner, LATER)).await;
-        Lease {
-            run,
-            owner: worker(owner),
-            epoch: 1,
-        }
+        Lease { run, owner: worker(owner), epoch: 1 }
     }
 
     pub async fn claim(&self, owner: &str, limit: usize, now: Timestamp) -> Vec<ClaimedRun> {
-        let claim = Claim {
-            worker: worker(owner),
-            limit,
-            now,
-            until: Timestamp(now.0 + 30_000),
-        };
+        let claim = Claim { worker: worker(owner), limit, now, until: Timestamp(now.0 + 30_000) };
         self.store.claim(claim).await.unwrap()
     }
 
@@ -189,18 +171,11 @@ pub fn worker(name: &str) -> WorkerId {
 }
 
 pub fn succeeded() -> Next {
-    Next::End {
-        state: RunState::Succeeded,
-        output: None,
-        error: None,
-    }
+    Next::End { state: RunState::Succeeded, output: None, error: None }
 }
 
 pub fn parked(at: Timestamp) -> Next {
-    Next::Park {
-        state: RunState::Waiting,
-        available_at: at,
-    }
+    Next::Park { state: RunState::Waiting, available_at: at }
 }
 
 /// A step that has just been made.
@@ -238,10 +213,7 @@ pub fn done(node: &str, output: Value) -> StepRow {
 }
 
 async fn tenant(store: &dyn Store, ids: &Ids, name: &str) -> TenantId {
-    let tenant = Tenant {
-        id: TenantId::new(ids),
-        name: name.to_owned(),
-    };
+    let tenant = Tenant { id: TenantId::new(ids), name: name.to_owned() };
     store.ensure_tenant(tenant, NOW).await.unwrap().id
 }
 

@@ -1,0 +1,236 @@
+//! What only a file can show: its mode, damage, newer schemas, a full disk, and power cuts.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use futures_util::future::join_all;
+use tempfile::TempDir;
+use tombolo_core::clock::Timestamp;
+use tombolo_core::id::{EventId, RunId, TenantId, WorkflowId};
+use tombolo_core::json::Json;
+use tombolo_core::ports::store::{
+    Accept, Access, Catalog, NewEvent, NewRun, NewVersion, Reading, RunLog, StoreError, Tenant,
+};
+use tombolo_store::{SqliteSettings, SqliteStore};
+use uuid::Uuid;
+
+const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+fn tenant() -> TenantId {
+    TenantId(Uuid::from_u128(1))
+}
+
+fn workflow() -> WorkflowId {
+    WorkflowId(Uuid::from_u128(2))
+}
+
+fn run(n: u128) -> RunId {
+    RunId(Uuid::from_u128(1000 + n))
+}
+
+fn event(n: u128, payload: &str) -> Accept {
+    Accept {
+        event: NewEvent {
+            id: EventId(Uuid::from_u128(1000 + n)),
+            tenant: tenant(),
+            source: "hook:deals".to_owned(),
+            dedupe_key: n.to_string(),
+            fingerprint: None,
+            payload: Json::from_value(payload.into()),
+            correlation_id: n.to_string(),
+            received_at: NOW,
+        },
+        runs: vec![NewRun {
+            id: run(n),
+            workflow: workflow(),
+            version: 1,
+            trigger: "deal_changed".to_owned(),
+            deadline: None,
+            lease: None,
+        }],
+    }
+}
+
+async fn open(path: &Path, settings: SqliteSettings) -> SqliteStore {
+    SqliteStore::open(path, settings).await.unwrap()
+}
+
+/// A store with a tenant and a workflow.
+async fn fresh(folder: &TempDir, settings: SqliteSettings) -> (PathBuf, SqliteStore) {
+    let path = folder.path().join("tombolo.db");
+    let store = open(&path, settings).await;
+    let acme = Tenant { id: tenant(), name: "acme".to_owned() };
+    store.ensure_tenant(acme, NOW).await.unwrap();
+    let version = NewVersion {
+        tenant: tenant(),
+        id: workflow(),
+        name: "deals".to_owned(),
+        definition: Json::null(),
+        pins: BTreeMap::new(),
+        now: NOW,
+    };
+    store.apply_workflow(version).await.unwrap();
+    (path, store)
+}
+
+async fn has(store: &SqliteStore, n: u128) -> bool {
+    store.run(tenant(), run(n)).await.unwrap().is_some()
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+#[tokio::test]
+async fn the_file_and_its_log_are_private() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, store) = fresh(&folder, SqliteSettings::default()).await;
+    for file in [path.clone(), with_suffix(&path, "-wal"), with_suffix(&path, "-shm")] {
+        let mode = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", file.display());
+    }
+    store.close().await;
+    let left = fs::metadata(with_suffix(&path, "-wal")).map_or(0, |file| file.len());
+    assert_eq!(left, 0, "closing copies the log into the file");
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, store) = fresh(&folder, SqliteSettings::default()).await;
+    store.close().await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9001, 'later', 1, x'00', 0)",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+    let before = fs::read(&path).unwrap();
+
+    let error = SqliteStore::open(&path, SqliteSettings::default()).await.unwrap_err();
+
+    let text = error.to_string();
+    assert!(text.contains("schema 9001") && text.contains("update Tombolo"), "{text}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tombolo.db");
+    fs::write(&path, "Dear diary, ".repeat(1000)).unwrap();
+    let error = SqliteStore::open(&path, SqliteSettings::default()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+    let nowhere = folder.path().join("nowhere").join("tombolo.db");
+    let error = SqliteStore::open(&nowhere, SqliteSettings::default()).await.unwrap_err();
+    assert!(error.to_string().contains("nowhere"), "{error}");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_found_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, store) = fresh(&folder, SqliteSettings::default()).await;
+    let batch = (0..500).map(|n| event(n, "x")).collect();
+    store.accept(batch).await.unwrap();
+    store.close().await;
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..middle + 4096].fill(0xAA);
+    fs::write(&path, bytes).unwrap();
+    let error = SqliteStore::open(&path, SqliteSettings::default()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_the_batch_and_the_writer_lives_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings =
+        SqliteSettings { max_file_bytes: Some(1024 * 1024), ..SqliteSettings::default() };
+    let (_path, store) = fresh(&folder, settings).await;
+    let large = "x".repeat(2 * 1024 * 1024);
+
+    let together = [event(1, "small"), event(2, &large), event(3, "small")];
+    let answers = join_all(together.map(|event| store.accept(vec![event]))).await;
+
+    assert_eq!(answers, vec![Err(StoreError::Full); 3]);
+    assert!(!has(&store, 1).await);
+    for n in 4..20 {
+        store.accept(vec![event(n, "small")]).await.unwrap();
+        assert!(has(&store, n).await);
+    }
+}
+
+/// The files as a power cut would leave them: the log has been flushed up to `wal_bytes`.
+fn cut(path: &Path, folder: &TempDir, wal_bytes: Option<usize>) -> PathBuf {
+    let copy = folder.path().join("tombolo.db");
+    fs::copy(path, &copy).unwrap();
+    let mut log = fs::read(with_suffix(path, "-wal")).unwrap();
+    log.truncate(wal_bytes.unwrap_or(log.len()));
+    fs::write(with_suffix(&copy, "-wal"), log).unwrap();
+    copy
+}
+
+#[tokio::test]
+async fn after_a_power_cut_every_answered_write_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    // No checkpoint, so that file and log can be copied one after the other.
+    let settings = SqliteSettings { checkpoint_pages: 0, ..SqliteSettings::default() };
+    let (path, store) = fresh(&folder, settings).await;
+    for round in 0..10 {
+        let first = round * 20;
+        let answers = (first..first + 20).map(|n| store.accept(vec![event(n, "x")]));
+        for answer in join_all(answers).await {
+            answer.unwrap();
+        }
+        // Under way, not answered: may be there or not.
+        let open_write = store.accept(vec![event(10_000 + round, "x")]);
+        let elsewhere = tempfile::tempdir().unwrap();
+        let (_, copy) = futures_util::join!(open_write, async { cut(&path, &elsewhere, None) });
+
+        let found = open(&copy, SqliteSettings::default()).await;
+
+        for n in 0..first + 20 {
+            assert!(has(&found, n).await, "{n} was answered");
+        }
+        found.close().await;
+    }
+}
+
+#[tokio::test]
+async fn wherever_the_log_is_cut_a_batch_is_whole_or_not_there() {
+    const BATCH: u128 = 7;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = SqliteSettings { checkpoint_pages: 0, ..SqliteSettings::default() };
+    let (path, store) = fresh(&folder, settings).await;
+    let schema = fs::metadata(with_suffix(&path, "-wal")).unwrap().len() as usize;
+    let mut flushed = Vec::new();
+    for batch in 0..6 {
+        let events = (batch * BATCH..(batch + 1) * BATCH).map(|n| event(n, "x"));
+        store.accept(events.collect()).await.unwrap();
+        flushed.push(fs::metadata(with_suffix(&path, "-wal")).unwrap().len() as usize);
+    }
+    let end = *flushed.last().unwrap();
+    for wal_bytes in (schema..=end).step_by(4096 + 513) {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let copy = cut(&path, &elsewhere, Some(wal_bytes));
+        let found = open(&copy, SqliteSettings::default()).await;
+        for (batch, flushed) in flushed.iter().enumerate() {
+            let first = batch as u128 * BATCH;
+            let mut there = 0;
+            for n in first..first + BATCH {
+                there += u128::from(has(&found, n).await);
+            }
+            let expected = if *flushed <= wal_bytes { BATCH } else { 0 };
+            assert_eq!(there, expected, "batch {batch}, cut at {wal_bytes}");
+        }
+        found.close().await;
+    }
+}
