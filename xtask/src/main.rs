@@ -1,1 +1,75 @@
-fn main() {}
+//! `cargo xtask`: the commands that developers and the build server run.
+//!
+//! Owns how things are built, shown and checked. Never holds product code, and depends on no crate
+//! of the house, so that it is compiled in seconds.
+
+mod bench;
+mod build;
+mod demo;
+mod keep;
+mod metadata;
+mod place;
+mod program;
+mod setup;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use crate::demo::{Builds, Ending};
+use crate::place::Place;
+
+const HELP: &str = "\
+Developer commands of Tombolo.
+
+Usage: cargo xtask <command>
+
+Commands:
+  setup           Check the Rust toolchain and add the target wasm32-wasip2 if it is missing
+  plugins         Compile all plugins to WebAssembly components
+  demo [--once]   Build everything, start Tombolo and stand-ins of HubSpot and Asana, and bring one
+                  signed webhook through a workflow. Stays up until ctrl-c, or leaves with --once
+  test [filter]   Run every check: format, rules, lints, documentation, tests, generated files, demo.
+                  With a filter: only the tests whose names contain it
+  tidy            Check the rules that a reviewer would forget. Compiles nothing
+  generate        Write the files that are generated from the code
+  bench [...]     Run the benchmarks; `cargo xtask bench --help` lists them
+
+The first build takes about ten minutes on two cores, because wasmtime is part of it.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match dispatch(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[&str]) -> anyhow::Result<ExitCode> {
+    let done = |()| ExitCode::SUCCESS;
+    match arguments {
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        ["setup"] => setup::run(&Place::find()?).map(done),
+        ["plugins"] => build::plugins(&Place::find()?).map(done),
+        ["demo"] => demo::run(&Place::find()?, Builds::Needed, Ending::CtrlC).map(done),
+        ["demo", "--once"] => demo::run(&Place::find()?, Builds::Needed, Ending::Once).map(done),
+        ["test"] => test::run(&Place::find()?),
+        ["test", filter] if !filter.starts_with('-') => test::run_filtered(&Place::find()?, filter),
+        ["tidy"] => tidy::run(&Place::find()?).map(done),
+        ["generate"] => build::generate(&Place::find()?).map(done),
+        ["bench", rest @ ..] => bench::run(&Place::find()?, rest).map(done),
+        [keep::COMMAND, command @ ..] => keep::run(command),
+        _ => {
+            eprint!("error: `{}` is not a command\n\n{HELP}", arguments.join(" "));
+            Ok(ExitCode::from(2))
+        }
+    }
+}
