@@ -1,23 +1,28 @@
 //! Runs the stand-ins of HubSpot and Asana, and on demand a sink, for the demo and for other
-//! processes. Prints one line of JSON with the addresses, then nothing.
+//! processes. Prints one line of JSON with the addresses, then nothing. With `deliver` it sends
+//! HubSpot's webhook instead.
 //!
 //! Ends at SIGTERM, at ctrl-c, or when its standard input is closed, so that it never outlives who
 //! started it.
+
+mod deliver;
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use serde_json::json;
 use tombolo_tests::sink::{Recording, Sink, SinkOptions};
 use tombolo_tests::{asana, hubspot};
 
 /// Stand-ins of SaaS systems on loopback.
 #[derive(Debug, Parser)]
-#[command(name = "standins")]
+#[command(name = "standins", args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Where HubSpot listens; port 0 takes any free port.
     #[arg(long, default_value = "127.0.0.1:0")]
     hubspot: SocketAddr,
@@ -41,9 +46,21 @@ struct Arguments {
     sink_arrivals: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    Deliver(deliver::Deliver),
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    match arguments.command.take() {
+        Some(Command::Deliver(deliver)) => deliver.run().await,
+        None => serve(arguments).await,
+    }
+}
+
+async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     let hubspot = hubspot::start_at(arguments.hubspot, &arguments.hubspot_token).await?;
     let asana = asana::start_at(arguments.asana, &arguments.asana_token).await?;
     let sink = arguments
