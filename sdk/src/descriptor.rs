@@ -83,9 +83,7 @@ mod tests {
             .connection("crm", [Auth::Bearer], "A private app's token")
             .operation(
                 Operation::new("get", "Reads one", Effect::Read, |params: Params| {
-                    Ok(Output {
-                        name: Some(params.id),
-                    })
+                    Ok(Output { name: Some(params.id) })
                 })
                 .with_connection()
                 .with_ports(["big"])

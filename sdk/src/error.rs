@@ -193,9 +193,6 @@ mod tests {
     #[test]
     fn an_error_reads_as_one_line() {
         let error = NodeError::not_found("deal-not-found", "there is no deal 7");
-        assert_eq!(
-            error.to_string(),
-            "not-found: deal-not-found: there is no deal 7"
-        );
+        assert_eq!(error.to_string(), "not-found: deal-not-found: there is no deal 7");
     }
 }

@@ -18,10 +18,7 @@ impl<D: Define> Guest for D {
 
     fn invoke(operation: String, params: String) -> Result<types::Outcome, types::NodeError> {
         match D::plugin().invoke(&operation, &params) {
-            Ok(outcome) => Ok(types::Outcome {
-                output: outcome.output,
-                ports: outcome.ports,
-            }),
+            Ok(outcome) => Ok(types::Outcome { output: outcome.output, ports: outcome.ports }),
             Err(error) => Err(error.into()),
         }
     }

@@ -102,10 +102,7 @@ impl Operation {
         O: Serialize + JsonSchema,
     {
         Self::routing(name, summary, effect, move |params| {
-            run(params).map(|output| Routed {
-                output,
-                ports: Vec::new(),
-            })
+            run(params).map(|output| Routed { output, ports: Vec::new() })
         })
     }
 
@@ -124,10 +121,7 @@ impl Operation {
             name,
             summary,
             effect,
-            Schemas {
-                params: schema::of_input::<P>,
-                output: schema::of_output::<O>,
-            },
+            Schemas { params: schema::of_input::<P>, output: schema::of_output::<O> },
             move |text| {
                 let routed = run(params::parse(text)?)?;
                 let output = serde_json::to_string(&routed.output).map_err(|error| {
@@ -136,10 +130,7 @@ impl Operation {
                         format!("the operation's output cannot be written as JSON: {error}"),
                     )
                 })?;
-                Ok(Outcome {
-                    output,
-                    ports: routed.ports,
-                })
+                Ok(Outcome { output, ports: routed.ports })
             },
         )
     }
@@ -183,8 +174,7 @@ impl Operation {
     /// of an array, or a string itself.
     #[must_use]
     pub fn with_dynamic_ports(mut self, pointers: impl IntoIterator<Item = &'static str>) -> Self {
-        self.dynamic_ports
-            .extend(pointers.into_iter().map(Cow::Borrowed));
+        self.dynamic_ports.extend(pointers.into_iter().map(Cow::Borrowed));
         self
     }
 
@@ -196,11 +186,7 @@ impl Operation {
         class: ErrorClass,
         summary: &'static str,
     ) -> Self {
-        self.errors.push(DeclaredError {
-            code,
-            class,
-            summary,
-        });
+        self.errors.push(DeclaredError { code, class, summary });
         self
     }
 }

@@ -18,11 +18,8 @@ pub fn parse<P: DeserializeOwned>(text: &str) -> Result<P, NodeError> {
             format!("`{}`", error.path())
         };
         let reason = error.inner().to_string();
-        NodeError::invalid_input(
-            "invalid-params",
-            format!("{place}: {}", without_place(&reason)),
-        )
-        .with_details(json!({ "pointer": pointer }))
+        NodeError::invalid_input("invalid-params", format!("{place}: {}", without_place(&reason)))
+            .with_details(json!({ "pointer": pointer }))
     })?;
     reader.end().map_err(|error| {
         NodeError::invalid_input("invalid-params", format!("the parameters: {error}"))
@@ -32,9 +29,7 @@ pub fn parse<P: DeserializeOwned>(text: &str) -> Result<P, NodeError> {
 
 /// serde_json appends a line and column, which mean nothing to who wrote the workflow.
 fn without_place(reason: &str) -> &str {
-    reason
-        .rfind(" at line ")
-        .map_or(reason, |end| &reason[..end])
+    reason.rfind(" at line ").map_or(reason, |end| &reason[..end])
 }
 
 fn pointer(path: &Path) -> String {
@@ -72,9 +67,8 @@ mod tests {
         let error = parse::<Query>(text).expect_err("must be refused");
         assert_eq!(error.class, ErrorClass::InvalidInput);
         assert_eq!(error.code, "invalid-params");
-        let pointer = error
-            .details
-            .map(|details| details["pointer"].as_str().unwrap_or_default().to_owned());
+        let pointer =
+            error.details.map(|details| details["pointer"].as_str().unwrap_or_default().to_owned());
         (error.message, pointer.unwrap_or_default())
     }
 
@@ -100,10 +94,7 @@ mod tests {
         assert_eq!(refused("{}").0, "the parameters: missing field `limits`");
         assert_eq!(
             refused(r#"{"limit":[]}"#),
-            (
-                "`limit`: unknown field `limit`, expected `limits`".to_owned(),
-                "/limit".to_owned()
-            )
+            ("`limit`: unknown field `limit`, expected `limits`".to_owned(), "/limit".to_owned())
         );
     }
 

@@ -129,11 +129,7 @@ impl Plugin {
         auth: impl IntoIterator<Item = Auth>,
         summary: &'static str,
     ) -> Self {
-        self.connections.push(ConnectionKind {
-            kind,
-            auth: auth.into_iter().collect(),
-            summary,
-        });
+        self.connections.push(ConnectionKind { kind, auth: auth.into_iter().collect(), summary });
         self
     }
 

@@ -19,8 +19,5 @@ fn schema<T: JsonSchema>(contract: Contract) -> Value {
     settings.contract = contract;
     // The contract fixes the draft; repeating it in every schema only makes descriptors longer.
     settings.meta_schema = None;
-    settings
-        .into_generator()
-        .into_root_schema_for::<T>()
-        .to_value()
+    settings.into_generator().into_root_schema_for::<T>().to_value()
 }

@@ -33,10 +33,7 @@ pub fn get<T: DeserializeOwned>(key: &str) -> Result<Option<Entry<T>>, NodeError
             format!("the state stored under `{key}` does not have the expected shape: {error}"),
         )
     })?;
-    Ok(Some(Entry {
-        value,
-        version: entry.version,
-    }))
+    Ok(Some(Entry { value, version: entry.version }))
 }
 
 /// Writes if the entry's version still is `expected`, 0 standing for "no entry". False when it is
@@ -94,9 +91,7 @@ mod tests {
         assert_eq!(compare_and_set("cursor", 0, &"a"), Ok(true));
         assert_eq!(compare_and_set("cursor", 0, &"b"), Ok(false));
         assert_eq!(session.state("cursor"), Some(serde_json::json!("a")));
-        let entry = get::<String>("cursor")
-            .expect("is readable")
-            .expect("is there");
+        let entry = get::<String>("cursor").expect("is readable").expect("is there");
         assert_eq!(entry.version, 1);
     }
 

@@ -49,11 +49,8 @@ pub fn with_data(request: Request, data: Value) -> Result<Request, NodeError> {
 
 /// Sends and reads the answer. Without `fields`, Asana answers what it thinks best.
 pub fn send(request: Request, fields: &[String]) -> Result<Thing, NodeError> {
-    let request = if fields.is_empty() {
-        request
-    } else {
-        request.query("opt_fields", fields.join(","))
-    };
+    let request =
+        if fields.is_empty() { request } else { request.query("opt_fields", fields.join(",")) };
     let response = request.send_any()?;
     if response.is_success() {
         Ok(response.json::<Envelope<Thing>>()?.data)

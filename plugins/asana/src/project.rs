@@ -9,18 +9,10 @@ use crate::call::{send, with_data};
 
 /// A new project. Its output has at least `gid`, `name` and `permalink_url`.
 pub fn create() -> Operation {
-    Operation::new(
-        "create-project",
-        "Creates a project",
-        Effect::Unsafe,
-        |params: Create| {
-            let data = json!(params.project);
-            send(
-                with_data(http::post("/projects"), data)?,
-                &params.opt_fields,
-            )
-        },
-    )
+    Operation::new("create-project", "Creates a project", Effect::Unsafe, |project: Project| {
+        let request = with_data(http::post("/projects"), json!(project))?;
+        send(request, &project.opt_fields)
+    })
     .with_connection()
 }
 
@@ -77,9 +69,7 @@ mod tests {
             .install();
         let params = json!({"name": "Onboarding: Ada", "workspace": "1", "notes": "won",
                             "opt_fields": ["name", "permalink_url"]});
-        let called = session
-            .invoke(&plugin(), "create-project", params)
-            .expect("creates");
+        let called = session.invoke(&plugin(), "create-project", params).expect("creates");
         assert_eq!(called.output, data);
         assert_eq!(
             session.requests()[0].json(),
@@ -100,17 +90,12 @@ mod tests {
         let body = json!({"errors": [
             {"message": "workspace: Missing input", "help": "For more information .."}
         ]});
-        let session = upstream()
-            .on("POST", "/api/1.0/projects")
-            .respond(400, body.clone())
-            .install();
+        let session =
+            upstream().on("POST", "/api/1.0/projects").respond(400, body.clone()).install();
         let error = session
             .invoke(&plugin(), "create-project", json!({"name": "x"}))
             .expect_err("needs a workspace");
-        assert_eq!(
-            (error.class, &*error.code),
-            (ErrorClass::InvalidInput, "http-400")
-        );
+        assert_eq!((error.class, &*error.code), (ErrorClass::InvalidInput, "http-400"));
         assert_eq!(error.message, "Asana (400): workspace: Missing input");
         let details = error.details.expect("has details");
         assert_eq!(details["errors"][0]["message"], "workspace: Missing input");

@@ -9,18 +9,13 @@ use crate::call::{send, with_data};
 
 /// A new task, with an external id if the node names one.
 pub fn create() -> Operation {
-    Operation::new(
-        "create-task",
-        "Creates a task",
-        Effect::Unsafe,
-        |task: Task| {
-            let mut data = json!(task);
-            if let Some(id) = &task.external_id {
-                data["external"] = json!({ "gid": id, "data": task.external_data });
-            }
-            send(with_data(http::post("/tasks"), data)?, &task.opt_fields)
-        },
-    )
+    Operation::new("create-task", "Creates a task", Effect::Unsafe, |task: Task| {
+        let mut data = json!(task);
+        if let Some(id) = &task.external_id {
+            data["external"] = json!({ "gid": id, "data": task.external_data });
+        }
+        send(with_data(http::post("/tasks"), data)?, &task.opt_fields)
+    })
     .with_connection()
 }
 
@@ -33,20 +28,13 @@ pub fn find() -> Operation {
         |params: Find| {
             let path = format!("/tasks/external:{}", http::segment(&params.external_id));
             send(http::get(path), &params.opt_fields).map_err(|error| match error.class {
-                ErrorClass::NotFound => NodeError {
-                    code: "task-not-found".into(),
-                    ..error
-                },
+                ErrorClass::NotFound => NodeError { code: "task-not-found".into(), ..error },
                 _ => error,
             })
         },
     )
     .with_connection()
-    .with_error(
-        "task-not-found",
-        ErrorClass::NotFound,
-        "No task has this external id",
-    )
+    .with_error("task-not-found", ErrorClass::NotFound, "No task has this external id")
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -110,9 +98,7 @@ mod tests {
             .respond(201, json!({"data": {"gid": "5", "name": "Call Ada"}}))
             .install();
         let params = json!({"name": "Call Ada", "projects": ["12"], "external_id": "deal-7"});
-        let called = session
-            .invoke(&plugin(), "create-task", params)
-            .expect("creates");
+        let called = session.invoke(&plugin(), "create-task", params).expect("creates");
         assert_eq!(called.output["gid"], "5");
         assert_eq!(
             session.requests()[0].json(),
@@ -136,25 +122,12 @@ mod tests {
     fn a_task_that_is_not_there_has_its_own_code() {
         let session = Upstream::new()
             .on("GET", "/tasks/external:7")
-            .respond(
-                404,
-                json!({"errors": [{"message": "task: Unknown object: external:7"}]}),
-            )
+            .respond(404, json!({"errors": [{"message": "task: Unknown object: external:7"}]}))
             .install();
         let error = session
-            .invoke(
-                &plugin(),
-                "find-task-by-external-id",
-                json!({"external_id": "7"}),
-            )
+            .invoke(&plugin(), "find-task-by-external-id", json!({"external_id": "7"}))
             .expect_err("is not there");
-        assert_eq!(
-            (error.class, &*error.code),
-            (ErrorClass::NotFound, "task-not-found")
-        );
-        assert_eq!(
-            error.message,
-            "Asana (404): task: Unknown object: external:7"
-        );
+        assert_eq!((error.class, &*error.code), (ErrorClass::NotFound, "task-not-found"));
+        assert_eq!(error.message, "Asana (404): task: Unknown object: external:7");
     }
 }

@@ -16,17 +16,12 @@ const MAX_ERRORS: usize = 20;
 
 /// One query or mutation.
 pub fn graphql() -> Operation {
-    Operation::new(
-        "graphql",
-        "Sends one GraphQL query or mutation",
-        Effect::Unsafe,
-        run,
-    )
-    .with_error(
-        "graphql-errors",
-        ErrorClass::Permanent,
-        "The answer has errors; the details list them",
-    )
+    Operation::new("graphql", "Sends one GraphQL query or mutation", Effect::Unsafe, run)
+        .with_error(
+            "graphql-errors",
+            ErrorClass::Permanent,
+            "The answer has errors; the details list them",
+        )
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -68,12 +63,8 @@ fn run(params: Query) -> Result<Answer, NodeError> {
         variables: &params.variables,
         operation_name: params.operation_name.as_deref(),
     };
-    let target = Target {
-        path: params.path,
-        url: params.url,
-        query: Map::new(),
-        headers: params.headers,
-    };
+    let target =
+        Target { path: params.path, url: params.url, query: Map::new(), headers: params.headers };
     let request = target.request(Method::POST)?.json(&body)?;
     let answer: Answer = request.send()?.json()?;
     match answer.errors.first() {
@@ -101,16 +92,11 @@ mod tests {
     fn data_comes_out() {
         let session = Upstream::new()
             .on("POST", "/graphql")
-            .respond(
-                200,
-                json!({"data": {"deal": {"id": "7"}}, "extensions": {}}),
-            )
+            .respond(200, json!({"data": {"deal": {"id": "7"}}, "extensions": {}}))
             .install();
         let params = json!({"path": "/graphql", "document": "query($id: ID!) { deal(id: $id) { id } }",
                             "variables": {"id": "7"}});
-        let called = session
-            .invoke(&plugin(), "graphql", params)
-            .expect("answers");
+        let called = session.invoke(&plugin(), "graphql", params).expect("answers");
         assert_eq!(called.output, json!({"data": {"deal": {"id": "7"}}}));
         assert_eq!(
             session.requests()[0].json(),
@@ -122,15 +108,10 @@ mod tests {
     fn errors_in_the_body_are_an_error() {
         let session = Upstream::new()
             .on("POST", "/graphql")
-            .respond(
-                200,
-                json!({"data": null, "errors": [{"message": "no such field"}]}),
-            )
+            .respond(200, json!({"data": null, "errors": [{"message": "no such field"}]}))
             .install();
         let params = json!({"path": "/graphql", "document": "{ nope }"});
-        let error = session
-            .invoke(&plugin(), "graphql", params)
-            .expect_err("has errors");
+        let error = session.invoke(&plugin(), "graphql", params).expect_err("has errors");
         assert_eq!(error.class, ErrorClass::Permanent);
         assert_eq!(error.code, "graphql-errors");
         assert_eq!(error.message, "the GraphQL server reports: no such field");

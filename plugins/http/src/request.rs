@@ -12,41 +12,24 @@ use crate::target::{Target, invalid};
 
 /// Any method and body.
 pub fn request() -> Operation {
-    Operation::new(
-        "request",
-        "Sends one HTTP request",
-        Effect::Unsafe,
-        |call: Call| {
-            let method = call.method.to_ascii_uppercase().parse().map_err(|_| {
-                let message = format!("`method`: `{}` is no HTTP method", call.method);
-                invalid("/method", message)
-            })?;
-            let target = Target {
-                path: call.path,
-                url: call.url,
-                query: call.query,
-                headers: call.headers,
-            };
-            let body = Body {
-                json: call.json,
-                text: call.text,
-                form: call.form,
-            };
-            let request = body.set(target.request(method)?)?;
-            answer(request.send_any()?, &call.expect)
-        },
-    )
+    Operation::new("request", "Sends one HTTP request", Effect::Unsafe, |call: Call| {
+        let method = call.method.to_ascii_uppercase().parse().map_err(|_| {
+            let message = format!("`method`: `{}` is no HTTP method", call.method);
+            invalid("/method", message)
+        })?;
+        let target =
+            Target { path: call.path, url: call.url, query: call.query, headers: call.headers };
+        let body = Body { json: call.json, text: call.text, form: call.form };
+        let request = body.set(target.request(method)?)?;
+        answer(request.send_any()?, &call.expect)
+    })
 }
 
 /// A call that changes nothing.
 pub fn get() -> Operation {
     Operation::new("get", "Sends one GET request", Effect::Read, |get: Get| {
-        let target = Target {
-            path: get.path,
-            url: get.url,
-            query: get.query,
-            headers: get.headers,
-        };
+        let target =
+            Target { path: get.path, url: get.url, query: get.query, headers: get.headers };
         answer(target.request(Method::GET)?.send_any()?, &get.expect)
     })
 }
@@ -126,24 +109,17 @@ impl Body {
             (None, None, None) => Ok(request),
             (Some(json), None, None) => request.json(&json),
             (None, Some(text), None) => Ok(request.body("text/plain; charset=utf-8", text)),
-            (None, None, Some(form)) => Ok(request.form(
-                form.iter()
-                    .map(|(name, value)| (name.as_str(), value.as_str())),
-            )),
-            _ => Err(invalid(
-                "",
-                "name only one of `json`, `text` and `form`".to_owned(),
-            )),
+            (None, None, Some(form)) => {
+                Ok(request.form(form.iter().map(|(name, value)| (name.as_str(), value.as_str()))))
+            }
+            _ => Err(invalid("", "name only one of `json`, `text` and `form`".to_owned())),
         }
     }
 }
 
 fn answer(response: Response, expect: &[u16]) -> Result<Answer, NodeError> {
-    let expected = if expect.is_empty() {
-        response.is_success()
-    } else {
-        expect.contains(&response.status())
-    };
+    let expected =
+        if expect.is_empty() { response.is_success() } else { expect.contains(&response.status()) };
     if !expected {
         return Err(response.into_error());
     }
@@ -157,11 +133,7 @@ fn answer(response: Response, expect: &[u16]) -> Result<Answer, NodeError> {
             })
             .or_insert_with(|| value.to_owned());
     }
-    Ok(Answer {
-        status: response.status(),
-        headers,
-        body: body(&response)?,
-    })
+    Ok(Answer { status: response.status(), headers, body: body(&response)? })
 }
 
 fn body(response: &Response) -> Result<Value, NodeError> {
@@ -199,9 +171,7 @@ mod tests {
             "method": "post", "path": "/things", "query": {"tag": ["a", "b"], "n": 1, "none": null},
             "headers": {"x-trace": "t"}, "json": {"name": "x"}
         });
-        let called = session
-            .invoke(&plugin(), "request", params)
-            .expect("answers");
+        let called = session.invoke(&plugin(), "request", params).expect("answers");
         assert_eq!(
             called.output,
             json!({"status": 201, "body": {"id": 7},
@@ -261,20 +231,12 @@ mod tests {
             .install();
         let plugin = plugin();
         let expected = json!({"path": "/gone", "expect": [200, 404]});
-        let called = session
-            .invoke(&plugin, "get", expected)
-            .expect("404 is expected");
+        let called = session.invoke(&plugin, "get", expected).expect("404 is expected");
         assert_eq!(called.output["status"], 404);
         let error = session.invoke(&plugin, "get", json!({"path": "/gone"}));
-        assert_eq!(
-            error.map_err(|error| error.class),
-            Err(ErrorClass::NotFound)
-        );
+        assert_eq!(error.map_err(|error| error.class), Err(ErrorClass::NotFound));
         let error = session.invoke(&plugin, "get", json!({"path": "/moved"}));
-        assert_eq!(
-            error.map_err(|error| error.class),
-            Err(ErrorClass::Permanent)
-        );
+        assert_eq!(error.map_err(|error| error.class), Err(ErrorClass::Permanent));
     }
 
     #[test]
@@ -284,9 +246,7 @@ mod tests {
             .fail(SendFailure::AfterSend("connection closed".to_owned()))
             .install();
         let params = json!({"method": "POST", "path": "/a"});
-        let error = session
-            .invoke(&plugin(), "request", params)
-            .expect_err("no response");
+        let error = session.invoke(&plugin(), "request", params).expect_err("no response");
         assert_eq!(error.class, ErrorClass::UnknownOutcome);
     }
 

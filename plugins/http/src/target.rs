@@ -46,9 +46,9 @@ fn query(request: Request, name: &str, value: &Value) -> Result<Request, NodeErr
         Value::Null => Ok(request),
         Value::String(text) => Ok(request.query(name, text)),
         Value::Bool(_) | Value::Number(_) => Ok(request.query(name, value)),
-        Value::Array(items) => items
-            .iter()
-            .try_fold(request, |request, item| query(request, name, item)),
+        Value::Array(items) => {
+            items.iter().try_fold(request, |request, item| query(request, name, item))
+        }
         Value::Object(_) => Err(invalid(
             &format!("/query/{name}"),
             format!("`query.{name}` has to be text, a number, true, false, or a list of those"),

@@ -22,11 +22,7 @@ struct Problem {
 /// Sends and reads the answer.
 pub fn send<T: DeserializeOwned>(object: &Object, request: Request) -> Result<T, NodeError> {
     let response = request.send_any()?;
-    if response.is_success() {
-        response.json()
-    } else {
-        Err(error(object, response))
-    }
+    if response.is_success() { response.json() } else { Err(error(object, response)) }
 }
 
 fn error(object: &Object, response: Response) -> NodeError {
@@ -50,7 +46,5 @@ fn error(object: &Object, response: Response) -> NodeError {
         "correlationId": problem.correlation_id,
         "errors": problem.errors,
     });
-    NodeError { message, ..error }
-        .with_code(code)
-        .with_details(details)
+    NodeError { message, ..error }.with_code(code).with_details(details)
 }

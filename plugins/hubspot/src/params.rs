@@ -136,20 +136,13 @@ pub struct Sort {
 impl Search {
     /// The body of HubSpot's search.
     pub fn body(&self, properties: &[&str]) -> Result<Value, NodeError> {
-        let filters: Vec<Value> = self
-            .filters
-            .iter()
-            .map(Filter::body)
-            .collect::<Result<_, _>>()?;
+        let filters: Vec<Value> =
+            self.filters.iter().map(Filter::body).collect::<Result<_, _>>()?;
         let sorts: Vec<Value> = self
             .sorts
             .iter()
             .map(|sort| {
-                let direction = if sort.descending {
-                    "DESCENDING"
-                } else {
-                    "ASCENDING"
-                };
+                let direction = if sort.descending { "DESCENDING" } else { "ASCENDING" };
                 json!({ "propertyName": sort.property, "direction": direction })
             })
             .collect();

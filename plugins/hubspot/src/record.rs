@@ -46,11 +46,8 @@ impl Record {
             .into_iter()
             .filter(|(property, _)| !OWN.contains(&property.as_str()))
             .map(|(property, value)| {
-                let value = if object.numbers.contains(&property.as_str()) {
-                    number(value)
-                } else {
-                    value
-                };
+                let value =
+                    if object.numbers.contains(&property.as_str()) { number(value) } else { value };
                 (property, value)
             })
             .collect();

@@ -50,10 +50,8 @@ fn twelve_operations_with_their_effects() {
 
 #[test]
 fn a_deal_comes_flat_with_its_name_and_its_amount_as_a_number() {
-    let session = Upstream::new()
-        .on("GET", "/crm/v3/objects/deals/123456789")
-        .respond(200, deal())
-        .install();
+    let session =
+        Upstream::new().on("GET", "/crm/v3/objects/deals/123456789").respond(200, deal()).install();
     // Events carry the id as a number.
     let called = session.invoke(&plugin(), "get-deal", json!({"id": 123_456_789}));
     assert_eq!(
@@ -76,16 +74,11 @@ fn a_contact_is_found_by_its_address_and_has_a_name() {
     let contact = json!({"id": "1", "properties": {"firstname": "Ada", "lastname": "L", "email": "a@b.test"},
                          "createdAt": "x", "updatedAt": "y", "archived": false});
     let session = Upstream::new()
-        .on(
-            "GET",
-            "/crm/v3/objects/contacts/a%40b.test?idProperty=email&properties=email",
-        )
+        .on("GET", "/crm/v3/objects/contacts/a%40b.test?idProperty=email&properties=email")
         .respond(200, contact)
         .install();
     let params = json!({"id": "a@b.test", "id_property": "email", "properties": ["email"]});
-    let called = session
-        .invoke(&plugin(), "get-contact", params)
-        .expect("is there");
+    let called = session.invoke(&plugin(), "get-contact", params).expect("is there");
     assert_eq!(called.output["name"], "Ada L");
 }
 
@@ -95,13 +88,9 @@ fn an_error_of_hubspot_is_told_in_its_words() {
         "status": "error", "message": "resource not found", "category": "OBJECT_NOT_FOUND",
         "correlationId": "aeb5f871-7f07-4993-9211-075dc63e7cbf"
     });
-    let session = Upstream::new()
-        .on("GET", "/crm/v3/objects/deals/7")
-        .respond(404, body)
-        .install();
-    let error = session
-        .invoke(&plugin(), "get-deal", json!({"id": "7"}))
-        .expect_err("is not there");
+    let session = Upstream::new().on("GET", "/crm/v3/objects/deals/7").respond(404, body).install();
+    let error =
+        session.invoke(&plugin(), "get-deal", json!({"id": "7"})).expect_err("is not there");
     assert_eq!(error.class, ErrorClass::NotFound);
     assert_eq!(error.code, "deal-not-found");
     assert_eq!(error.message, "HubSpot (404): resource not found");
@@ -122,9 +111,7 @@ fn a_rate_limit_says_how_long_to_wait() {
         .on("GET", "/crm/v3/objects/deals/7")
         .reply(Reply::json(429, &body).header("Retry-After", "2"))
         .install();
-    let error = session
-        .invoke(&plugin(), "get-deal", json!({"id": "7"}))
-        .expect_err("is limited");
+    let error = session.invoke(&plugin(), "get-deal", json!({"id": "7"})).expect_err("is limited");
     assert_eq!(error.class, ErrorClass::RateLimited);
     assert_eq!(error.code, "hubspot-rate-limits");
     assert_eq!(error.retry_after_ms, Some(2_000));
@@ -136,31 +123,22 @@ fn a_page_of_a_proxy_is_told_as_it_is() {
         .on("GET", "/crm/v3/objects/deals/7")
         .reply(Reply::text(502, "<html>bad gateway</html>"))
         .install();
-    let error = session
-        .invoke(&plugin(), "get-deal", json!({"id": "7"}))
-        .expect_err("is down");
-    assert_eq!(
-        (error.class, &*error.code),
-        (ErrorClass::Transient, "http-502")
-    );
+    let error = session.invoke(&plugin(), "get-deal", json!({"id": "7"})).expect_err("is down");
+    assert_eq!((error.class, &*error.code), (ErrorClass::Transient, "http-502"));
 }
 
 #[test]
 fn a_search_sends_filters_as_text_and_gives_the_next_page() {
     let page = json!({"total": 3, "results": [deal()], "paging": {"next": {"after": "1"}}});
-    let session = Upstream::new()
-        .on("POST", "/crm/v3/objects/deals/search")
-        .respond(200, page)
-        .install();
+    let session =
+        Upstream::new().on("POST", "/crm/v3/objects/deals/search").respond(200, page).install();
     let params = json!({
         "filters": [{"property": "amount", "operator": "GTE", "value": 1000},
                     {"property": "dealstage", "operator": "IN", "values": ["closedwon"]}],
         "sorts": [{"property": "amount", "descending": true}],
         "properties": ["amount"], "limit": 1
     });
-    let called = session
-        .invoke(&plugin(), "search-deals", params)
-        .expect("finds");
+    let called = session.invoke(&plugin(), "search-deals", params).expect("finds");
     assert_eq!(called.output["total"], 3);
     assert_eq!(called.output["after"], "1");
     assert_eq!(called.output["results"][0]["amount"], 12_500);
@@ -187,44 +165,28 @@ fn create_and_update_send_values_as_text() {
         .install();
     let plugin = plugin();
     let create = json!({"properties": {"dealname": "Ada Ltd", "amount": 12_500}});
-    let called = session
-        .invoke(&plugin, "create-deal", create)
-        .expect("creates");
+    let called = session.invoke(&plugin, "create-deal", create).expect("creates");
     assert_eq!(called.output["id"], "123456789");
     let update = json!({"id": "123456789", "properties": {"closedate": null, "won": true}});
-    session
-        .invoke(&plugin, "update-deal", update)
-        .expect("updates");
+    session.invoke(&plugin, "update-deal", update).expect("updates");
     let requests = session.requests();
     assert_eq!(
         requests[0].json(),
         json!({"properties": {"dealname": "Ada Ltd", "amount": "12500"}})
     );
-    assert_eq!(
-        requests[1].json(),
-        json!({"properties": {"closedate": "", "won": "true"}})
-    );
+    assert_eq!(requests[1].json(), json!({"properties": {"closedate": "", "won": "true"}}));
 }
 
 #[test]
 fn a_contact_that_exists_is_a_conflict() {
     let body = json!({"status": "error", "category": "CONFLICT", "correlationId": "c",
                       "message": "Contact already exists. Existing ID: 1"});
-    let session = Upstream::new()
-        .on("POST", "/crm/v3/objects/contacts")
-        .respond(409, body)
-        .install();
+    let session =
+        Upstream::new().on("POST", "/crm/v3/objects/contacts").respond(409, body).install();
     let error = session
-        .invoke(
-            &plugin(),
-            "create-contact",
-            json!({"properties": {"email": "a@b.test"}}),
-        )
+        .invoke(&plugin(), "create-contact", json!({"properties": {"email": "a@b.test"}}))
         .expect_err("exists");
-    assert_eq!(
-        (error.class, &*error.code),
-        (ErrorClass::Conflict, "contact-exists")
-    );
+    assert_eq!((error.class, &*error.code), (ErrorClass::Conflict, "contact-exists"));
 }
 
 #[test]
@@ -233,8 +195,7 @@ fn a_create_whose_answer_is_lost_is_unknown() {
         .on("POST", "/crm/v3/objects/deals")
         .fail(SendFailure::AfterSend("connection closed".to_owned()))
         .install();
-    let error = session
-        .invoke(&plugin(), "create-deal", json!({"properties": {}}))
-        .expect_err("no answer");
+    let error =
+        session.invoke(&plugin(), "create-deal", json!({"properties": {}})).expect_err("no answer");
     assert_eq!(error.class, ErrorClass::UnknownOutcome);
 }

@@ -25,11 +25,7 @@ pub fn get(object: &'static Object) -> Operation {
         },
     )
     .with_connection()
-    .with_error(
-        object.not_found,
-        ErrorClass::NotFound,
-        "There is none with this id",
-    )
+    .with_error(object.not_found, ErrorClass::NotFound, "There is none with this id")
 }
 
 /// `search-deals`: a page of objects by their properties.
@@ -81,11 +77,7 @@ pub fn update(object: &'static Object) -> Operation {
         },
     )
     .with_connection()
-    .with_error(
-        object.not_found,
-        ErrorClass::NotFound,
-        "There is none with this id",
-    )
+    .with_error(object.not_found, ErrorClass::NotFound, "There is none with this id")
 }
 
 fn one(object: &Object, request: Request) -> Result<Record, NodeError> {
@@ -93,11 +85,7 @@ fn one(object: &Object, request: Request) -> Result<Record, NodeError> {
 }
 
 fn path(object: &Object, id: &Id) -> String {
-    format!(
-        "/crm/v3/objects/{}/{}",
-        object.path,
-        segment(&id.to_string())
-    )
+    format!("/crm/v3/objects/{}/{}", object.path, segment(&id.to_string()))
 }
 
 fn with_id_property(request: Request, property: Option<String>) -> Request {
@@ -148,13 +136,8 @@ impl Page {
         let results = page.results.into_iter();
         Self {
             total: page.total,
-            results: results
-                .map(|received| Record::of(object, received))
-                .collect(),
-            after: page
-                .paging
-                .and_then(|paging| paging.next)
-                .map(|next| next.after),
+            results: results.map(|received| Record::of(object, received)).collect(),
+            after: page.paging.and_then(|paging| paging.next).map(|next| next.after),
         }
     }
 }

@@ -65,12 +65,8 @@ pub fn delete(target: impl Into<String>) -> Request {
 pub fn segment(text: &str) -> String {
     use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
     // The unreserved characters of RFC 3986, section 2.3, and the colon, which Asana's ids use.
-    const KEPT: &AsciiSet = &NON_ALPHANUMERIC
-        .remove(b'-')
-        .remove(b'.')
-        .remove(b'_')
-        .remove(b'~')
-        .remove(b':');
+    const KEPT: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
     match text {
         "." => "%2E".to_owned(),
         ".." => "%2E%2E".to_owned(),

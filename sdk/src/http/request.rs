@@ -37,13 +37,7 @@ impl Request {
     /// A request. A target that starts with `/` is joined to the base URL of the node's connection;
     /// any other has to be an absolute `http` or `https` URL.
     pub fn new(method: Method, target: impl Into<String>) -> Self {
-        Self {
-            method,
-            target: target.into(),
-            query: Vec::new(),
-            headers: Vec::new(),
-            body: None,
-        }
+        Self { method, target: target.into(), query: Vec::new(), headers: Vec::new(), body: None }
     }
 
     /// Adds a query parameter, encoded.
@@ -71,9 +65,7 @@ impl Request {
 
     /// Sets a form body (`application/x-www-form-urlencoded`).
     pub fn form<'a>(self, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let body = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(fields)
-            .finish();
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         self.body("application/x-www-form-urlencoded", body)
     }
 
@@ -89,11 +81,7 @@ impl Request {
     /// Sends; any status but 2xx is an error, see [`Response::into_error`].
     pub fn send(self) -> Result<Response, NodeError> {
         let response = self.send_any()?;
-        if response.is_success() {
-            Ok(response)
-        } else {
-            Err(response.into_error())
-        }
+        if response.is_success() { Ok(response) } else { Err(response.into_error()) }
     }
 
     /// Sends, and hands back the response whatever its status.
@@ -103,12 +91,8 @@ impl Request {
         }
         let url = self.url()?;
         let place = place(&url);
-        let outgoing = Outgoing {
-            method: self.method,
-            url,
-            headers: self.headers,
-            body: self.body,
-        };
+        let outgoing =
+            Outgoing { method: self.method, url, headers: self.headers, body: self.body };
         match send(&outgoing) {
             Ok(incoming) => Ok(Response::new(outgoing.method, place, incoming)),
             Err(failure) => Err(failure.into_error(&outgoing.method, &place)),
@@ -116,9 +100,7 @@ impl Request {
     }
 
     fn has_header(&self, name: &str) -> bool {
-        self.headers
-            .iter()
-            .any(|(header, _)| header.eq_ignore_ascii_case(name))
+        self.headers.iter().any(|(header, _)| header.eq_ignore_ascii_case(name))
     }
 
     fn url(&self) -> Result<::http::Uri, NodeError> {
@@ -140,9 +122,8 @@ impl Request {
             url.truncate(fragment);
         }
         if !self.query.is_empty() {
-            let query = form_urlencoded::Serializer::new(String::new())
-                .extend_pairs(&self.query)
-                .finish();
+            let query =
+                form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.query).finish();
             url.push(if url.contains('?') { '&' } else { '?' });
             url.push_str(&query);
         }
@@ -155,13 +136,10 @@ fn parse(url: &str) -> Result<::http::Uri, NodeError> {
         let shown = url.split('?').next().unwrap_or_default();
         NodeError::invalid_input("invalid-url", format!("`{shown}` is no URL: {reason}"))
     };
-    let parsed: ::http::Uri = url
-        .parse()
-        .map_err(|error: ::http::uri::InvalidUri| invalid(&error.to_string()))?;
+    let parsed: ::http::Uri =
+        url.parse().map_err(|error: ::http::uri::InvalidUri| invalid(&error.to_string()))?;
     if parsed.authority().is_none() || !matches!(parsed.scheme_str(), Some("http" | "https")) {
-        return Err(invalid(
-            "write a path that starts with `/`, or an absolute http or https URL",
-        ));
+        return Err(invalid("write a path that starts with `/`, or an absolute http or https URL"));
     }
     Ok(parsed)
 }
@@ -170,10 +148,7 @@ fn parse(url: &str) -> Result<::http::Uri, NodeError> {
 fn place(url: &::http::Uri) -> String {
     let scheme = url.scheme_str().unwrap_or_default();
     let host = url.host().unwrap_or_default();
-    let port = url
-        .port()
-        .map(|port| format!(":{port}"))
-        .unwrap_or_default();
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{scheme}://{host}{port}{}", url.path())
 }
 

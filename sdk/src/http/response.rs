@@ -36,11 +36,7 @@ pub struct Response {
 
 impl Response {
     pub(super) fn new(method: Method, place: String, incoming: Incoming) -> Self {
-        Self {
-            method,
-            place,
-            incoming,
-        }
+        Self { method, place, incoming }
     }
 
     /// The status.
@@ -55,9 +51,7 @@ impl Response {
 
     /// The first header of this name, whatever its case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers()
-            .find(|(header, _)| header.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        self.headers().find(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// All headers, in the order they came.
@@ -105,10 +99,7 @@ impl Response {
             format!("{} {} answered {status} {reason}", self.method, self.place),
         )
         .with_details(json!({ "status": status, "body": self.error_body() }));
-        match self
-            .header("retry-after")
-            .and_then(|header| retry_after::parse(header, SystemTime::now()))
-        {
+        match self.header("retry-after").and_then(|header| retry_after::parse(header, now())) {
             Some(wait) => error.retry_after(wait),
             None => error,
         }
@@ -132,20 +123,22 @@ impl Response {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a plugin's clock is the one that the host passes in through WASI"
+)]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn response(status: u16, headers: &[(&str, &str)], body: &str) -> Response {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        let incoming = Incoming {
-            status,
-            headers,
-            body: body.as_bytes().to_vec(),
-        };
+        let headers =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let incoming = Incoming { status, headers, body: body.as_bytes().to_vec() };
         Response::new(Method::GET, "https://x.test/a".to_owned(), incoming)
     }
 
@@ -155,10 +148,7 @@ mod tests {
             response(429, &[("Retry-After", "3")], r#"{"message":"slow down"}"#).into_error();
         assert_eq!(error.class, ErrorClass::RateLimited);
         assert_eq!(error.code, "http-429");
-        assert_eq!(
-            error.message,
-            "GET https://x.test/a answered 429 Too Many Requests"
-        );
+        assert_eq!(error.message, "GET https://x.test/a answered 429 Too Many Requests");
         assert_eq!(error.retry_after_ms, Some(3_000));
         assert_eq!(
             error.details.as_deref(),
@@ -169,9 +159,7 @@ mod tests {
     #[test]
     fn html_where_json_was_promised_is_shown_in_part() {
         let html = format!("<html>{}", "ä".repeat(5_000));
-        let error = response(200, &[], &html)
-            .json::<Value>()
-            .expect_err("is not JSON");
+        let error = response(200, &[], &html).json::<Value>().expect_err("is not JSON");
         assert_eq!(error.class, ErrorClass::Permanent);
         assert_eq!(error.code, "upstream-malformed-json");
         let details = error.details.expect("has details");
@@ -182,9 +170,7 @@ mod tests {
 
     #[test]
     fn an_empty_body_is_malformed_too() {
-        let error = response(200, &[], "")
-            .json::<Value>()
-            .expect_err("is empty");
+        let error = response(200, &[], "").json::<Value>().expect_err("is empty");
         assert_eq!(error.code, "upstream-malformed-json");
     }
 }

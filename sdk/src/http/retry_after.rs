@@ -22,14 +22,8 @@ mod tests {
         // Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110.
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 - 90);
         assert_eq!(parse(" 12 ", now), Some(Duration::from_secs(12)));
-        assert_eq!(
-            parse("Sun, 06 Nov 1994 08:49:37 GMT", now),
-            Some(Duration::from_secs(90))
-        );
-        assert_eq!(
-            parse("Sat, 05 Nov 1994 08:49:37 GMT", now),
-            Some(Duration::ZERO)
-        );
+        assert_eq!(parse("Sun, 06 Nov 1994 08:49:37 GMT", now), Some(Duration::from_secs(90)));
+        assert_eq!(parse("Sat, 05 Nov 1994 08:49:37 GMT", now), Some(Duration::ZERO));
         assert_eq!(parse("soon", now), None);
         assert_eq!(parse("-1", now), None);
     }

@@ -35,11 +35,7 @@ impl Transport for Wasi {
             .into_iter()
             .map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()))
             .collect();
-        Ok(Incoming {
-            status: response.status(),
-            headers,
-            body: read(&response)?,
-        })
+        Ok(Incoming { status: response.status(), headers, body: read(&response)? })
     }
 }
 
@@ -58,11 +54,7 @@ fn request(outgoing: &Outgoing) -> Result<OutgoingRequest, SendFailure> {
     }
     let request = OutgoingRequest::new(fields);
     let url = &outgoing.url;
-    let scheme = if url.scheme_str() == Some("http") {
-        Scheme::Http
-    } else {
-        Scheme::Https
-    };
+    let scheme = if url.scheme_str() == Some("http") { Scheme::Http } else { Scheme::Https };
     let authority = url.authority().map(::http::uri::Authority::as_str);
     let path = url.path_and_query().map(::http::uri::PathAndQuery::as_str);
     request
@@ -109,20 +101,14 @@ fn wait(future: &FutureIncomingResponse) -> Result<IncomingResponse, SendFailure
     match future.get() {
         Some(Ok(Ok(response))) => Ok(response),
         Some(Ok(Err(code))) => Err(failure(&code)),
-        Some(Err(())) | None => Err(SendFailure::AfterSend(
-            "the host gave no response".to_owned(),
-        )),
+        Some(Err(())) | None => Err(SendFailure::AfterSend("the host gave no response".to_owned())),
     }
 }
 
 fn read(response: &IncomingResponse) -> Result<Vec<u8>, SendFailure> {
     let broken = |reason: &str| SendFailure::AfterSend(reason.to_owned());
-    let body = response
-        .consume()
-        .map_err(|()| broken("the response's body is gone"))?;
-    let stream = body
-        .stream()
-        .map_err(|()| broken("the response's body is gone"))?;
+    let body = response.consume().map_err(|()| broken("the response's body is gone"))?;
+    let stream = body.stream().map_err(|()| broken("the response's body is gone"))?;
     let mut bytes = Vec::new();
     loop {
         match stream.blocking_read(READ_BYTES) {

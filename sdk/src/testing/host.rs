@@ -126,10 +126,10 @@ pub(crate) mod state {
 
     pub(crate) fn get(key: &str) -> Option<Entry> {
         with(|double| {
-            double.state.get(key).map(|(value, version)| Entry {
-                value: value.clone(),
-                version: *version,
-            })
+            double
+                .state
+                .get(key)
+                .map(|(value, version)| Entry { value: value.clone(), version: *version })
         })
     }
 

@@ -47,8 +47,5 @@ pub fn invoke(plugin: &Plugin, operation: &str, params: Value) -> Result<Called,
     let outcome = plugin.invoke(operation, &params.to_string())?;
     let output = serde_json::from_str(&outcome.output)
         .unwrap_or_else(|error| panic!("`{operation}` answered no JSON: {error}"));
-    Ok(Called {
-        output,
-        ports: outcome.ports,
-    })
+    Ok(Called { output, ports: outcome.ports })
 }

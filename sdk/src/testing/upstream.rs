@@ -75,11 +75,7 @@ impl Upstream {
     /// Expects one request. A path with `?` is compared with the query, one without only with the
     /// path.
     pub fn on(self, method: &'static str, path: &'static str) -> Expecting {
-        Expecting {
-            upstream: self,
-            method,
-            path,
-        }
+        Expecting { upstream: self, method, path }
     }
 
     /// Sets what [`crate::context`] answers.
@@ -93,10 +89,7 @@ impl Upstream {
         host::with(|double| {
             *double = Double {
                 context: self.context,
-                answering: Answering {
-                    expected: self.expected,
-                    recorded: Vec::new(),
-                },
+                answering: Answering { expected: self.expected, recorded: Vec::new() },
                 ..Double::default()
             };
         });
@@ -121,11 +114,7 @@ impl Expecting {
     }
 
     fn answer(mut self, answer: Result<Incoming, SendFailure>) -> Upstream {
-        self.upstream.expected.push(Expectation {
-            method: self.method,
-            path: self.path,
-            answer,
-        });
+        self.upstream.expected.push(Expectation { method: self.method, path: self.path, answer });
         self.upstream
     }
 }
@@ -138,11 +127,7 @@ impl Reply {
 
     /// A body as it is, without a content type.
     pub fn text(status: u16, body: &str) -> Self {
-        Self(Incoming {
-            status,
-            headers: Vec::new(),
-            body: body.as_bytes().to_vec(),
-        })
+        Self(Incoming { status, headers: Vec::new(), body: body.as_bytes().to_vec() })
     }
 
     /// The same with a header.
@@ -206,10 +191,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         let left = host::with(|double| std::mem::take(double).answering.expected);
         if !std::thread::panicking() && !left.is_empty() {
-            panic!(
-                "requests that were expected and never came: {}",
-                list(&left)
-            );
+            panic!("requests that were expected and never came: {}", list(&left));
         }
     }
 }
@@ -256,9 +238,7 @@ fn list(expected: &[Expectation]) -> String {
     if expected.is_empty() {
         return "none".to_owned();
     }
-    let lines: Vec<String> = expected
-        .iter()
-        .map(|one| format!("{} {}", one.method, one.path))
-        .collect();
+    let lines: Vec<String> =
+        expected.iter().map(|one| format!("{} {}", one.method, one.path)).collect();
     lines.join(", ")
 }
