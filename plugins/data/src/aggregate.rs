@@ -64,10 +64,7 @@ enum Compute {
 
 fn run(params: Aggregate) -> Result<Vec<Value>, NodeError> {
     let fields = computed(&params.fields)?;
-    groups(&params)
-        .into_iter()
-        .map(|group| summarise(&group, &params.group_by, &fields))
-        .collect()
+    groups(&params).into_iter().map(|group| summarise(&group, &params.group_by, &fields)).collect()
 }
 
 fn computed(fields: &ComputedFields) -> Result<Vec<(&String, Compute)>, NodeError> {
@@ -91,9 +88,7 @@ fn groups(params: &Aggregate) -> Vec<Vec<&Value>> {
     let mut groups: Vec<Vec<&Value>> = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
     for item in &params.items {
-        let at = *known
-            .entry(field::key(item, &params.group_by))
-            .or_insert(groups.len());
+        let at = *known.entry(field::key(item, &params.group_by)).or_insert(groups.len());
         if at == groups.len() {
             groups.push(Vec::new());
         }
@@ -109,9 +104,7 @@ fn summarise(
 ) -> Result<Value, NodeError> {
     let mut summary = Map::new();
     for path in group_by {
-        let value = group
-            .first()
-            .map_or(&Value::Null, |item| field::get(item, path));
+        let value = group.first().map_or(&Value::Null, |item| field::get(item, path));
         summary.insert(field::last_name(path).to_owned(), value.clone());
     }
     for (name, compute) in fields {
@@ -132,16 +125,12 @@ impl Compute {
             Self::Count(path) => Value::from(values(path).len()),
             Self::Sum(path) => sum(&values(path), path)?,
             Self::Average(path) => average(&values(path), path)?,
-            Self::Min(path) => or_null(
-                values(path)
-                    .into_iter()
-                    .min_by(|left, right| order::compare(left, right)),
-            ),
-            Self::Max(path) => or_null(
-                values(path)
-                    .into_iter()
-                    .max_by(|left, right| order::compare(left, right)),
-            ),
+            Self::Min(path) => {
+                or_null(values(path).into_iter().min_by(|left, right| order::compare(left, right)))
+            }
+            Self::Max(path) => {
+                or_null(values(path).into_iter().max_by(|left, right| order::compare(left, right)))
+            }
             Self::First(path) => or_null(values(path).first().copied()),
             Self::Last(path) => or_null(values(path).last().copied()),
             Self::List(path) => values(path).into_iter().cloned().collect(),
@@ -151,9 +140,8 @@ impl Compute {
 
 /// Exact as long as all are integers and the sum fits 64 bits.
 fn sum(values: &[&Value], path: &str) -> Result<Value, NodeError> {
-    let integers: Option<i64> = values
-        .iter()
-        .try_fold(0_i64, |sum, value| sum.checked_add(value.as_i64()?));
+    let integers: Option<i64> =
+        values.iter().try_fold(0_i64, |sum, value| sum.checked_add(value.as_i64()?));
     match integers {
         Some(sum) => Ok(Value::from(sum)),
         None => Ok(number(float_sum(values, path)?)),
@@ -169,15 +157,13 @@ fn average(values: &[&Value], path: &str) -> Result<Value, NodeError> {
 }
 
 fn float_sum(values: &[&Value], path: &str) -> Result<f64, NodeError> {
-    values
-        .iter()
-        .try_fold(0.0, |sum, value| match value.as_f64() {
-            Some(number) => Ok(sum + number),
-            None => Err(NodeError::invalid_input(
-                "not-a-number",
-                format!("`{path}` has to be a number to be added up, one is {value}"),
-            )),
-        })
+    values.iter().try_fold(0.0, |sum, value| match value.as_f64() {
+        Some(number) => Ok(sum + number),
+        None => Err(NodeError::invalid_input(
+            "not-a-number",
+            format!("`{path}` has to be a number to be added up, one is {value}"),
+        )),
+    })
 }
 
 fn number(float: f64) -> Value {
@@ -241,9 +227,6 @@ mod tests {
         let error = run(json!({"items": [], "fields": {"t": {"median": "a"}}}))
             .expect_err("no such computation");
         assert_eq!(error.code, "invalid-params");
-        assert_eq!(
-            error.details.as_deref(),
-            Some(&json!({"pointer": "/fields/t"}))
-        );
+        assert_eq!(error.details.as_deref(), Some(&json!({"pointer": "/fields/t"})));
     }
 }

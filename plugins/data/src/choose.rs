@@ -31,9 +31,7 @@ pub fn deduplicate() -> Operation {
         |params: Deduplicate| -> Result<Vec<Value>, NodeError> {
             let mut seen = HashSet::new();
             let items = params.items.into_iter();
-            Ok(items
-                .filter(|item| seen.insert(field::key(item, &params.by)))
-                .collect())
+            Ok(items.filter(|item| seen.insert(field::key(item, &params.by))).collect())
         },
     )
 }
@@ -68,14 +66,8 @@ mod tests {
     #[test]
     fn limit_takes_a_window() {
         let run = |params| invoke(&plugin(), "limit", params).map(|called| called.output);
-        assert_eq!(
-            run(json!({"items": [1, 2, 3], "count": 2})),
-            Ok(json!([1, 2]))
-        );
-        assert_eq!(
-            run(json!({"items": [1, 2, 3], "count": 2, "offset": 2})),
-            Ok(json!([3]))
-        );
+        assert_eq!(run(json!({"items": [1, 2, 3], "count": 2})), Ok(json!([1, 2])));
+        assert_eq!(run(json!({"items": [1, 2, 3], "count": 2, "offset": 2})), Ok(json!([3])));
         assert_eq!(run(json!({"items": [1], "count": 0})), Ok(json!([])));
     }
 
@@ -84,10 +76,7 @@ mod tests {
         let error =
             invoke(&plugin(), "limit", json!({"items": [], "count": -1})).expect_err("is negative");
         assert_eq!(error.code, "invalid-params");
-        assert_eq!(
-            error.details.as_deref(),
-            Some(&json!({"pointer": "/count"}))
-        );
+        assert_eq!(error.details.as_deref(), Some(&json!({"pointer": "/count"})));
     }
 
     #[test]

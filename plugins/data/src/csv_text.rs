@@ -25,12 +25,7 @@ pub fn parse_csv() -> Operation {
 
 /// CSV text out of objects: `{"items": [{"a": 1}]}` gives `{"text": "a\r\n1\r\n"}`.
 pub fn write_csv() -> Operation {
-    Operation::new(
-        "write-csv",
-        "Writes a list of objects as CSV",
-        Effect::Pure,
-        write,
-    )
+    Operation::new("write-csv", "Writes a list of objects as CSV", Effect::Pure, write)
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -79,11 +74,8 @@ fn parse(params: Parse) -> Result<Vec<Value>, NodeError> {
         .has_headers(params.header)
         .delimiter(delimiter(params.delimiter)?)
         .from_reader(text.as_bytes());
-    let names = if params.header {
-        Some(reader.headers().map_err(malformed)?.clone())
-    } else {
-        None
-    };
+    let names =
+        if params.header { Some(reader.headers().map_err(malformed)?.clone()) } else { None };
     reader
         .records()
         .map(|record| {
@@ -96,12 +88,9 @@ fn parse(params: Parse) -> Result<Vec<Value>, NodeError> {
 fn row(names: Option<&StringRecord>, record: &StringRecord) -> Value {
     let cells = record.iter().map(|cell| Value::String(cell.to_owned()));
     match names {
-        Some(names) => names
-            .iter()
-            .map(str::to_owned)
-            .zip(cells)
-            .collect::<Map<String, Value>>()
-            .into(),
+        Some(names) => {
+            names.iter().map(str::to_owned).zip(cells).collect::<Map<String, Value>>().into()
+        }
         None => cells.collect(),
     }
 }
@@ -122,9 +111,7 @@ fn write(params: Write) -> Result<Written, NodeError> {
     let bytes = writer
         .into_inner()
         .map_err(|error| NodeError::permanent("csv-not-written", error.to_string()))?;
-    Ok(Written {
-        text: String::from_utf8_lossy(&bytes).into_owned(),
-    })
+    Ok(Written { text: String::from_utf8_lossy(&bytes).into_owned() })
 }
 
 fn columns(params: &Write) -> Vec<String> {
@@ -132,9 +119,7 @@ fn columns(params: &Write) -> Vec<String> {
         return params.columns.clone();
     }
     let first = params.items.first().and_then(Value::as_object);
-    first
-        .map(|first| first.keys().cloned().collect())
-        .unwrap_or_default()
+    first.map(|first| first.keys().cloned().collect()).unwrap_or_default()
 }
 
 /// Text as it is, null as nothing, anything else as JSON.
@@ -190,10 +175,7 @@ mod tests {
     #[test]
     fn without_a_header_rows_are_lists() {
         assert_eq!(
-            run(
-                "parse-csv",
-                json!({"text": "1;2\n3;4", "delimiter": ";", "header": false})
-            ),
+            run("parse-csv", json!({"text": "1;2\n3;4", "delimiter": ";", "header": false})),
             Ok(json!([["1", "2"], ["3", "4"]]))
         );
     }
@@ -218,10 +200,7 @@ mod tests {
     fn what_is_written_can_be_read() {
         let items = json!([{"n": "a,b", "x": 1}, {"n": "line\nend", "x": null}, {"n": "\"q\""}]);
         let written = run("write-csv", json!({"items": items})).expect("writes");
-        assert_eq!(
-            written["text"],
-            "n,x\r\n\"a,b\",1\r\n\"line\nend\",\r\n\"\"\"q\"\"\",\r\n"
-        );
+        assert_eq!(written["text"], "n,x\r\n\"a,b\",1\r\n\"line\nend\",\r\n\"\"\"q\"\"\",\r\n");
         let read = run("parse-csv", json!({"text": written["text"]})).expect("reads");
         assert_eq!(read[1], json!({"n": "line\nend", "x": ""}));
     }
@@ -232,9 +211,6 @@ mod tests {
             "items": [{"deal": {"id": 7, "tags": ["x"]}}],
             "columns": ["deal.id", "deal.tags", "deal.gone"], "header": false
         });
-        assert_eq!(
-            run("write-csv", params),
-            Ok(json!({"text": "7,\"[\"\"x\"\"]\",\r\n"}))
-        );
+        assert_eq!(run("write-csv", params), Ok(json!({"text": "7,\"[\"\"x\"\"]\",\r\n"})));
     }
 }

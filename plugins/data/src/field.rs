@@ -6,9 +6,7 @@ static NULL: Value = Value::Null;
 
 /// The value of a field.
 pub fn get<'a>(item: &'a Value, path: &str) -> &'a Value {
-    path.split('.')
-        .try_fold(item, |value, name| value.get(name))
-        .unwrap_or(&NULL)
+    path.split('.').try_fold(item, |value, name| value.get(name)).unwrap_or(&NULL)
 }
 
 /// The last name of a path, under which the field goes into a new item.
@@ -21,10 +19,7 @@ pub fn key(item: &Value, paths: &[String]) -> String {
     if paths.is_empty() {
         return canonical(item).to_string();
     }
-    let values: Vec<Value> = paths
-        .iter()
-        .map(|path| canonical(get(item, path)))
-        .collect();
+    let values: Vec<Value> = paths.iter().map(|path| canonical(get(item, path))).collect();
     Value::Array(values).to_string()
 }
 
@@ -36,10 +31,7 @@ fn canonical(value: &Value) -> Value {
         Value::Object(members) => {
             let mut members: Vec<(&String, &Value)> = members.iter().collect();
             members.sort_by_key(|(name, _)| *name);
-            members
-                .into_iter()
-                .map(|(name, value)| (name.clone(), canonical(value)))
-                .collect()
+            members.into_iter().map(|(name, value)| (name.clone(), canonical(value))).collect()
         }
         Value::Number(number) if !number.is_i64() && !number.is_u64() => integral(number),
         other => other.clone(),
@@ -72,15 +64,9 @@ mod tests {
 
     #[test]
     fn equal_items_have_equal_keys() {
-        assert_eq!(
-            key(&json!({"a": 1, "b": 2}), &[]),
-            key(&json!({"b": 2.0, "a": 1}), &[])
-        );
+        assert_eq!(key(&json!({"a": 1, "b": 2}), &[]), key(&json!({"b": 2.0, "a": 1}), &[]));
         assert_ne!(key(&json!("1"), &[]), key(&json!(1), &[]));
         let by = ["a".to_owned()];
-        assert_eq!(
-            key(&json!({"a": 1, "b": 2}), &by),
-            key(&json!({"a": 1}), &by)
-        );
+        assert_eq!(key(&json!({"a": 1, "b": 2}), &by), key(&json!({"a": 1}), &by));
     }
 }

@@ -30,11 +30,7 @@ pub fn filter() -> Operation {
 
 fn declare(operation: Operation) -> Operation {
     operation
-        .with_error(
-            "program-invalid",
-            ErrorClass::InvalidInput,
-            "The jq program does not compile",
-        )
+        .with_error("program-invalid", ErrorClass::InvalidInput, "The jq program does not compile")
         .with_error(
             "program-failed",
             ErrorClass::InvalidInput,
@@ -85,9 +81,7 @@ fn run_filter(params: Filter) -> Result<RawItems, NodeError> {
     let program = tombolo_jq::program(&params.r#where).map_err(invalid)?;
     let mut kept = Vec::new();
     for (index, item) in params.items.into_iter().enumerate() {
-        let verdict = program
-            .one(read(&item)?)
-            .map_err(|error| at_item(failed(error), index))?;
+        let verdict = program.one(read(&item)?).map_err(|error| at_item(failed(error), index))?;
         if !matches!(verdict, Val::Null | Val::Bool(false)) {
             kept.push(item);
         }
@@ -165,17 +159,9 @@ mod tests {
 
     #[test]
     fn filter_names_the_item_that_failed() {
-        let error = invoke(
-            &plugin(),
-            "filter",
-            json!({"items": [[1], 2], "where": ".[0] > 0"}),
-        )
-        .expect_err("2 has no items");
+        let error = invoke(&plugin(), "filter", json!({"items": [[1], 2], "where": ".[0] > 0"}))
+            .expect_err("2 has no items");
         assert_eq!(error.details.as_deref(), Some(&json!({"item": 1})));
-        assert!(
-            error
-                .message
-                .starts_with("item 1: the jq program: cannot index 2")
-        );
+        assert!(error.message.starts_with("item 1: the jq program: cannot index 2"));
     }
 }

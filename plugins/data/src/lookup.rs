@@ -83,23 +83,14 @@ mod tests {
 
     #[test]
     fn the_first_row_is_found() {
-        assert_eq!(
-            run(json!("DE"), json!({})),
-            Ok(json!({"code": "DE", "team": "b"}))
-        );
-        assert_eq!(
-            run(json!(1.0), json!({})),
-            Ok(json!({"code": 1, "team": "a"}))
-        );
+        assert_eq!(run(json!("DE"), json!({})), Ok(json!({"code": "DE", "team": "b"})));
+        assert_eq!(run(json!(1.0), json!({})), Ok(json!({"code": 1, "team": "a"})));
     }
 
     #[test]
     fn without_a_row_the_default_or_an_error_comes() {
         assert_eq!(run(json!("FR"), json!({"default": null})), Ok(Value::Null));
         let error = run(json!("1"), json!({})).expect_err("the number 1 is not the text");
-        assert_eq!(
-            (error.class, &*error.code),
-            (ErrorClass::NotFound, "no-row")
-        );
+        assert_eq!((error.class, &*error.code), (ErrorClass::NotFound, "no-row"));
     }
 }

@@ -53,11 +53,7 @@ fn compare_by(keys: &[By], left: &Value, right: &Value) -> Ordering {
     keys.iter()
         .map(|by| {
             let order = compare(field::get(left, &by.field), field::get(right, &by.field));
-            if by.descending {
-                order.reverse()
-            } else {
-                order
-            }
+            if by.descending { order.reverse() } else { order }
         })
         .find(|order| order.is_ne())
         .unwrap_or(Ordering::Equal)
@@ -104,10 +100,7 @@ fn compare_members(left: Members<'_>, right: Members<'_>) -> Ordering {
 
 fn compare_numbers(left: &serde_json::Number, right: &serde_json::Number) -> Ordering {
     let integer = |number: &serde_json::Number| {
-        number
-            .as_i64()
-            .map(i128::from)
-            .or_else(|| number.as_u64().map(i128::from))
+        number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
     };
     match (integer(left), integer(right)) {
         (Some(left), Some(right)) => left.cmp(&right),

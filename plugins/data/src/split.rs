@@ -15,11 +15,7 @@ pub fn split() -> Operation {
         Effect::Pure,
         run_split,
     )
-    .with_error(
-        "not-a-list",
-        ErrorClass::InvalidInput,
-        "The field of an item is no list",
-    )
+    .with_error("not-a-list", ErrorClass::InvalidInput, "The field of an item is no list")
 }
 
 /// Lists of at most `size` items: `{"items": [1, 2, 3], "size": 2}` gives `[[1, 2], [3]]`.
@@ -115,26 +111,17 @@ mod tests {
 
     #[test]
     fn a_field_that_is_no_list_names_the_item() {
-        let error = invoke(
-            &plugin(),
-            "split",
-            json!({"items": [{"l": []}, {"l": 3}], "field": "l"}),
-        )
-        .expect_err("3 is no list");
+        let error =
+            invoke(&plugin(), "split", json!({"items": [{"l": []}, {"l": 3}], "field": "l"}))
+                .expect_err("3 is no list");
         assert_eq!(error.code, "not-a-list");
-        assert_eq!(
-            error.details.as_deref(),
-            Some(&json!({"item": 1, "field": "l"}))
-        );
+        assert_eq!(error.details.as_deref(), Some(&json!({"item": 1, "field": "l"})));
     }
 
     #[test]
     fn a_batch_is_full_but_the_last() {
         let run = |params| invoke(&plugin(), "batch", params).map(|called| called.output);
-        assert_eq!(
-            run(json!({"items": [1, 2, 3], "size": 2})),
-            Ok(json!([[1, 2], [3]]))
-        );
+        assert_eq!(run(json!({"items": [1, 2, 3], "size": 2})), Ok(json!([[1, 2], [3]])));
         assert_eq!(run(json!({"items": [], "size": 2})), Ok(json!([])));
         let error = run(json!({"items": [], "size": 0})).expect_err("no size");
         assert_eq!(error.code, "invalid-params");

@@ -14,22 +14,13 @@ const MAX_MESSAGE_CHARACTERS: usize = 200;
 
 /// The input unchanged if it fits; `{"input": {"a": 1}, "schema": {"required": ["a"]}}`.
 pub fn validate() -> Operation {
-    Operation::new(
-        "validate",
-        "Passes `input` on if it fits a JSON Schema",
-        Effect::Pure,
-        run,
-    )
-    .with_error(
-        "schema-violation",
-        ErrorClass::InvalidInput,
-        "The input does not fit; the details list where and why",
-    )
-    .with_error(
-        "invalid-schema",
-        ErrorClass::InvalidInput,
-        "The schema is no JSON Schema",
-    )
+    Operation::new("validate", "Passes `input` on if it fits a JSON Schema", Effect::Pure, run)
+        .with_error(
+            "schema-violation",
+            ErrorClass::InvalidInput,
+            "The input does not fit; the details list where and why",
+        )
+        .with_error("invalid-schema", ErrorClass::InvalidInput, "The schema is no JSON Schema")
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -77,11 +68,7 @@ fn place(pointer: &Value) -> &str {
 }
 
 fn brief(error: &jsonschema::ValidationError<'_>) -> String {
-    error
-        .to_string()
-        .chars()
-        .take(MAX_MESSAGE_CHARACTERS)
-        .collect()
+    error.to_string().chars().take(MAX_MESSAGE_CHARACTERS).collect()
 }
 
 #[cfg(test)]

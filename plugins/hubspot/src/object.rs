@@ -73,6 +73,7 @@ pub static ALL: [Object; 3] = [
         properties: &[
             "dealname",
             "amount",
+            "deal_currency_code",
             "dealstage",
             "pipeline",
             "closedate",

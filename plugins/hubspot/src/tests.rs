@@ -65,7 +65,7 @@ fn a_deal_comes_flat_with_its_name_and_its_amount_as_a_number() {
     );
     assert_eq!(
         session.requests()[0].query,
-        "properties=dealname%2Camount%2Cdealstage%2Cpipeline%2Cclosedate%2Chubspot_owner_id"
+        "properties=dealname%2Camount%2Cdeal_currency_code%2Cdealstage%2Cpipeline%2Cclosedate%2Chubspot_owner_id"
     );
 }
 

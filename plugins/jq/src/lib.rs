@@ -50,11 +50,7 @@ fn operation_eval() -> Operation {
         ErrorClass::InvalidInput,
         "An expression does not compile, or raised an error",
     )
-    .with_error(
-        "expression-empty",
-        ErrorClass::InvalidInput,
-        "An expression gave no value",
-    )
+    .with_error("expression-empty", ErrorClass::InvalidInput, "An expression gave no value")
     .with_error(
         "expression-many",
         ErrorClass::InvalidInput,
@@ -133,10 +129,7 @@ fn check(params: &str) -> Result<Outcome, NodeError> {
 }
 
 fn outcome(output: String) -> Outcome {
-    Outcome {
-        output,
-        ports: Vec::new(),
-    }
+    Outcome { output, ports: Vec::new() }
 }
 
 /// Why one expression has no value.
@@ -159,11 +152,7 @@ impl Failure {
 
 impl From<CompileError> for Failure {
     fn from(error: CompileError) -> Self {
-        Self {
-            code: "expression-failed",
-            message: error.message,
-            position: error.position,
-        }
+        Self { code: "expression-failed", message: error.message, position: error.position }
     }
 }
 
@@ -183,16 +172,8 @@ impl From<RunError> for Failure {
 
 impl From<NotJson> for Failure {
     fn from(error: NotJson) -> Self {
-        let message: String = error
-            .to_string()
-            .chars()
-            .take(MAX_MESSAGE_CHARACTERS)
-            .collect();
-        Self {
-            code: "expression-failed",
-            message,
-            position: None,
-        }
+        let message: String = error.to_string().chars().take(MAX_MESSAGE_CHARACTERS).collect();
+        Self { code: "expression-failed", message, position: None }
     }
 }
 

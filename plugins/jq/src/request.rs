@@ -14,13 +14,8 @@ pub struct Eval {
 /// Reads `{"scope": .., "expressions": [..]}`.
 pub fn eval(params: &str) -> Result<Eval, NodeError> {
     let mut fields = fields(params)?;
-    let scope = fields
-        .take("scope")
-        .ok_or_else(|| refused("missing field `scope`"))?;
-    Ok(Eval {
-        scope,
-        expressions: fields.expressions()?,
-    })
+    let scope = fields.take("scope").ok_or_else(|| refused("missing field `scope`"))?;
+    Ok(Eval { scope, expressions: fields.expressions()? })
 }
 
 /// Reads `{"expressions": [..]}`.
@@ -35,10 +30,7 @@ fn fields(params: &str) -> Result<Fields, NodeError> {
     match tombolo_jq::read(params.as_bytes()) {
         Ok(Val::Obj(object)) => Ok(Fields(match tombolo_jq::Rc::try_unwrap(object) {
             Ok(object) => object.into_iter().collect(),
-            Err(shared) => shared
-                .iter()
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect(),
+            Err(shared) => shared.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         })),
         Ok(_) => Err(refused("expected an object")),
         Err(error) => Err(refused(&error.to_string())),

@@ -100,8 +100,5 @@ fn other_parameters_are_refused() {
 #[test]
 fn the_order_of_members_stays() {
     let values = eval(json!({ "z": 1, "a": { "y": 2, "b": 3 } }), &["."]).expect("evaluates");
-    assert_eq!(
-        values.to_string(),
-        r#"{"values":[{"z":1,"a":{"y":2,"b":3}}]}"#
-    );
+    assert_eq!(values.to_string(), r#"{"values":[{"z":1,"a":{"y":2,"b":3}}]}"#);
 }

@@ -44,13 +44,9 @@ struct Chosen {
 }
 
 fn switch(rules: Rules) -> Result<Routed<Chosen>, NodeError> {
-    let port = first_true(&rules.ports)?
-        .or(rules.otherwise)
-        .ok_or_else(|| no_port(&rules.ports))?;
-    Ok(Routed {
-        ports: vec![port.clone()],
-        output: Chosen { port },
-    })
+    let port =
+        first_true(&rules.ports)?.or(rules.otherwise).ok_or_else(|| no_port(&rules.ports))?;
+    Ok(Routed { ports: vec![port.clone()], output: Chosen { port } })
 }
 
 /// Every condition has to be a truth value, also those behind the first true one: a condition that
@@ -80,10 +76,7 @@ fn no_port(ports: &Map<String, Value>) -> NodeError {
     let names: Vec<&str> = ports.keys().map(String::as_str).collect();
     NodeError::invalid_input(
         "no-port",
-        format!(
-            "no condition of the ports {} is true; add an `else`",
-            names.join(", ")
-        ),
+        format!("no condition of the ports {} is true; add an `else`", names.join(", ")),
     )
 }
 
@@ -122,9 +115,6 @@ mod tests {
     fn a_condition_that_is_no_truth_value_is_refused_even_behind_the_first_true_one() {
         let error = run(json!({"ports": {"a": true, "b/c": null}})).expect_err("null is no answer");
         assert_eq!(error.code, "invalid-params");
-        assert_eq!(
-            error.details.as_deref(),
-            Some(&json!({"pointer": "/ports/b~1c"}))
-        );
+        assert_eq!(error.details.as_deref(), Some(&json!({"pointer": "/ports/b~1c"})));
     }
 }

@@ -19,10 +19,7 @@ impl Program {
         let definitions = parse(&needed.definitions, |parser| parser.defs())
             .ok_or_else(|| problem("jq's own definitions do not parse".to_owned(), None))?;
         let arena = Arena::default();
-        let file = File {
-            code: text,
-            path: (),
-        };
+        let file = File { code: text, path: () };
         let modules = Loader::new(definitions)
             .load(&arena, file)
             .map_err(|errors| load_error(text, &errors))?;
@@ -89,10 +86,7 @@ fn load_error(text: &str, errors: &load::Errors<&str, ()>) -> CompileError {
         ),
         Some(load::Error::Io(errors)) => {
             let path = errors.first().map_or("", |(path, _)| *path);
-            problem(
-                "modules cannot be imported here".to_owned(),
-                position(text, path),
-            )
+            problem("modules cannot be imported here".to_owned(), position(text, path))
         }
         None => problem("it does not parse".to_owned(), None),
     }
@@ -124,10 +118,7 @@ fn compile_error(text: &str, errors: &compile::Errors<&str, ()>) -> CompileError
 }
 
 fn problem(message: String, position: Option<usize>) -> CompileError {
-    CompileError {
-        message: shorten(&message),
-        position,
-    }
+    CompileError { message: shorten(&message), position }
 }
 
 /// Where `part` begins in `text`, if it is a slice of it.
@@ -153,24 +144,12 @@ mod tests {
         let table = [
             (".a.b", r#"{"a":{"b":[1,"x"]}}"#, r#"[1,"x"]"#),
             ("map(.n) | add", r#"[{"n":1},{"n":2.5}]"#, "3.5"),
-            (
-                r#""Onboarding: \(.name)""#,
-                r#"{"name":"Ada"}"#,
-                r#""Onboarding: Ada""#,
-            ),
+            (r#""Onboarding: \(.name)""#, r#"{"name":"Ada"}"#, r#""Onboarding: Ada""#),
             ("[.[] | select(. > 1)] | length", "[1,2,3]", "2"),
             ("[limit(3; repeat(1))]", "null", "[1,1,1]"),
             (r#"test("^[a-z]+$")"#, r#""abc""#, "true"),
-            (
-                "1678886400000 / 1000 | todate",
-                "null",
-                r#""2023-03-15T13:20:00Z""#,
-            ),
-            (
-                "group_by(.k) | map(length)",
-                r#"[{"k":1},{"k":2},{"k":1}]"#,
-                "[2,1]",
-            ),
+            ("1678886400000 / 1000 | todate", "null", r#""2023-03-15T13:20:00Z""#),
+            ("group_by(.k) | map(length)", r#"[{"k":1},{"k":2},{"k":1}]"#, "[2,1]"),
             ("def f: . * 2; f", "21", "42"),
             ("@base64", r#""hi""#, r#""aGk=""#),
             ("to_entries | map(.key)", r#"{"z":1,"a":2}"#, r#"["z","a"]"#),
@@ -186,14 +165,8 @@ mod tests {
         assert_eq!(one("empty").map(drop), Err(RunError::Empty));
         assert_eq!(one("1, 2").map(drop), Err(RunError::Many));
         assert_eq!(one("repeat(1)").map(drop), Err(RunError::Many));
-        assert_eq!(
-            one(r#"1, error("no")"#).map(drop),
-            Err(RunError::Failed("no".to_owned()))
-        );
-        assert!(matches!(
-            one("label $out | break $out"),
-            Err(RunError::Empty)
-        ));
+        assert_eq!(one(r#"1, error("no")"#).map(drop), Err(RunError::Failed("no".to_owned())));
+        assert!(matches!(one("label $out | break $out"), Err(RunError::Empty)));
     }
 
     #[test]
@@ -209,28 +182,12 @@ mod tests {
         let error = |text| program(text).expect_err(text);
         let table = [
             (".a |", "expected term, found the end", Some(4)),
-            (
-                ". + foo(1)",
-                "there is no function `foo` with 1 arguments",
-                Some(4),
-            ),
+            (". + foo(1)", "there is no function `foo` with 1 arguments", Some(4)),
             ("bar", "there is no function `bar`", Some(0)),
             ("$x", "there is no variable `$x`", Some(0)),
-            (
-                "(.a",
-                "expected closing parenthesis, found the end",
-                Some(3),
-            ),
-            (
-                "if . then 1",
-                "expected else or end, found the end",
-                Some(11),
-            ),
-            (
-                r#"import "a" as a; ."#,
-                "modules cannot be imported here",
-                None,
-            ),
+            ("(.a", "expected closing parenthesis, found the end", Some(3)),
+            ("if . then 1", "expected else or end, found the end", Some(11)),
+            (r#"import "a" as a; ."#, "modules cannot be imported here", None),
         ];
         for (text, message, position) in table {
             let found = error(text);
@@ -243,16 +200,9 @@ mod tests {
 
     #[test]
     fn what_reaches_out_is_not_there() {
-        for text in [
-            "env",
-            "$ENV",
-            "input",
-            "inputs",
-            "input_filename",
-            "halt",
-            "halt_error",
-            "halt(1)",
-        ] {
+        for text in
+            ["env", "$ENV", "input", "inputs", "input_filename", "halt", "halt_error", "halt(1)"]
+        {
             assert!(program(text).is_err(), "{text} must not compile");
         }
     }

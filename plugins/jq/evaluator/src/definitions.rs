@@ -82,10 +82,7 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn split(text: &'static str) -> Vec<Definition> {
-    let starts: Vec<usize> = text
-        .match_indices("\ndef ")
-        .map(|(start, _)| start + 1)
-        .collect();
+    let starts: Vec<usize> = text.match_indices("\ndef ").map(|(start, _)| start + 1).collect();
     let ends = starts.iter().skip(1).copied().chain([text.len()]);
     starts
         .iter()
@@ -98,10 +95,7 @@ fn split(text: &'static str) -> Vec<Definition> {
 fn definition(text: &'static str) -> Definition {
     let head = text["def ".len()..].trim_start();
     let end = head.find(['(', ':']).unwrap_or(head.len());
-    Definition {
-        name: head[..end].trim_end(),
-        text,
-    }
+    Definition { name: head[..end].trim_end(), text }
 }
 
 #[cfg(test)]
@@ -111,10 +105,7 @@ mod tests {
     use super::*;
 
     fn of_jaq() -> Vec<parse::Def<&'static str>> {
-        jaq_core::defs()
-            .chain(jaq_std::defs())
-            .chain(jaq_json::defs())
-            .collect()
+        jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).collect()
     }
 
     #[test]

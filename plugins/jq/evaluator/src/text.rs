@@ -145,10 +145,7 @@ fn is_json_number(digits: &str) -> bool {
 }
 
 fn skip_digits(bytes: &[u8]) -> &[u8] {
-    let end = bytes
-        .iter()
-        .position(|byte| !byte.is_ascii_digit())
-        .unwrap_or(bytes.len());
+    let end = bytes.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(bytes.len());
     &bytes[end..]
 }
 
