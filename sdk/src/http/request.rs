@@ -163,3 +163,92 @@ fn send(outgoing: &Outgoing) -> Result<super::Incoming, super::SendFailure> {
     use super::Transport as _;
     crate::testing::current_upstream().send(outgoing)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::error::{ErrorClass, NodeError};
+    use crate::http;
+    use crate::testing::{Context, Reply, Session, Upstream};
+
+    fn at(base_url: Option<&str>) -> Upstream {
+        Upstream::new()
+            .context(Context { base_url: base_url.map(str::to_owned), ..Context::default() })
+    }
+
+    fn sent(session: &Session) -> String {
+        session.requests().last().map(|request| request.url.clone()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_path_is_joined_to_the_connection_with_its_query_encoded() {
+        let session = at(Some("https://app.test:8443/api/1.0"))
+            .on("GET", "/api/1.0/projects")
+            .reply(Reply::text(200, ""))
+            .install();
+        http::get("/projects?a=1#top")
+            .query("name", "Müller & Co")
+            .query("limit", 5)
+            .send()
+            .expect("answers");
+        assert_eq!(
+            sent(&session),
+            "https://app.test:8443/api/1.0/projects?a=1&name=M%C3%BCller+%26+Co&limit=5"
+        );
+    }
+
+    #[test]
+    fn an_absolute_url_needs_no_connection() {
+        let session = at(None).on("GET", "/a").reply(Reply::text(200, "")).install();
+        http::get("http://other.test/a").send().expect("answers");
+        assert_eq!(sent(&session), "http://other.test/a");
+    }
+
+    #[test]
+    fn what_is_no_target_is_refused_and_nothing_is_sent() {
+        let _session = at(None).install();
+        let code = |target: &str| -> Result<(), NodeError> {
+            http::get(target).query("token", "secret").send().map(drop)
+        };
+        let refused = |target: &str| {
+            let error = code(target).expect_err(target);
+            assert_eq!(error.class, ErrorClass::InvalidInput, "{target}");
+            assert!(!error.message.contains("secret"), "{target}");
+            error.code
+        };
+        assert_eq!(refused("/deals"), "no-connection");
+        assert_eq!(refused("deals"), "invalid-url");
+        assert_eq!(refused("ftp://x.test/a"), "invalid-url");
+        assert_eq!(refused("https:///a"), "invalid-url");
+        assert_eq!(refused("https://x.test/a b"), "invalid-url");
+    }
+
+    #[test]
+    fn json_is_asked_for_unless_something_else_is() {
+        let session = at(Some("https://x.test"))
+            .on("GET", "/a")
+            .reply(Reply::text(200, ""))
+            .on("GET", "/b")
+            .reply(Reply::text(200, ""))
+            .install();
+        http::get("/a").send().expect("answers");
+        http::get("/b").header("Accept", "text/csv").send().expect("answers");
+        let requests = session.requests();
+        assert_eq!(requests[0].header("accept"), Some("application/json"));
+        assert_eq!(requests[1].headers, [("Accept".to_owned(), "text/csv".to_owned())]);
+    }
+
+    #[test]
+    #[should_panic(expected = "unexpected request GET https://x.test/b; expected: GET /a")]
+    fn an_unexpected_request_fails_the_test() {
+        let _session =
+            at(Some("https://x.test")).on("GET", "/a").reply(Reply::text(200, "")).install();
+        let _ = http::get("/b").send();
+    }
+
+    #[test]
+    #[should_panic(expected = "never came: GET /a")]
+    fn a_request_that_never_comes_fails_the_test() {
+        let _session =
+            at(Some("https://x.test")).on("GET", "/a").reply(Reply::text(200, "")).install();
+    }
+}
