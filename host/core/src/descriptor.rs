@@ -96,8 +96,6 @@ impl Descriptor {
     /// The operation that `use` names: `plugin.operation`, or `plugin` where the operation has the
     /// plugin's name.
     pub fn operation(&self, name: &str) -> Option<&Operation> {
-        self.operations
-            .iter()
-            .find(|operation| operation.name == name)
+        self.operations.iter().find(|operation| operation.name == name)
     }
 }

@@ -127,10 +127,8 @@ impl FromStr for ContentHash {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let mut bytes = [0; 32];
-        hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidId {
-            text: text.to_owned(),
-            prefix: "",
-        })?;
+        hex::decode_to_slice(text, &mut bytes)
+            .map_err(|_| InvalidId { text: text.to_owned(), prefix: "" })?;
         Ok(Self(bytes))
     }
 }
@@ -158,10 +156,7 @@ mod tests {
         let text = id.to_string();
         assert_eq!(text, "run_01980000000070008000000000000001");
         assert_eq!(text.parse::<RunId>(), Ok(id));
-        assert!(
-            text.parse::<EventId>().is_err(),
-            "an event's id has another prefix"
-        );
+        assert!(text.parse::<EventId>().is_err(), "an event's id has another prefix");
         assert!("run_0198".parse::<RunId>().is_err());
     }
 

@@ -32,10 +32,7 @@ impl Json {
     ///
     /// Text that isn't is found when it is looked at, and reads as `null`.
     pub fn from_trusted(text: impl Into<Box<str>>) -> Self {
-        Self(Arc::new(Inner {
-            text: text.into(),
-            value: OnceLock::new(),
-        }))
+        Self(Arc::new(Inner { text: text.into(), value: OnceLock::new() }))
     }
 
     /// Writes the value as text.
@@ -57,10 +54,7 @@ impl Json {
         let value = parse(text.as_bytes())?;
         let cell = OnceLock::new();
         let _ = cell.set(value);
-        Ok(Self(Arc::new(Inner {
-            text: text.into_boxed_str(),
-            value: cell,
-        })))
+        Ok(Self(Arc::new(Inner { text: text.into_boxed_str(), value: cell })))
     }
 
     /// The text.
@@ -70,9 +64,7 @@ impl Json {
 
     /// The value; parsed on the first look.
     pub fn value(&self) -> &Value {
-        self.0
-            .value
-            .get_or_init(|| serde_json::from_str(&self.0.text).unwrap_or(Value::Null))
+        self.0.value.get_or_init(|| serde_json::from_str(&self.0.text).unwrap_or(Value::Null))
     }
 
     /// True for `null`.
@@ -169,9 +161,8 @@ const DEEP: &str = "\u{1}deep";
 
 /// Parses exactly one JSON value: UTF-8, no duplicate keys, at most [`MAX_DEPTH`] levels.
 pub fn parse(bytes: &[u8]) -> Result<Value, InvalidJson> {
-    let text = std::str::from_utf8(bytes).map_err(|error| InvalidJson::NotUtf8 {
-        offset: error.valid_up_to(),
-    })?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| InvalidJson::NotUtf8 { offset: error.valid_up_to() })?;
     let mut reader = serde_json::Deserializer::from_str(text);
     Strict { depth: 0 }
         .deserialize(&mut reader)
@@ -184,20 +175,12 @@ fn explain(error: &serde_json::Error) -> InvalidJson {
     let full = error.to_string();
     let message = full.split(" at line ").next().unwrap_or_default();
     if let Some(key) = message.strip_prefix(DUPLICATE) {
-        return InvalidJson::DuplicateKey {
-            key: key.to_owned(),
-            line,
-            column,
-        };
+        return InvalidJson::DuplicateKey { key: key.to_owned(), line, column };
     }
     if message == DEEP {
         return InvalidJson::TooDeep;
     }
-    InvalidJson::Syntax {
-        message: message.to_owned(),
-        line,
-        column,
-    }
+    InvalidJson::Syntax { message: message.to_owned(), line, column }
 }
 
 /// Reads a [`Value`] and refuses what [`parse`] refuses.
@@ -207,11 +190,7 @@ struct Strict {
 
 impl Strict {
     fn deeper<E: de::Error>(&self) -> Result<usize, E> {
-        if self.depth == MAX_DEPTH {
-            Err(E::custom(DEEP))
-        } else {
-            Ok(self.depth + 1)
-        }
+        if self.depth == MAX_DEPTH { Err(E::custom(DEEP)) } else { Ok(self.depth + 1) }
     }
 }
 
@@ -315,22 +294,9 @@ mod tests {
 
     #[test]
     fn says_where_the_text_stops_being_json() {
-        assert_eq!(
-            parse(b"\xff").unwrap_err(),
-            InvalidJson::NotUtf8 { offset: 0 }
-        );
+        assert_eq!(parse(b"\xff").unwrap_err(), InvalidJson::NotUtf8 { offset: 0 });
         let error = parse(b"{\"a\": }").unwrap_err();
-        assert!(
-            matches!(
-                error,
-                InvalidJson::Syntax {
-                    line: 1,
-                    column: 7,
-                    ..
-                }
-            ),
-            "{error:?}"
-        );
+        assert!(matches!(error, InvalidJson::Syntax { line: 1, column: 7, .. }), "{error:?}");
         assert!(parse(b"1 2").is_err(), "one value, not two");
     }
 

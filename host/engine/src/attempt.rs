@@ -13,7 +13,7 @@ use tombolo_core::ports::sandbox::{
 };
 use tombolo_core::ports::store::Store;
 use tombolo_core::run::{RunScope, idempotency_key};
-use tombolo_core::workflow::{Builtin, NodeIndex, PlanNode, Scope, Unresolved, Uses};
+use tombolo_core::workflow::{Builtin, PlanNode, Scope, Unresolved, Uses};
 
 use crate::Ports;
 
@@ -52,11 +52,8 @@ async fn resolve(
     node: &PlanNode,
     scope: &RunScope,
 ) -> Result<Value, StepError> {
-    let (numbers, expressions): (Vec<usize>, Vec<String>) = node
-        .parameters
-        .jq()
-        .map(|(number, text)| (number, text.to_owned()))
-        .unzip();
+    let (numbers, expressions): (Vec<usize>, Vec<String>) =
+        node.parameters.jq().map(|(number, text)| (number, text.to_owned())).unzip();
     let values = if expressions.is_empty() {
         Vec::new()
     } else {
@@ -92,11 +89,7 @@ async fn resolve(
 }
 
 fn unresolved(node: &PlanNode, error: &Unresolved) -> StepError {
-    let Unresolved {
-        pointer,
-        expression,
-        message,
-    } = error;
+    let Unresolved { pointer, expression, message } = error;
     let text = format!("node `{}`, {pointer}: `{expression}`: {message}", node.name);
     StepError::new(ErrorClass::InvalidInput, "expression-failed", text).with_details(
         serde_json::json!({
@@ -133,7 +126,6 @@ fn decide(node: &PlanNode, mut value: Value) -> Prepared {
 /// Which attempt of which step.
 pub(crate) struct Attempt {
     pub of: Of,
-    pub at: NodeIndex,
     pub item: u32,
     pub number: u32,
     pub input: Json,
@@ -142,16 +134,10 @@ pub(crate) struct Attempt {
 /// Runs an attempt to its end. Never fails itself: a failure is part of what comes back.
 pub(crate) async fn run(ports: &Ports, node: &PlanNode, attempt: Attempt) -> Invoked {
     match &node.uses {
-        Uses::Builtin(Builtin::Set | Builtin::Respond) => done(Ok(Outcome {
-            output: attempt.input,
-            ports: Vec::new(),
-        })),
-        Uses::Plugin {
-            hash,
-            operation,
-            ports: known,
-            ..
-        } => {
+        Uses::Builtin(Builtin::Set | Builtin::Respond) => {
+            done(Ok(Outcome { output: attempt.input, ports: Vec::new() }))
+        }
+        Uses::Plugin { hash, operation, ports: known, .. } => {
             let connection = match connection(ports, &attempt.of, node).await {
                 Ok(connection) => connection,
                 Err(error) => return done(Err(error)),
@@ -175,21 +161,14 @@ pub(crate) async fn run(ports: &Ports, node: &PlanNode, attempt: Attempt) -> Inv
                 }),
             };
             let mut invoked = ports.sandbox.invoke(invocation).await;
-            invoked.result = invoked
-                .result
-                .and_then(|outcome| check_ports(node, known, outcome));
+            invoked.result = invoked.result.and_then(|outcome| check_ports(node, known, outcome));
             invoked
         }
     }
 }
 
 fn done(result: Result<Outcome, StepError>) -> Invoked {
-    Invoked {
-        result,
-        logs: Vec::new(),
-        calls: Vec::new(),
-        state: Vec::new(),
-    }
+    Invoked { result, logs: Vec::new(), calls: Vec::new(), state: Vec::new() }
 }
 
 fn caller(node: &PlanNode, attempt: &Attempt) -> Caller {
@@ -220,17 +199,11 @@ async fn connection(
             let message = format!(
                 "the connection `{name}` does not exist any more; set it again and redrive"
             );
-            Err(StepError::new(
-                ErrorClass::Permanent,
-                "connection-missing",
-                message,
-            ))
+            Err(StepError::new(ErrorClass::Permanent, "connection-missing", message))
         }
-        Err(error) => Err(StepError::new(
-            ErrorClass::Transient,
-            "store-unavailable",
-            error.to_string(),
-        )),
+        Err(error) => {
+            Err(StepError::new(ErrorClass::Transient, "store-unavailable", error.to_string()))
+        }
     }
 }
 
@@ -243,11 +216,7 @@ fn check_ports(node: &PlanNode, known: &[String], outcome: Outcome) -> Result<Ou
                 "node `{}` fired the port `{port}`, which its operation does not declare",
                 node.name
             );
-            Err(StepError::new(
-                ErrorClass::Permanent,
-                "unknown-port",
-                message,
-            ))
+            Err(StepError::new(ErrorClass::Permanent, "unknown-port", message))
         }
     }
 }

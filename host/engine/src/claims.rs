@@ -67,8 +67,6 @@ async fn claim(inner: &Arc<Inner>) -> Result<More, StoreError> {
         return Ok(More::Now);
     }
     let due = inner.ports.store.next_due().await?;
-    let pause = due.map_or(inner.settings.poll(), |due| {
-        due.since(inner.ports.clock.now())
-    });
+    let pause = due.map_or(inner.settings.poll(), |due| due.since(inner.ports.clock.now()));
     Ok(More::In(pause.min(inner.settings.poll())))
 }

@@ -83,12 +83,7 @@ impl Followers {
                 .chain([Change::Run { state }]);
             for change in changes {
                 // Nobody listening is fine.
-                let _ = sender.send(Progress {
-                    tenant,
-                    run,
-                    change,
-                    at,
-                });
+                let _ = sender.send(Progress { tenant, run, change, at });
             }
         }
         if state.ended() {
@@ -101,10 +96,8 @@ impl Followers {
         let mut runs = self.lock();
         if let Some(watched) = runs.get_mut(&run) {
             watched.waiting.retain(|waiter| !waiter.is_closed());
-            let followed = watched
-                .following
-                .as_ref()
-                .is_some_and(|sender| sender.receiver_count() > 0);
+            let followed =
+                watched.following.as_ref().is_some_and(|sender| sender.receiver_count() > 0);
             if watched.waiting.is_empty() && !followed {
                 runs.remove(&run);
             }

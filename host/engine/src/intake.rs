@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{EventId, RunId, TenantId};
@@ -15,7 +16,7 @@ use tombolo_core::ports::store::{
 };
 use tombolo_core::run::{Run, RunState};
 
-use crate::{Engine, Inner, drive};
+use crate::{Engine, Inner, drive, respond};
 
 /// An arrival made ready to be stored, with what is needed to run it at once.
 struct Prepared {
@@ -27,10 +28,7 @@ struct Prepared {
 #[async_trait]
 impl Intake for Engine {
     async fn accept(&self, arrivals: Vec<Arrival>) -> Result<Vec<Accepted>, StoreError> {
-        let prepared = arrivals
-            .into_iter()
-            .map(|arrival| prepare(&self.0, arrival))
-            .collect();
+        let prepared = arrivals.into_iter().map(|arrival| prepare(&self.0, arrival)).collect();
         store(&self.0, prepared).await
     }
 
@@ -42,11 +40,7 @@ impl Intake for Engine {
         let tenant = arrival.tenant;
         let prepared = prepare(&self.0, arrival);
         // Registered before the run exists: its answer cannot be missed.
-        let early = prepared
-            .accept
-            .runs
-            .first()
-            .map(|run| (run.id, self.0.followers.wait(run.id)));
+        let early = prepared.accept.runs.first().map(|run| (run.id, self.0.followers.wait(run.id)));
         let accepted = store(&self.0, vec![prepared]).await?.remove(0);
         let answer = match (early, accepted.runs().first()) {
             (Some((expected, receiver)), Some(run)) if expected == *run => {
@@ -68,29 +62,19 @@ impl Intake for Engine {
         let Some(view) = self.0.ports.store.run(tenant, run).await? else {
             return Ok(Answer::NotYet);
         };
-        let plan = self
-            .0
-            .ports
-            .registry
-            .plan(tenant, view.run.workflow, view.run.version)
-            .await;
-        if let Ok(restored) = plan
-            .map_err(|_| ())
-            .and_then(|plan| Run::restore(plan, view.steps).map_err(|_| ()))
+        let plan = self.0.ports.registry.plan(tenant, view.run.workflow, view.run.version).await;
+        if let Ok(restored) =
+            plan.map_err(|_| ()).and_then(|plan| Run::restore(plan, view.steps).map_err(|_| ()))
             && (view.run.state.ended() || restored.response().is_some())
         {
-            return Ok(drive::stored_answer(&restored, &view.run));
+            return Ok(respond::from_stored(&restored, &view.run));
         }
         Ok(self.0.patiently(run, receiver, patience).await)
     }
 
     async fn cancel(&self, tenant: TenantId, run: RunId) -> Result<CancelRequest, StoreError> {
-        let request = self
-            .0
-            .ports
-            .store
-            .request_cancel(tenant, run, self.0.ports.clock.now())
-            .await?;
+        let request =
+            self.0.ports.store.request_cancel(tenant, run, self.0.ports.clock.now()).await?;
         if request == CancelRequest::Requested && !self.0.leases.cancel(run) {
             self.0.wake.notify_one();
         }
@@ -123,11 +107,7 @@ fn prepare(inner: &Arc<Inner>, arrival: Arrival) -> Prepared {
     let mut event = arrival.event;
     event.insert("id".to_owned(), id.to_string().into());
     event.insert("received_at".to_owned(), now.to_string().into());
-    let permits: Vec<_> = arrival
-        .subscribers
-        .iter()
-        .map(|_| free_slot(inner))
-        .collect();
+    let permits: Vec<_> = arrival.subscribers.iter().map(|_| free_slot(inner)).collect();
     let runs = arrival
         .subscribers
         .into_iter()
@@ -149,23 +129,16 @@ fn prepare(inner: &Arc<Inner>, arrival: Arrival) -> Prepared {
         source: arrival.source,
         dedupe_key: arrival.dedupe_key,
         fingerprint: arrival.fingerprint,
-        payload: drive::payload(arrival.trigger, event),
+        payload: json!({"trigger": arrival.trigger, "event": event}).into(),
         correlation_id: arrival.correlation_id,
         received_at: now,
     };
-    Prepared {
-        accept: Accept { event, runs },
-        permits,
-    }
+    Prepared { accept: Accept { event, runs }, permits }
 }
 
 /// A slot for a run that is about to be accepted, unless the engine is closing.
 fn free_slot(inner: &Arc<Inner>) -> Option<OwnedSemaphorePermit> {
-    if inner.closing.is_cancelled() {
-        None
-    } else {
-        inner.slots.clone().try_acquire_owned().ok()
-    }
+    if inner.closing.is_cancelled() { None } else { inner.slots.clone().try_acquire_owned().ok() }
 }
 
 /// Makes a batch durable and starts what this process drives itself.
@@ -179,11 +152,9 @@ async fn store(inner: &Arc<Inner>, prepared: Vec<Prepared>) -> Result<Vec<Accept
         };
         for (run, permit) in one.accept.runs.into_iter().zip(one.permits) {
             match permit {
-                Some(permit) => drive::spawn(
-                    inner,
-                    handed_over(&inner.worker, &one.accept.event, run),
-                    permit,
-                ),
+                Some(permit) => {
+                    drive::spawn(inner, handed_over(&inner.worker, &one.accept.event, run), permit)
+                }
                 None => queued = true,
             }
         }
@@ -203,15 +174,8 @@ fn handed_over(
     /// The epoch of a lease that is given with the accept.
     const FIRST_EPOCH: i64 = 1;
     ClaimedRun {
-        lease: Lease {
-            run: run.id,
-            owner: worker.clone(),
-            epoch: FIRST_EPOCH,
-        },
-        event: EventRow {
-            id: event.id,
-            payload: event.payload.clone(),
-        },
+        lease: Lease { run: run.id, owner: worker.clone(), epoch: FIRST_EPOCH },
+        event: EventRow { id: event.id, payload: event.payload.clone() },
         steps: Vec::new(),
         claims: 1,
         run: row(event, run, event.received_at),

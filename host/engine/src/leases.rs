@@ -29,29 +29,18 @@ impl Leases {
     /// Registers a run for as long as the returned guard lives.
     pub fn hold(this: &Arc<Inner>, lease: &Lease) -> Held {
         let signals = Signals::default();
-        this.leases
-            .lock()
-            .insert(lease.run, (lease.clone(), signals.clone()));
-        Held {
-            inner: this.clone(),
-            run: lease.run,
-            signals,
-        }
+        this.leases.lock().insert(lease.run, (lease.clone(), signals.clone()));
+        Held { inner: this.clone(), run: lease.run, signals }
     }
 
     /// Tells the driver of a run to end it. False if the run is not worked on here.
     pub fn cancel(&self, run: RunId) -> bool {
         let held = self.lock();
-        held.get(&run)
-            .inspect(|(_, signals)| signals.cancel.cancel())
-            .is_some()
+        held.get(&run).inspect(|(_, signals)| signals.cancel.cancel()).is_some()
     }
 
     fn all(&self) -> Vec<Lease> {
-        self.lock()
-            .values()
-            .map(|(lease, _)| lease.clone())
-            .collect()
+        self.lock().values().map(|(lease, _)| lease.clone()).collect()
     }
 
     fn lose(&self, run: RunId) {

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod claims;
+mod desk;
 mod drive;
 mod follow;
 mod intake;
@@ -95,10 +96,7 @@ impl Engine {
         let now = self.0.ports.clock.now();
         let left = self.0.ports.store.take_over(now).await?;
         if left > 0 {
-            tracing::info!(
-                runs = left,
-                "going on with runs that an earlier process left"
-            );
+            tracing::info!(runs = left, "going on with runs that an earlier process left");
         }
         tokio::spawn(claims::run(self.0.clone()));
         tokio::spawn(leases::renew(self.0.clone()));
@@ -110,15 +108,9 @@ impl Engine {
     pub async fn stop(&self) {
         self.0.closing.cancel();
         self.0.tracker.close();
-        if tokio::time::timeout(self.0.settings.drain(), self.0.tracker.wait())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(self.0.settings.drain(), self.0.tracker.wait()).await.is_err() {
             let left = self.0.tracker.len();
-            tracing::warn!(
-                runs = left,
-                "runs were still under way at the end of the drain time"
-            );
+            tracing::warn!(runs = left, "runs were still under way at the end of the drain time");
             self.0.abandon.cancel();
             self.0.tracker.wait().await;
         }

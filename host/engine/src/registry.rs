@@ -8,7 +8,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tombolo_core::clock::Clock;
-use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::{IdSource, TenantId, WorkflowId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::authoring::{Authoring, AuthoringError, WebhookRules};
@@ -19,7 +18,7 @@ use tombolo_core::workflow::{Definition, Issue, Pinned, Plan, Verify, compile};
 
 use catalog::TenantCatalog;
 
-/// Versions whose plans are kept in memory; the least recently made go first.
+/// Versions whose plans are kept in memory; then all are made anew as they are needed.
 const MAX_PLANS: usize = 4096;
 
 /// Plans, hooks and the door for new versions.
@@ -40,6 +39,26 @@ pub struct Registry {
 struct Live {
     hooks: HashMap<(TenantId, String), Arc<Hook>>,
     workflows: HashMap<(TenantId, String), Subscriber>,
+}
+
+/// Why there is no plan.
+#[derive(Debug)]
+pub(crate) enum NoPlan {
+    /// The version cannot be run, now or later.
+    Unusable {
+        /// For programs.
+        code: &'static str,
+        /// For people.
+        message: String,
+    },
+    /// The store did not answer; it may later.
+    Store(StoreError),
+}
+
+impl From<StoreError> for NoPlan {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 impl Registry {
@@ -83,22 +102,14 @@ impl Registry {
     }
 
     /// The plan of a version, made once.
-    ///
-    /// # Errors
-    /// What a run of that version ends with: it cannot be run.
-    pub async fn plan(
+    pub(crate) async fn plan(
         &self,
         tenant: TenantId,
         workflow: WorkflowId,
         version: u32,
-    ) -> Result<Arc<Plan>, StepError> {
+    ) -> Result<Arc<Plan>, NoPlan> {
         let key = (workflow, version);
-        if let Some(plan) = self
-            .plans
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
-        {
+        if let Some(plan) = self.plans.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(plan.clone());
         }
         let plan = Arc::new(self.make_plan(tenant, workflow, version).await?);
@@ -115,41 +126,19 @@ impl Registry {
         tenant: TenantId,
         workflow: WorkflowId,
         version: u32,
-    ) -> Result<Plan, StepError> {
-        let unusable =
-            |code: &str, message: String| StepError::new(ErrorClass::Permanent, code, message);
-        let failed = |error: StoreError| {
-            StepError::new(
-                ErrorClass::Transient,
-                "store-unavailable",
-                error.to_string(),
-            )
-        };
-        let stored = self
-            .store
-            .workflow_version(tenant, workflow, version)
-            .await
-            .map_err(failed)?
-            .ok_or_else(|| {
-                unusable(
-                    "version-missing",
-                    format!("version {version} of {workflow} is not stored"),
-                )
-            })?;
-        let plugins = self.store.plugins(tenant).await.map_err(failed)?;
+    ) -> Result<Plan, NoPlan> {
+        let stored = self.store.workflow_version(tenant, workflow, version).await?;
+        let stored = stored.ok_or_else(|| NoPlan::Unusable {
+            code: "version-missing",
+            message: format!("version {version} of {workflow} is not stored"),
+        })?;
+        let plugins = self.store.plugins(tenant).await?;
         let catalog = TenantCatalog::pinned(&plugins, &stored.pins, self.rules.presets());
-        compile(stored.definition.value(), &catalog)
-            .map(|pinned| pinned.plan)
-            .map_err(|issues| {
-                let first = issues.first().map(ToString::to_string).unwrap_or_default();
-                unusable(
-                    "version-unusable",
-                    format!(
-                        "version {version} of `{}` cannot be run: {first}",
-                        stored.name
-                    ),
-                )
-            })
+        compile(stored.definition.value(), &catalog).map(|pinned| pinned.plan).map_err(|issues| {
+            let first = issues.first().map(ToString::to_string).unwrap_or_default();
+            let message = format!("version {version} of `{}` cannot be run: {first}", stored.name);
+            NoPlan::Unusable { code: "version-unusable", message }
+        })
     }
 
     async fn check(&self, tenant: TenantId, file: &Json) -> Result<Pinned, AuthoringError> {
@@ -160,11 +149,7 @@ impl Registry {
         let mut issues = self.scheme_issues(&pinned.definition);
         issues.extend(self.path_issues(tenant, &pinned.definition));
         issues.extend(self.syntax_issues(&pinned.jq).await?);
-        if issues.is_empty() {
-            Ok(pinned)
-        } else {
-            Err(AuthoringError::Invalid(issues))
-        }
+        if issues.is_empty() { Ok(pinned) } else { Err(AuthoringError::Invalid(issues)) }
     }
 
     fn scheme_issues(&self, definition: &Definition) -> Vec<Issue> {
@@ -199,24 +184,15 @@ impl Registry {
             let other = live.hooks.values().find(|hook| {
                 hook.tenant == tenant
                     && hook.path == webhook.path
-                    && hook
-                        .subscribers
-                        .iter()
-                        .any(|other| Some(other.workflow) != mine)
+                    && hook.subscribers.iter().any(|other| Some(other.workflow) != mine)
             });
             if other.is_some_and(|hook| *hook.webhook != *webhook) {
-                let message = format!(
-                    "another workflow listens at `{}` with other settings",
-                    webhook.path
-                );
+                let message =
+                    format!("another workflow listens at `{}` with other settings", webhook.path);
                 let fix = "use the same `webhook` settings, or another path".to_owned();
                 issues.push(
-                    Issue::new(
-                        format!("/triggers/{name}/webhook/path"),
-                        "path-taken",
-                        message,
-                    )
-                    .suggest(Some(fix)),
+                    Issue::new(format!("/triggers/{name}/webhook/path"), "path-taken", message)
+                        .suggest(Some(fix)),
                 );
             }
         }
@@ -228,19 +204,12 @@ impl Registry {
             return Ok(Vec::new());
         }
         let texts = jq.iter().map(|(_, text)| text.clone()).collect();
-        let errors = self
-            .sandbox
-            .check(texts)
-            .await
-            .map_err(AuthoringError::Evaluator)?;
+        let errors = self.sandbox.check(texts).await.map_err(AuthoringError::Evaluator)?;
         Ok(errors
             .into_iter()
             .filter_map(|error| {
                 let (pointer, text) = jq.get(error.index)?;
-                let at = error
-                    .position
-                    .map(|at| format!(" at character {at}"))
-                    .unwrap_or_default();
+                let at = error.position.map(|at| format!(" at character {at}")).unwrap_or_default();
                 Some(Issue::new(
                     pointer,
                     "bad-expression",
@@ -253,17 +222,15 @@ impl Registry {
 
 impl Live {
     fn add(&mut self, version: &WorkflowVersion, definition: &Definition) {
-        let timeout = definition
-            .timeout
-            .map_or(tombolo_core::workflow::DEFAULT_RUN_TIMEOUT, |span| span.0);
+        let timeout =
+            definition.timeout.map_or(tombolo_core::workflow::DEFAULT_RUN_TIMEOUT, |span| span.0);
         let subscriber = |trigger: &str| Subscriber {
             workflow: version.id,
             version: version.version,
             trigger: trigger.to_owned(),
             timeout: Some(timeout),
         };
-        self.workflows
-            .insert((version.tenant, version.name.clone()), subscriber("api"));
+        self.workflows.insert((version.tenant, version.name.clone()), subscriber("api"));
         for (name, trigger) in &definition.triggers {
             let Some(webhook) = &trigger.webhook else {
                 continue;

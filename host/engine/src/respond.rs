@@ -5,7 +5,8 @@ use tombolo_core::error::StepError;
 use tombolo_core::id::RunId;
 use tombolo_core::json::Json;
 use tombolo_core::ports::intake::Answer;
-use tombolo_core::run::RunState;
+use tombolo_core::ports::store::RunRow;
+use tombolo_core::run::{Run, RunState};
 
 /// Status of a run that failed or was cancelled, told to somebody who waited for its result.
 const FAILED_STATUS: u16 = 500;
@@ -13,10 +14,8 @@ const FAILED_STATUS: u16 = 500;
 /// The answer that a `respond` node's output means.
 pub(crate) fn from_node(output: &Json, state: RunState) -> Answer {
     let value = output.value();
-    let status = value
-        .get("status")
-        .and_then(Value::as_u64)
-        .and_then(|status| u16::try_from(status).ok());
+    let status =
+        value.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
     let headers = value
         .get("headers")
         .and_then(Value::as_object)
@@ -25,12 +24,7 @@ pub(crate) fn from_node(output: &Json, state: RunState) -> Answer {
         .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
         .collect();
     let body = value.get("body").cloned().unwrap_or(Value::Null);
-    Answer::Ready {
-        status: status.unwrap_or(200),
-        headers,
-        body: body.into(),
-        state,
-    }
+    Answer::Ready { status: status.unwrap_or(200), headers, body: body.into(), state }
 }
 
 /// The answer that the end of a run without a `respond` node means.
@@ -61,16 +55,16 @@ pub(crate) fn from_end(
                 "run": run,
                 "error": error,
             });
-            let headers = vec![(
-                "content-type".to_owned(),
-                "application/problem+json".to_owned(),
-            )];
-            Answer::Ready {
-                status: FAILED_STATUS,
-                headers,
-                body: body.into(),
-                state,
-            }
+            let headers = vec![("content-type".to_owned(), "application/problem+json".to_owned())];
+            Answer::Ready { status: FAILED_STATUS, headers, body: body.into(), state }
         }
+    }
+}
+
+/// The answer of a run as it is stored.
+pub(crate) fn from_stored(run: &Run, row: &RunRow) -> Answer {
+    match run.response() {
+        Some(output) => from_node(output, row.state),
+        None => from_end(row.id, row.state, row.output.clone(), row.error.as_ref()),
     }
 }

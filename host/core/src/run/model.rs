@@ -88,11 +88,7 @@ impl Run {
             steps[*at] = row;
         }
         let changed = vec![false; steps.len()];
-        Ok(Self {
-            plan,
-            steps,
-            changed,
-        })
+        Ok(Self { plan, steps, changed })
     }
 
     /// The plan it follows.
@@ -120,11 +116,8 @@ impl Run {
                 self.change(at, StepEvent::Abandon)?;
             } else {
                 let message = "the process ended between sending this call and recording its result; whether it took effect has to be looked up at the other side";
-                self.steps[at].error = Some(StepError::new(
-                    ErrorClass::UnknownOutcome,
-                    "worker-lost",
-                    message,
-                ));
+                self.steps[at].error =
+                    Some(StepError::new(ErrorClass::UnknownOutcome, "worker-lost", message));
                 self.steps[at].ended_at = Some(now);
                 self.change(at, StepEvent::Lose)?;
             }
@@ -296,14 +289,7 @@ impl Run {
                     message,
                 ));
             }
-            self.change(
-                at,
-                if under_way {
-                    StepEvent::Lose
-                } else {
-                    StepEvent::Cancel
-                },
-            )?;
+            self.change(at, if under_way { StepEvent::Lose } else { StepEvent::Cancel })?;
             self.steps[at].ended_at = Some(now);
         }
         Ok(())
@@ -311,11 +297,7 @@ impl Run {
 
     /// Where the run stands, given that no ready step is left to start.
     pub fn standing(&self) -> Standing {
-        if self
-            .steps
-            .iter()
-            .any(|step| step.state == StepState::Running)
-        {
+        if self.steps.iter().any(|step| step.state == StepState::Running) {
             return Standing::Busy;
         }
         let due = self
@@ -328,11 +310,9 @@ impl Run {
             return Standing::Parked { due };
         }
         match self.failure() {
-            Some(error) => Standing::Ended {
-                state: RunState::Failed,
-                output: None,
-                error: Some(error),
-            },
+            Some(error) => {
+                Standing::Ended { state: RunState::Failed, output: None, error: Some(error) }
+            }
             None => Standing::Ended {
                 state: RunState::Succeeded,
                 output: Some(self.output()),

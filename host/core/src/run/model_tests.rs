@@ -40,9 +40,7 @@ fn plan(nodes: Value) -> Plan {
     for node in nodes.as_object_mut().unwrap().values_mut() {
         node["use"] = json!("set");
     }
-    compile(&json!({"name": "w", "nodes": nodes}), &Empty)
-        .unwrap()
-        .plan
+    compile(&json!({"name": "w", "nodes": nodes}), &Empty).unwrap().plan
 }
 
 fn run(plan: Plan) -> Run {
@@ -51,10 +49,7 @@ fn run(plan: Plan) -> Run {
 
 fn ready(run: &mut Run) -> Vec<String> {
     let ready = run.ready(NOW).unwrap();
-    ready
-        .into_iter()
-        .map(|at| run.node(at).name.clone())
-        .collect()
+    ready.into_iter().map(|at| run.node(at).name.clone()).collect()
 }
 
 fn at(run: &Run, name: &str) -> NodeIndex {
@@ -70,29 +65,13 @@ fn succeed(run: &mut Run, name: &str, ports: &[&str]) {
     start(run, name);
     let at = at(run, name);
     let ports = ports.iter().map(|port| (*port).to_owned()).collect();
-    run.succeed(
-        at,
-        Outcome {
-            output: json!(name).into(),
-            ports,
-        },
-        Vec::new(),
-        NOW,
-    )
-    .unwrap();
+    run.succeed(at, Outcome { output: json!(name).into(), ports }, Vec::new(), NOW).unwrap();
 }
 
 fn fail(run: &mut Run, name: &str, class: ErrorClass) -> Treatment {
     start(run, name);
     let at = at(run, name);
-    run.fail(
-        at,
-        StepError::new(class, "broken", "it broke"),
-        Vec::new(),
-        NOW,
-        1.0,
-    )
-    .unwrap()
+    run.fail(at, StepError::new(class, "broken", "it broke"), Vec::new(), NOW, 1.0).unwrap()
 }
 
 fn state(run: &Run, name: &str) -> StepState {
@@ -122,12 +101,7 @@ fn branches_start_together_and_a_join_waits_for_all() {
     assert_eq!(ready(&mut run), ["d"]);
     succeed(&mut run, "d", &[]);
     assert_eq!(ready(&mut run), Vec::<String>::new());
-    let Standing::Ended {
-        state: RunState::Succeeded,
-        output,
-        ..
-    } = run.standing()
-    else {
+    let Standing::Ended { state: RunState::Succeeded, output, .. } = run.standing() else {
         panic!()
     };
     assert_eq!(output, Some(json!("d").into()));
@@ -135,9 +109,7 @@ fn branches_start_together_and_a_join_waits_for_all() {
 
 #[test]
 fn a_join_of_any_starts_with_the_first() {
-    let mut run = run(plan(
-        json!({"a": {}, "b": {}, "c": {"after": ["a", "b"], "join": "any"}}),
-    ));
+    let mut run = run(plan(json!({"a": {}, "b": {}, "c": {"after": ["a", "b"], "join": "any"}})));
     succeed(&mut run, "a", &[]);
     assert_eq!(ready(&mut run), ["b", "c"]);
 }
@@ -151,10 +123,7 @@ fn ports_that_do_not_fire_skip_their_path_to_the_join() {
         let index = plan.index[name];
         let from = plan.index["s"];
         assert!(from < index, "file order is kept");
-        plan.nodes[index].inputs.push(Edge {
-            from,
-            port: Port::Named(port.into()),
-        });
+        plan.nodes[index].inputs.push(Edge { from, port: Port::Named(port.into()) });
     }
     let mut run = run(plan);
     succeed(&mut run, "s", &["right"]);
@@ -172,15 +141,9 @@ fn independent_branches_finish_before_the_run_fails() {
     assert_eq!(fail(&mut run, "b", ErrorClass::Permanent), Treatment::Dead);
     assert_eq!(ready(&mut run), ["c"]);
     succeed(&mut run, "c", &[]);
-    assert_eq!(
-        ready(&mut run),
-        Vec::<String>::new(),
-        "d needs b, which a redrive may still bring"
-    );
+    assert_eq!(ready(&mut run), Vec::<String>::new(), "d needs b, which a redrive may still bring");
     assert_eq!(state(&run, "d"), StepState::Pending);
-    let Standing::Ended { state, error, .. } = run.standing() else {
-        panic!()
-    };
+    let Standing::Ended { state, error, .. } = run.standing() else { panic!() };
     assert_eq!(state, RunState::Failed);
     assert_eq!(error.unwrap().message, "node `b`: it broke");
 }
@@ -204,9 +167,7 @@ fn an_error_edge_is_taken_by_a_failure_and_only_then() {
 
 #[test]
 fn on_error_continue_goes_on_without_an_output() {
-    let mut run = run(plan(
-        json!({"a": {"on_error": "continue"}, "b": {"after": ["a"]}}),
-    ));
+    let mut run = run(plan(json!({"a": {"on_error": "continue"}, "b": {"after": ["a"]}})));
     fail(&mut run, "a", ErrorClass::NotFound);
     assert_eq!(ready(&mut run), ["b"]);
     succeed(&mut run, "b", &[]);
@@ -215,9 +176,7 @@ fn on_error_continue_goes_on_without_an_output() {
 
 #[test]
 fn a_step_that_waits_parks_the_run_until_it_is_due() {
-    let mut run = run(plan(
-        json!({"a": {"retry": {"attempts": 2, "backoff": {"first": "5s"}}}}),
-    ));
+    let mut run = run(plan(json!({"a": {"retry": {"attempts": 2, "backoff": {"first": "5s"}}}})));
     let Treatment::Retry { at: due, .. } = fail(&mut run, "a", ErrorClass::Transient) else {
         panic!()
     };
@@ -233,10 +192,7 @@ fn a_step_that_waits_parks_the_run_until_it_is_due() {
 fn rate_limits_spend_no_attempts() {
     let mut run = run(plan(json!({"a": {"retry": {"attempts": 1}}})));
     for _ in 0..10 {
-        assert!(matches!(
-            fail(&mut run, "a", ErrorClass::RateLimited),
-            Treatment::Retry { .. }
-        ));
+        assert!(matches!(fail(&mut run, "a", ErrorClass::RateLimited), Treatment::Retry { .. }));
     }
     assert_eq!((run.step(0).attempt, run.step(0).spent), (10, 0));
     assert_eq!(fail(&mut run, "a", ErrorClass::Transient), Treatment::Dead);
@@ -258,15 +214,7 @@ fn recovery_repeats_what_is_safe_and_says_what_nobody_knows() {
     second.recover(NOW).unwrap();
     assert_eq!(ready(&mut second), ["safe"]);
     assert_eq!(state(&second, "dangerous"), StepState::Unknown);
-    assert_eq!(
-        second
-            .step(at(&second, "dangerous"))
-            .error
-            .as_ref()
-            .unwrap()
-            .code,
-        "worker-lost"
-    );
+    assert_eq!(second.step(at(&second, "dangerous")).error.as_ref().unwrap().code, "worker-lost");
 }
 
 #[test]
@@ -287,8 +235,5 @@ fn stored_steps_of_another_plan_are_reported() {
     succeed(&mut run, "a", &[]);
     let rows = run.take_changes();
     let other = Arc::new(plan(json!({"z": {}})));
-    assert_eq!(
-        Run::restore(other, rows).unwrap_err(),
-        Broken { node: "a".into() }
-    );
+    assert_eq!(Run::restore(other, rows).unwrap_err(), Broken { node: "a".into() });
 }

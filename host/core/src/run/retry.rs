@@ -45,10 +45,7 @@ pub fn treat(
                 .retry_after_ms
                 .map_or_else(|| backoff(policy, spent.max(1), 1.0), Duration::from_millis);
             let wait = asked.clamp(MIN_RATE_LIMIT_WAIT, MAX_RATE_LIMIT_WAIT);
-            Treatment::Retry {
-                at: now.plus(wait),
-                spends: false,
-            }
+            Treatment::Retry { at: now.plus(wait), spends: false }
         }
         ErrorClass::Transient => again(error, policy, spent, now, jitter),
         ErrorClass::UnknownOutcome if effect.repeatable() => {
@@ -67,14 +64,9 @@ fn again(error: &StepError, policy: &Retry, spent: u32, now: Timestamp, jitter: 
     if spent >= policy.attempts {
         return Treatment::Dead;
     }
-    let asked = error
-        .retry_after_ms
-        .map_or(Duration::ZERO, Duration::from_millis);
+    let asked = error.retry_after_ms.map_or(Duration::ZERO, Duration::from_millis);
     let wait = backoff(policy, spent, jitter).max(asked.min(MAX_RATE_LIMIT_WAIT));
-    Treatment::Retry {
-        at: now.plus(wait),
-        spends: true,
-    }
+    Treatment::Retry { at: now.plus(wait), spends: true }
 }
 
 /// Exponential backoff with full jitter: `jitter * min(max, first * factor^(spent - 1))`.
@@ -95,10 +87,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_000_000);
 
     fn error(class: ErrorClass, retry_after_ms: Option<u64>) -> StepError {
-        StepError {
-            retry_after_ms,
-            ..StepError::new(class, "c", "m")
-        }
+        StepError { retry_after_ms, ..StepError::new(class, "c", "m") }
     }
 
     fn policy() -> Retry {
@@ -123,10 +112,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!([wait(1), wait(2), wait(3)], [1, 10, 60]);
-        assert_eq!(
-            decide(ErrorClass::Transient, Effect::Read, 4, 1.0),
-            Treatment::Dead
-        );
+        assert_eq!(decide(ErrorClass::Transient, Effect::Read, 4, 1.0), Treatment::Dead);
     }
 
     #[test]
@@ -144,19 +130,13 @@ mod tests {
         let treatment = treat(&limited, Effect::Unsafe, &policy(), 99, NOW, 0.0);
         assert_eq!(
             treatment,
-            Treatment::Retry {
-                at: NOW.plus(Duration::from_secs(7)),
-                spends: false
-            }
+            Treatment::Retry { at: NOW.plus(Duration::from_secs(7)), spends: false }
         );
         let at_once = error(ErrorClass::RateLimited, Some(0));
         let treatment = treat(&at_once, Effect::Read, &policy(), 0, NOW, 0.0);
         assert_eq!(
             treatment,
-            Treatment::Retry {
-                at: NOW.plus(MIN_RATE_LIMIT_WAIT),
-                spends: false
-            }
+            Treatment::Retry { at: NOW.plus(MIN_RATE_LIMIT_WAIT), spends: false }
         );
     }
 
@@ -168,22 +148,13 @@ mod tests {
                 Treatment::Retry { .. }
             ));
         }
-        assert_eq!(
-            decide(ErrorClass::UnknownOutcome, Effect::Unsafe, 1, 0.0),
-            Treatment::Unknown
-        );
+        assert_eq!(decide(ErrorClass::UnknownOutcome, Effect::Unsafe, 1, 0.0), Treatment::Unknown);
     }
 
     #[test]
     fn what_will_not_pass_is_dead_at_once() {
         use ErrorClass as C;
-        for class in [
-            C::InvalidInput,
-            C::Auth,
-            C::NotFound,
-            C::Conflict,
-            C::Permanent,
-        ] {
+        for class in [C::InvalidInput, C::Auth, C::NotFound, C::Conflict, C::Permanent] {
             assert_eq!(decide(class, Effect::Read, 1, 0.0), Treatment::Dead);
         }
     }

@@ -36,24 +36,12 @@ impl RunScope {
         for at in &run.node(node).upstream {
             let step = run.step(*at);
             steps.insert(step.node.clone(), step.output.clone().unwrap_or_default());
-            if let Some(error) = step
-                .error
-                .as_ref()
-                .filter(|_| step.state == StepState::Dead)
-            {
-                errors.insert(
-                    step.node.clone(),
-                    serde_json::to_value(error).unwrap_or_default(),
-                );
+            if let Some(error) = step.error.as_ref().filter(|_| step.state == StepState::Dead) {
+                errors.insert(step.node.clone(), serde_json::to_value(error).unwrap_or_default());
             }
         }
         let about = json!({"id": id, "workflow": run.plan().name});
-        Self {
-            payload: payload.clone(),
-            about,
-            steps,
-            errors,
-        }
+        Self { payload: payload.clone(), about, steps, errors }
     }
 
     /// The scope as JSON text, put together from texts: nothing is parsed or written again.
@@ -67,11 +55,7 @@ impl RunScope {
             .unwrap_or("{\"trigger\":null")
             .to_owned();
         let errors = Value::Object(self.errors.clone());
-        let _ = write!(
-            text,
-            ",\"{RUN}\":{},\"{ERRORS}\":{errors},\"{STEPS}\":{{",
-            self.about
-        );
+        let _ = write!(text, ",\"{RUN}\":{},\"{ERRORS}\":{errors},\"{STEPS}\":{{", self.about);
         let mut comma = "";
         for (name, output) in &self.steps {
             let _ = write!(text, "{comma}\"{name}\":{}", output.text());
@@ -84,11 +68,7 @@ impl RunScope {
 
 impl Scope for RunScope {
     fn field(&self, name: &str) -> Option<&Value> {
-        if name == RUN {
-            Some(&self.about)
-        } else {
-            self.payload.value().get(name)
-        }
+        if name == RUN { Some(&self.about) } else { self.payload.value().get(name) }
     }
 
     fn member(&self, group: &str, name: &str) -> Option<&Value> {

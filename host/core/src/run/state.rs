@@ -198,10 +198,7 @@ mod tests {
     #[test]
     fn only_a_running_attempt_has_a_result() {
         for state in StepState::ALL {
-            assert_eq!(
-                state.after(StepEvent::Succeed).is_ok(),
-                state == StepState::Running
-            );
+            assert_eq!(state.after(StepEvent::Succeed).is_ok(), state == StepState::Running);
         }
     }
 

@@ -175,10 +175,7 @@ impl Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self {
-            attempts: Self::default_attempts(),
-            backoff: Backoff::default(),
-        }
+        Self { attempts: Self::default_attempts(), backoff: Backoff::default() }
     }
 }
 

@@ -95,10 +95,7 @@ impl Template {
             if !literal.is_empty() {
                 pieces.push(Piece::Text(std::mem::take(&mut literal)));
             }
-            pieces.push(Piece::Expression(Expression::parse(
-                &text[start + 2..end],
-                start,
-            )?));
+            pieces.push(Piece::Expression(Expression::parse(&text[start + 2..end], start)?));
             at = end + 1;
         }
         literal.push_str(&text[at..]);
@@ -125,12 +122,10 @@ impl Template {
             Self::Single(expression) => (Some(expression), [].as_slice()),
             Self::Mixed(pieces) => (None, pieces.as_slice()),
         };
-        single
-            .into_iter()
-            .chain(mixed.iter().filter_map(|piece| match piece {
-                Piece::Text(_) => None,
-                Piece::Expression(expression) => Some(expression),
-            }))
+        single.into_iter().chain(mixed.iter().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Expression(expression) => Some(expression),
+        }))
     }
 }
 
@@ -144,10 +139,7 @@ impl Expression {
             return Err(TemplateError::TooLong { at });
         }
         let kind = Path::parse(text).map_or(Kind::Jq, Kind::Path);
-        Ok(Self {
-            text: text.to_owned(),
-            kind,
-        })
+        Ok(Self { text: text.to_owned(), kind })
     }
 
     /// The fields `<name>` it reads as `.<root>.<name>`, as far as the text shows them.
@@ -169,9 +161,7 @@ impl Expression {
 /// Where the expression's `}` is: outside of strings, comments and nested braces.
 fn closing(text: &str) -> Option<usize> {
     let mut scan = Scan::default();
-    text.char_indices()
-        .find(|(_, c)| scan.step(*c) == Step::Closed)
-        .map(|(at, _)| at)
+    text.char_indices().find(|(_, c)| scan.step(*c) == Step::Closed).map(|(at, _)| at)
 }
 
 /// What [`Scan`] made of a character.
@@ -236,11 +226,7 @@ impl Scan {
             '#' => self.open.push(Open::Comment),
             '{' => self.open.push(Open::Brace),
             '(' => self.open.push(Open::Parenthesis),
-            ')' if matches!(
-                self.open.last(),
-                Some(Open::Parenthesis | Open::Interpolation)
-            ) =>
-            {
+            ')' if matches!(self.open.last(), Some(Open::Parenthesis | Open::Interpolation)) => {
                 self.open.pop();
             }
             '}' if self.open.is_empty() => return Step::Closed,
@@ -287,18 +273,12 @@ fn leading_path(rest: &str) -> String {
     } else if let Some(quoted) = rest.strip_prefix(".\"") {
         quoted.find('"').map_or(0, |at| at + 3)
     } else if let Some(name) = rest.strip_prefix('.') {
-        1 + name
-            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-            .unwrap_or(name.len())
+        1 + name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(name.len())
     } else {
         0
     };
     let segment = &rest[..end];
-    if segment.starts_with('[') {
-        format!(".{segment}")
-    } else {
-        segment.to_owned()
-    }
+    if segment.starts_with('[') { format!(".{segment}") } else { segment.to_owned() }
 }
 
 #[cfg(test)]
@@ -314,18 +294,9 @@ mod tests {
 
     #[test]
     fn text_without_expressions_is_literal() {
-        assert_eq!(
-            Template::parse("plain } text"),
-            Ok(Template::Literal("plain } text".into()))
-        );
-        assert_eq!(
-            Template::parse("$${ not one }"),
-            Ok(Template::Literal("${ not one }".into()))
-        );
-        assert_eq!(
-            Template::parse("costs 5$"),
-            Ok(Template::Literal("costs 5$".into()))
-        );
+        assert_eq!(Template::parse("plain } text"), Ok(Template::Literal("plain } text".into())));
+        assert_eq!(Template::parse("$${ not one }"), Ok(Template::Literal("${ not one }".into())));
+        assert_eq!(Template::parse("costs 5$"), Ok(Template::Literal("costs 5$".into())));
     }
 
     #[test]
@@ -339,27 +310,18 @@ mod tests {
 
     #[test]
     fn braces_and_strings_inside_jq_do_not_close_it() {
-        for inside in [
-            r#"{a: {b: 1}}"#,
-            r#""}""#,
-            r#""\"}" + "x""#,
-            r#""a\({b: "}"}.b)c""#,
-            "1 # }\n + 2",
-        ] {
+        for inside in
+            [r#"{a: {b: 1}}"#, r#""}""#, r#""\"}" + "x""#, r#""a\({b: "}"}.b)c""#, "1 # }\n + 2"]
+        {
             let text = format!("${{ {inside} }}");
             let parsed = Template::parse(&text);
-            assert!(
-                matches!(&parsed, Ok(Template::Single(e)) if e.text == inside),
-                "{parsed:?}"
-            );
+            assert!(matches!(&parsed, Ok(Template::Single(e)) if e.text == inside), "{parsed:?}");
         }
     }
 
     #[test]
     fn text_around_expressions_is_kept() {
-        let Ok(Template::Mixed(pieces)) = Template::parse("a${ .b }c${ .d }") else {
-            panic!()
-        };
+        let Ok(Template::Mixed(pieces)) = Template::parse("a${ .b }c${ .d }") else { panic!() };
         assert_eq!(pieces.len(), 4);
         assert_eq!(pieces[0], Piece::Text("a".into()));
         assert_eq!(pieces[2], Piece::Text("c".into()));
@@ -367,33 +329,18 @@ mod tests {
 
     #[test]
     fn says_where_an_expression_is_not_closed_or_empty() {
-        assert_eq!(
-            Template::parse("ab${ .c"),
-            Err(TemplateError::Unclosed { at: 2 })
-        );
-        assert_eq!(
-            Template::parse("${ \"} }"),
-            Err(TemplateError::Unclosed { at: 0 })
-        );
-        assert_eq!(
-            Template::parse("${  }"),
-            Err(TemplateError::Empty { at: 0 })
-        );
+        assert_eq!(Template::parse("ab${ .c"), Err(TemplateError::Unclosed { at: 2 }));
+        assert_eq!(Template::parse("${ \"} }"), Err(TemplateError::Unclosed { at: 0 }));
+        assert_eq!(Template::parse("${  }"), Err(TemplateError::Empty { at: 0 }));
     }
 
     #[test]
     fn finds_the_nodes_that_jq_reads() {
         assert_eq!(reads(".steps.deal.amount > 10000"), ["deal"]);
         assert_eq!(reads("\"Onboarding: \" + .steps.deal.name"), ["deal"]);
-        assert_eq!(
-            reads("[.steps[\"a\"], .steps.\"b\", (.steps.c|length)]"),
-            ["a", "b", "c"]
-        );
+        assert_eq!(reads("[.steps[\"a\"], .steps.\"b\", (.steps.c|length)]"), ["a", "b", "c"]);
         assert_eq!(reads("\"\\(.steps.deal.name)\""), ["deal"]);
-        assert_eq!(
-            reads("\".steps.text\" # .steps.comment\n"),
-            Vec::<String>::new()
-        );
+        assert_eq!(reads("\".steps.text\" # .steps.comment\n"), Vec::<String>::new());
         assert_eq!(reads(".trigger.steps.inner"), Vec::<String>::new());
         assert_eq!(reads(".steps | keys"), Vec::<String>::new());
     }

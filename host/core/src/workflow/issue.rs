@@ -59,10 +59,7 @@ mod tests {
     #[test]
     fn suggests_the_closest_name_or_none() {
         let names = ["deal", "tier", "project"];
-        assert_eq!(
-            did_you_mean("dael", names),
-            Some("did you mean `deal`?".to_owned())
-        );
+        assert_eq!(did_you_mean("dael", names), Some("did you mean `deal`?".to_owned()));
         assert_eq!(did_you_mean("invoice", names), None);
     }
 }

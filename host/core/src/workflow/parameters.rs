@@ -57,10 +57,7 @@ impl Parameters {
         let mut maker = Maker::default();
         let root = maker.part(value, "");
         if maker.errors.is_empty() {
-            Ok(Self {
-                root,
-                expressions: maker.expressions,
-            })
+            Ok(Self { root, expressions: maker.expressions })
         } else {
             Err(maker.errors)
         }
@@ -113,10 +110,9 @@ impl Parameters {
                 }
                 Ok(Value::String(text))
             }
-            Part::Array(items) => items
-                .iter()
-                .map(|item| self.fill(item, scope, evaluated))
-                .collect(),
+            Part::Array(items) => {
+                items.iter().map(|item| self.fill(item, scope, evaluated)).collect()
+            }
             Part::Object(fields) => {
                 let mut object = Map::with_capacity(fields.len());
                 for (name, field) in fields {
@@ -133,10 +129,7 @@ impl Parameters {
         scope: &dyn Scope,
         evaluated: &dyn Fn(usize) -> Option<&'a Value>,
     ) -> Result<Value, Unresolved> {
-        let Located {
-            pointer,
-            expression,
-        } = &self.expressions[number];
+        let Located { pointer, expression } = &self.expressions[number];
         match &expression.kind {
             Kind::Path(path) => path.find(scope).map_err(|message| Unresolved {
                 pointer: pointer.clone(),
@@ -259,10 +252,7 @@ impl Maker {
     }
 
     fn number(&mut self, expression: Expression, pointer: &str) -> usize {
-        self.expressions.push(Located {
-            pointer: pointer.to_owned(),
-            expression,
-        });
+        self.expressions.push(Located { pointer: pointer.to_owned(), expression });
         self.expressions.len() - 1
     }
 }
@@ -281,10 +271,7 @@ fn fold_array(parts: Vec<Part>) -> Part {
 
 /// As [`fold_array`].
 fn fold_object(parts: Vec<(String, Part)>) -> Part {
-    if !parts
-        .iter()
-        .all(|(_, part)| matches!(part, Part::Constant(_)))
-    {
+    if !parts.iter().all(|(_, part)| matches!(part, Part::Constant(_))) {
         return Part::Object(parts);
     }
     let constants = parts.into_iter().filter_map(|(name, part)| match part {
@@ -309,15 +296,10 @@ mod tests {
             "constant": [1, {"a": "b"}],
         }))
         .unwrap();
-        assert_eq!(
-            prepared.jq().collect::<Vec<_>>(),
-            [(3, ".trigger.amount > 1")]
-        );
+        assert_eq!(prepared.jq().collect::<Vec<_>>(), [(3, ".trigger.amount > 1")]);
         let scope = json!({"trigger": {"id": 7, "tags": ["x"], "amount": 5}});
         let yes = json!(true);
-        let value = prepared
-            .resolve(&scope, &|number| (number == 3).then_some(&yes))
-            .unwrap();
+        let value = prepared.resolve(&scope, &|number| (number == 3).then_some(&yes)).unwrap();
         assert_eq!(
             value,
             json!({"id": 7, "name": "Deal 7: [\"x\"]", "big": true, "constant": [1, {"a": "b"}]})
@@ -328,10 +310,7 @@ mod tests {
     fn reports_where_a_path_fails() {
         let prepared = Parameters::prepare(&json!({"a": ["${ .n.x }"]})).unwrap();
         let error = prepared.resolve(&json!({"n": 1}), &|_| None).unwrap_err();
-        assert_eq!(
-            (error.pointer.as_str(), error.expression.as_str()),
-            ("/a/0", ".n.x")
-        );
+        assert_eq!((error.pointer.as_str(), error.expression.as_str()), ("/a/0", ".n.x"));
     }
 
     #[test]

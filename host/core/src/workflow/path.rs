@@ -50,9 +50,8 @@ impl Path {
             let (name, after) = string(rest)?;
             return Some((Segment::Field(name), after));
         }
-        let end = rest
-            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-            .unwrap_or(rest.len());
+        let end =
+            rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
         let (name, after) = rest.split_at(end);
         let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         starts_well.then(|| (Segment::Field(name.to_owned()), after))
@@ -81,29 +80,20 @@ impl Path {
 /// As [`Path::get`], for the rest of a path.
 pub(super) fn follow<'a>(segments: &[Segment], root: &'a Value) -> Result<&'a Value, String> {
     const NULL: &Value = &Value::Null;
-    segments
-        .iter()
-        .try_fold(root, |value, segment| match (segment, value) {
-            (_, Value::Null) => Ok(NULL),
-            (Segment::Field(name), Value::Object(fields)) => Ok(fields.get(name).unwrap_or(NULL)),
-            (Segment::Index(index), Value::Array(items)) => {
-                let position = if *index < 0 {
-                    items.len() as i64 + index
-                } else {
-                    *index
-                };
-                Ok(usize::try_from(position)
-                    .ok()
-                    .and_then(|at| items.get(at))
-                    .unwrap_or(NULL))
-            }
-            (Segment::Field(name), other) => {
-                Err(format!("cannot read the field `{name}` of {}", kind(other)))
-            }
-            (Segment::Index(index), other) => {
-                Err(format!("cannot read the item {index} of {}", kind(other)))
-            }
-        })
+    segments.iter().try_fold(root, |value, segment| match (segment, value) {
+        (_, Value::Null) => Ok(NULL),
+        (Segment::Field(name), Value::Object(fields)) => Ok(fields.get(name).unwrap_or(NULL)),
+        (Segment::Index(index), Value::Array(items)) => {
+            let position = if *index < 0 { items.len() as i64 + index } else { *index };
+            Ok(usize::try_from(position).ok().and_then(|at| items.get(at)).unwrap_or(NULL))
+        }
+        (Segment::Field(name), other) => {
+            Err(format!("cannot read the field `{name}` of {}", kind(other)))
+        }
+        (Segment::Index(index), other) => {
+            Err(format!("cannot read the item {index} of {}", kind(other)))
+        }
+    })
 }
 
 /// A JSON string at the start of `text`, without escapes and interpolation: those are the
@@ -111,9 +101,7 @@ pub(super) fn follow<'a>(segments: &[Segment], root: &'a Value) -> Result<&'a Va
 fn string(text: &str) -> Option<(String, &str)> {
     let rest = text.strip_prefix('"')?;
     let end = rest.find(['"', '\\'])?;
-    rest[end..]
-        .strip_prefix('"')
-        .map(|after| (rest[..end].to_owned(), after))
+    rest[end..].strip_prefix('"').map(|after| (rest[..end].to_owned(), after))
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -135,17 +123,9 @@ mod tests {
 
     #[test]
     fn knows_a_plain_path_from_other_jq() {
-        for plain in [
-            ".",
-            ".a",
-            ".a.b_1",
-            ".a[0].b",
-            ".a[-1]",
-            ".\"x y\"",
-            ".a[\"x-y\"]",
-            ".[0]",
-            " .a ",
-        ] {
+        for plain in
+            [".", ".a", ".a.b_1", ".a[0].b", ".a[-1]", ".\"x y\"", ".a[\"x-y\"]", ".[0]", " .a "]
+        {
             assert!(Path::parse(plain).is_some(), "{plain}");
         }
         for jq in [
@@ -174,10 +154,7 @@ mod tests {
         assert_eq!(get(".a[\"x-y\"][-1]"), Ok(json!(3)));
         assert_eq!(get(".a.\"x-y\"[7]"), Ok(Value::Null));
         assert_eq!(get(".missing.deeper[0]"), Ok(Value::Null));
-        assert_eq!(
-            get(".n.field"),
-            Err("cannot read the field `field` of a number".to_owned())
-        );
+        assert_eq!(get(".n.field"), Err("cannot read the field `field` of a number".to_owned()));
         assert_eq!(get("."), Ok(scope.clone()));
     }
 }

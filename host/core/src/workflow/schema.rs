@@ -20,10 +20,7 @@ static SCHEMA: LazyLock<(Validator, BTreeSet<String>)> = LazyLock::new(|| {
     let schema = definition_schema();
     let mut names = BTreeSet::new();
     property_names(&schema, &mut names);
-    #[expect(
-        clippy::expect_used,
-        reason = "generated from our own types; a test compiles it"
-    )]
+    #[expect(clippy::expect_used, reason = "generated from our own types; a test compiles it")]
     let validator = jsonschema::draft202012::new(&schema).expect("our own schema is a schema");
     (validator, names)
 });
@@ -31,10 +28,7 @@ static SCHEMA: LazyLock<(Validator, BTreeSet<String>)> = LazyLock::new(|| {
 /// Everything in `file` that breaks the schema.
 pub fn schema_issues(file: &Value) -> Vec<Issue> {
     let (validator, names) = &*SCHEMA;
-    validator
-        .iter_errors(file)
-        .flat_map(|error| explain(&error, names))
-        .collect()
+    validator.iter_errors(file).flat_map(|error| explain(&error, names)).collect()
 }
 
 /// Turns a validator's error into issues that name the place and what to write. Of several
@@ -56,18 +50,11 @@ pub(super) fn explain(error: &ValidationError<'_>, names: &BTreeSet<String>) -> 
             .collect(),
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
-            vec![Issue::new(
-                pointer,
-                "missing-key",
-                format!("`{name}` is missing"),
-            )]
+            vec![Issue::new(pointer, "missing-key", format!("`{name}` is missing"))]
         }
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
             match meant(context, &pointer) {
-                Some(errors) => errors
-                    .iter()
-                    .flat_map(|inner| explain(inner, names))
-                    .collect(),
+                Some(errors) => errors.iter().flat_map(|inner| explain(inner, names)).collect(),
                 None => vec![Issue::new(pointer, "wrong-form", format!("{error}"))],
             }
         }
@@ -75,11 +62,7 @@ pub(super) fn explain(error: &ValidationError<'_>, names: &BTreeSet<String>) -> 
             vec![Issue::new(pointer, "wrong-type", error.to_string())]
         }
         ValidationErrorKind::Enum { options } => {
-            let known = options
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str);
+            let known = options.as_array().into_iter().flatten().filter_map(Value::as_str);
             let written = error.instance().as_str().unwrap_or_default();
             vec![
                 Issue::new(pointer, "wrong-value", error.to_string())
@@ -128,9 +111,7 @@ fn property_names(schema: &Value, names: &mut BTreeSet<String>) {
             if let Some(Value::Object(properties)) = fields.get("properties") {
                 names.extend(properties.keys().cloned());
             }
-            fields
-                .values()
-                .for_each(|inner| property_names(inner, names));
+            fields.values().for_each(|inner| property_names(inner, names));
         }
         Value::Array(items) => items.iter().for_each(|inner| property_names(inner, names)),
         _ => {}
@@ -144,18 +125,12 @@ mod tests {
     use super::*;
 
     fn issues(file: Value) -> Vec<(String, String)> {
-        schema_issues(&file)
-            .into_iter()
-            .map(|issue| (issue.pointer, issue.code))
-            .collect()
+        schema_issues(&file).into_iter().map(|issue| (issue.pointer, issue.code)).collect()
     }
 
     #[test]
     fn accepts_the_smallest_workflow() {
-        assert_eq!(
-            issues(json!({"name": "a", "nodes": {"n": {"use": "set"}}})),
-            []
-        );
+        assert_eq!(issues(json!({"name": "a", "nodes": {"n": {"use": "set"}}})), []);
     }
 
     #[test]
@@ -171,22 +146,10 @@ mod tests {
         let found = issues(
             json!({"name": "Bad Name", "nodes": {"n": {"use": 1, "timeout": "soon"}, "m": {}}}),
         );
-        assert!(
-            found.contains(&("/name".into(), "wrong-value".into())),
-            "{found:?}"
-        );
-        assert!(
-            found.contains(&("/nodes/n/use".into(), "wrong-type".into())),
-            "{found:?}"
-        );
-        assert!(
-            found.contains(&("/nodes/n/timeout".into(), "wrong-value".into())),
-            "{found:?}"
-        );
-        assert!(
-            found.contains(&("/nodes/m".into(), "missing-key".into())),
-            "{found:?}"
-        );
+        assert!(found.contains(&("/name".into(), "wrong-value".into())), "{found:?}");
+        assert!(found.contains(&("/nodes/n/use".into(), "wrong-type".into())), "{found:?}");
+        assert!(found.contains(&("/nodes/n/timeout".into(), "wrong-value".into())), "{found:?}");
+        assert!(found.contains(&("/nodes/m".into(), "missing-key".into())), "{found:?}");
     }
 
     #[test]
@@ -196,12 +159,6 @@ mod tests {
             "triggers": {"t": {"webhook": {"path": "p", "verify": {"preset": 5, "secrets": ["s"]}}}},
             "nodes": {"n": {"use": "set"}},
         }));
-        assert_eq!(
-            found,
-            [(
-                "/triggers/t/webhook/verify/preset".into(),
-                "wrong-type".into()
-            )]
-        );
+        assert_eq!(found, [("/triggers/t/webhook/verify/preset".into(), "wrong-type".into())]);
     }
 }

@@ -19,13 +19,8 @@ pub struct Span(pub Duration);
 pub struct InvalidSpan(pub String);
 
 /// Units in milliseconds, the longest suffix first where one ends in the other.
-const UNITS: [(&str, u64); 5] = [
-    ("ms", 1),
-    ("s", 1_000),
-    ("m", 60_000),
-    ("h", 3_600_000),
-    ("d", 86_400_000),
-];
+const UNITS: [(&str, u64); 5] =
+    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 impl FromStr for Span {
     type Err = InvalidSpan;
@@ -88,13 +83,9 @@ mod tests {
 
     #[test]
     fn reads_every_unit_and_writes_the_largest_whole_one() {
-        for (text, ms) in [
-            ("1ms", 1),
-            ("2s", 2_000),
-            ("10m", 600_000),
-            ("1h", 3_600_000),
-            ("2d", 172_800_000),
-        ] {
+        for (text, ms) in
+            [("1ms", 1), ("2s", 2_000), ("10m", 600_000), ("1h", 3_600_000), ("2d", 172_800_000)]
+        {
             let span: Span = text.parse().unwrap();
             assert_eq!(span.0, Duration::from_millis(ms));
             assert_eq!(span.to_string(), text);
@@ -105,16 +96,7 @@ mod tests {
 
     #[test]
     fn refuses_what_has_no_unit_or_no_number() {
-        for text in [
-            "",
-            "1",
-            "s",
-            "1.5s",
-            "-1s",
-            "1 s",
-            "1w",
-            "99999999999999999999d",
-        ] {
+        for text in ["", "1", "s", "1.5s", "-1s", "1 s", "1w", "99999999999999999999d"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
     }

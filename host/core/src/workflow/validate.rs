@@ -73,29 +73,13 @@ pub fn compile(file: &Value, catalog: &dyn CatalogView) -> Result<Pinned, Vec<Is
         return Err(issues);
     }
     let definition: Definition = serde_path_to_error::deserialize(file).map_err(|error| {
-        let pointer = error
-            .path()
-            .iter()
-            .fold(String::new(), |p, s| push_pointer(&p, &s.to_string()));
-        vec![Issue::new(
-            pointer,
-            "wrong-value",
-            error.into_inner().to_string(),
-        )]
+        let pointer =
+            error.path().iter().fold(String::new(), |p, s| push_pointer(&p, &s.to_string()));
+        vec![Issue::new(pointer, "wrong-value", error.into_inner().to_string())]
     })?;
-    Compiler {
-        definition: &definition,
-        catalog,
-        issues: Vec::new(),
-        jq: Vec::new(),
-    }
-    .run()
-    .map(|(plan, pins, jq)| Pinned {
-        definition: definition.clone(),
-        plan,
-        pins,
-        jq,
-    })
+    Compiler { definition: &definition, catalog, issues: Vec::new(), jq: Vec::new() }
+        .run()
+        .map(|(plan, pins, jq)| Pinned { definition: definition.clone(), plan, pins, jq })
 }
 
 struct Compiler<'a> {
@@ -146,11 +130,7 @@ impl<'a> Compiler<'a> {
 
     fn check_names(&mut self) {
         if self.definition.nodes.is_empty() {
-            self.add(Issue::new(
-                "/nodes",
-                "no-nodes",
-                "a workflow needs at least one node",
-            ));
+            self.add(Issue::new("/nodes", "no-nodes", "a workflow needs at least one node"));
         }
         if self.definition.nodes.len() > MAX_NODES {
             let count = self.definition.nodes.len();
@@ -167,9 +147,8 @@ impl<'a> Compiler<'a> {
                     let message = format!(
                         "`{name}` is no name: lower-case letters, digits and `_`, a letter first"
                     );
-                    let better = name
-                        .to_lowercase()
-                        .replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+                    let better =
+                        name.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
                     let suggestion = is_name(&better).then(|| format!("write `{better}`"));
                     self.add(
                         Issue::new(push_pointer(group, name), "bad-name", message)
@@ -196,11 +175,7 @@ impl<'a> Compiler<'a> {
             if webhook.split.is_some() && webhook.respond == Respond::Result {
                 let message =
                     "`respond` cannot be `result` where `split` makes several runs of one request";
-                self.add(Issue::new(
-                    format!("{pointer}/respond"),
-                    "split-has-no-result",
-                    message,
-                ));
+                self.add(Issue::new(format!("{pointer}/respond"), "split-has-no-result", message));
             }
             let texts = [
                 ("split", webhook.split.as_deref()),
@@ -266,10 +241,7 @@ impl<'a> Compiler<'a> {
         let pointer = push_pointer("/nodes", name);
         let uses = self.uses(&node.uses, &pointer);
         self.check_connection(node, uses.as_ref().and_then(|uses| uses.1), &pointer);
-        self.check_literal_secrets(
-            &Value::Object(node.with.clone()),
-            &format!("{pointer}/with"),
-        );
+        self.check_literal_secrets(&Value::Object(node.with.clone()), &format!("{pointer}/with"));
         let parameters = self.parameters(node, &pointer);
         let edges = self.edges(node, &pointer);
         let (uses, operation) = uses?;
@@ -280,21 +252,11 @@ impl<'a> Compiler<'a> {
             self.check_schema(&respond_schema(), &node.with, &format!("{pointer}/with"));
         }
         let uses = with_dynamic_ports(uses, operation, &node.with);
-        Some(Draft {
-            name,
-            node,
-            uses,
-            effect,
-            parameters: parameters?,
-            edges,
-        })
+        Some(Draft { name, node, uses, effect, parameters: parameters?, edges })
     }
 
     fn uses(&mut self, text: &str, pointer: &str) -> Option<(Uses, Option<&'a Operation>)> {
-        if let Some(builtin) = Builtin::ALL
-            .into_iter()
-            .find(|builtin| builtin.name() == text)
-        {
+        if let Some(builtin) = Builtin::ALL.into_iter().find(|builtin| builtin.name() == text) {
             return Some((Uses::Builtin(builtin), None));
         }
         let (plugin, wanted) = text.split_once('.').unwrap_or((text, text));
@@ -310,11 +272,7 @@ impl<'a> Compiler<'a> {
             return None;
         };
         let Some(operation) = descriptor.operation(wanted) else {
-            let known: Vec<_> = descriptor
-                .operations
-                .iter()
-                .map(|o| o.name.as_str())
-                .collect();
+            let known: Vec<_> = descriptor.operations.iter().map(|o| o.name.as_str()).collect();
             let suggestion = did_you_mean(wanted, known.iter().copied())
                 .or_else(|| Some(format!("it has: {}", known.join(", "))));
             let message = format!("plugin `{plugin}` has no operation `{wanted}`");
@@ -351,12 +309,8 @@ impl<'a> Compiler<'a> {
         let suggestion = did_you_mean(name, self.catalog.connection_names())
             .or_else(|| Some(format!("set it first: tombolo connection set {name} ..")));
         self.add(
-            Issue::new(
-                pointer,
-                "unknown-connection",
-                format!("no connection `{name}`"),
-            )
-            .suggest(suggestion),
+            Issue::new(pointer, "unknown-connection", format!("no connection `{name}`"))
+                .suggest(suggestion),
         );
     }
 
@@ -370,11 +324,7 @@ impl<'a> Compiler<'a> {
                     && !prepared.expressions().iter().any(|e| e.pointer == "/when")
                 {
                     let message = "`when` has to be an expression: `${ .. }`";
-                    self.add(Issue::new(
-                        format!("{pointer}/when"),
-                        "not-an-expression",
-                        message,
-                    ));
+                    self.add(Issue::new(format!("{pointer}/when"), "not-an-expression", message));
                 }
                 Some(prepared)
             }
@@ -388,20 +338,13 @@ impl<'a> Compiler<'a> {
     fn keep_jq(&mut self, prepared: &Parameters, pointer: &str) {
         let expressions = prepared.expressions();
         self.jq.extend(prepared.jq().map(|(number, text)| {
-            (
-                format!("{pointer}{}", expressions[number].pointer),
-                text.to_owned(),
-            )
+            (format!("{pointer}{}", expressions[number].pointer), text.to_owned())
         }));
     }
 
     fn add_template_errors(&mut self, errors: Vec<(String, super::TemplateError)>, pointer: &str) {
         for (inner, error) in errors {
-            self.add(Issue::new(
-                format!("{pointer}{inner}"),
-                "bad-expression",
-                error.to_string(),
-            ));
+            self.add(Issue::new(format!("{pointer}{inner}"), "bad-expression", error.to_string()));
         }
     }
 
@@ -433,11 +376,7 @@ impl<'a> Compiler<'a> {
         match node.effect {
             Some(chosen) if chosen < declared && chosen != Effect::Keyed => {
                 let message = "a workflow may only make an effect stricter, or `keyed` where the other side recognises repeated calls";
-                self.add(Issue::new(
-                    format!("{pointer}/effect"),
-                    "weaker-effect",
-                    message,
-                ));
+                self.add(Issue::new(format!("{pointer}/effect"), "weaker-effect", message));
                 declared
             }
             Some(chosen) => chosen,
@@ -525,11 +464,8 @@ impl<'a> Compiler<'a> {
                 if !known.contains(port) {
                     let suggestion =
                         did_you_mean(port, known.iter().map(String::as_str)).or_else(|| {
-                            let all: Vec<_> = known
-                                .iter()
-                                .map(String::as_str)
-                                .chain([ERROR_PORT])
-                                .collect();
+                            let all: Vec<_> =
+                                known.iter().map(String::as_str).chain([ERROR_PORT]).collect();
                             Some(format!("it has: {}", all.join(", ")))
                         });
                     let pointer = format!("{}/after/{at}", push_pointer("/nodes", draft.name));
@@ -546,11 +482,7 @@ impl<'a> Compiler<'a> {
         let graph = graph(drafts);
         let mut open: Vec<usize> = graph
             .node_indices()
-            .map(|vertex| {
-                graph
-                    .neighbors_directed(vertex, Direction::Incoming)
-                    .count()
-            })
+            .map(|vertex| graph.neighbors_directed(vertex, Direction::Incoming).count())
             .collect();
         let mut free: BTreeSet<usize> = (0..open.len()).filter(|at| open[*at] == 0).collect();
         let mut order = Vec::with_capacity(open.len());
@@ -587,21 +519,15 @@ impl<'a> Compiler<'a> {
             .filter(|(_, port)| *port == Port::Error)
             .map(|(from, _)| *from)
             .collect();
-        let sources: BTreeSet<&str> = drafts
-            .iter()
-            .flat_map(|draft| &draft.edges)
-            .map(|(from, _)| *from)
-            .collect();
+        let sources: BTreeSet<&str> =
+            drafts.iter().flat_map(|draft| &draft.edges).map(|(from, _)| *from).collect();
         let mut nodes: Vec<PlanNode> = Vec::with_capacity(drafts.len());
         for at in order {
             let draft = &drafts[*at];
             let inputs: Vec<Edge> = draft
                 .edges
                 .iter()
-                .map(|(from, port)| Edge {
-                    from: index[*from],
-                    port: port.clone(),
-                })
+                .map(|(from, port)| Edge { from: index[*from], port: port.clone() })
                 .collect();
             let upstream = upstream(&inputs, &nodes);
             self.check_reads(draft, &upstream, &nodes);
@@ -614,10 +540,7 @@ impl<'a> Compiler<'a> {
                 conditional: draft.node.when.is_some(),
                 connection: draft.node.connection.clone(),
                 retry: draft.node.retry.clone().unwrap_or_default(),
-                timeout: draft
-                    .node
-                    .timeout
-                    .map_or(DEFAULT_STEP_TIMEOUT, |span| span.0),
+                timeout: draft.node.timeout.map_or(DEFAULT_STEP_TIMEOUT, |span| span.0),
                 effect: draft.effect,
                 on_error: draft.node.on_error,
                 has_error_edge: error_sources.contains(draft.name),
@@ -625,16 +548,8 @@ impl<'a> Compiler<'a> {
                 leaf: !sources.contains(draft.name),
             });
         }
-        let timeout = self
-            .definition
-            .timeout
-            .map_or(DEFAULT_RUN_TIMEOUT, |span| span.0);
-        Plan {
-            name: self.definition.name.clone(),
-            nodes,
-            index,
-            timeout,
-        }
+        let timeout = self.definition.timeout.map_or(DEFAULT_RUN_TIMEOUT, |span| span.0);
+        Plan { name: self.definition.name.clone(), nodes, index, timeout }
     }
 
     /// A node may only read nodes upstream of it: others may not have run.
@@ -715,11 +630,8 @@ fn upstream(inputs: &[Edge], before: &[PlanNode]) -> Vec<NodeIndex> {
 /// The drafts' edges; vertices have the drafts' positions.
 fn graph(drafts: &[Draft<'_>]) -> DiGraph<usize, ()> {
     let mut graph = DiGraph::new();
-    let vertices: BTreeMap<&str, GraphIndex> = drafts
-        .iter()
-        .enumerate()
-        .map(|(at, draft)| (draft.name, graph.add_node(at)))
-        .collect();
+    let vertices: BTreeMap<&str, GraphIndex> =
+        drafts.iter().enumerate().map(|(at, draft)| (draft.name, graph.add_node(at))).collect();
     for draft in drafts {
         for (from, _) in &draft.edges {
             graph.add_edge(vertices[from], vertices[draft.name], ());
@@ -734,10 +646,7 @@ fn cycles(graph: &DiGraph<usize, ()>) -> Vec<Vec<usize>> {
         .into_iter()
         .filter(|knot| knot.len() > 1 || graph.contains_edge(knot[0], knot[0]))
         .map(|knot| {
-            let start = *knot
-                .iter()
-                .min_by_key(|vertex| graph[**vertex])
-                .unwrap_or(&knot[0]);
+            let start = *knot.iter().min_by_key(|vertex| graph[**vertex]).unwrap_or(&knot[0]);
             let mut path = vec![start];
             let mut at = start;
             // Every vertex of the knot has a successor in it; follow until one comes again.
@@ -778,13 +687,7 @@ fn with_dynamic_ports(
 /// Pointers of the strings that hold expressions.
 fn expression_pointers(with: &Value) -> Vec<String> {
     Parameters::prepare(with)
-        .map(|prepared| {
-            prepared
-                .expressions()
-                .iter()
-                .map(|e| e.pointer.clone())
-                .collect()
-        })
+        .map(|prepared| prepared.expressions().iter().map(|e| e.pointer.clone()).collect())
         .unwrap_or_default()
 }
 
@@ -820,9 +723,7 @@ fn respond_schema() -> Value {
 fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.len() <= 64
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 /// Keys whose text is a secret wherever it stands.
@@ -857,9 +758,7 @@ fn looks_secret(text: &str) -> bool {
         "pat-na1-",
         "pat-eu1-",
     ];
-    let known = STARTS
-        .iter()
-        .any(|start| text.starts_with(start) && text.len() >= start.len() + 8);
+    let known = STARTS.iter().any(|start| text.starts_with(start) && text.len() >= start.len() + 8);
     (known && is_literal(text))
         || (text.contains("-----BEGIN ") && text.contains("PRIVATE KEY-----"))
 }

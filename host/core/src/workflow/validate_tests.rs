@@ -52,10 +52,7 @@ fn catalog() -> Catalog {
             descriptor(
                 "hubspot",
                 World::Connector,
-                vec![
-                    get,
-                    operation("create-deal", Effect::Unsafe, true, json!({})),
-                ],
+                vec![get, operation("create-deal", Effect::Unsafe, true, json!({}))],
             ),
             descriptor("switch", World::Transform, vec![switch]),
         ],
@@ -64,17 +61,11 @@ fn catalog() -> Catalog {
 
 impl CatalogView for Catalog {
     fn plugin(&self, name: &str) -> Option<(ContentHash, &Descriptor)> {
-        let found = self
-            .descriptors
-            .iter()
-            .find(|descriptor| descriptor.name == name)?;
+        let found = self.descriptors.iter().find(|descriptor| descriptor.name == name)?;
         Some((ContentHash::of(name.as_bytes()), found))
     }
     fn plugin_names(&self) -> Vec<&str> {
-        self.descriptors
-            .iter()
-            .map(|descriptor| descriptor.name.as_str())
-            .collect()
+        self.descriptors.iter().map(|descriptor| descriptor.name.as_str()).collect()
     }
     fn has_connection(&self, name: &str) -> bool {
         ["hubspot", "hubspot-app"].contains(&name)
@@ -117,11 +108,7 @@ fn guide() -> Value {
 fn with(pointer: &str, value: Value) -> Value {
     let mut file = guide();
     let (parent, key) = pointer.rsplit_once('/').unwrap();
-    file.pointer_mut(parent)
-        .unwrap()
-        .as_object_mut()
-        .unwrap()
-        .insert(key.to_owned(), value);
+    file.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(key.to_owned(), value);
     file
 }
 
@@ -142,28 +129,13 @@ fn expect(file: Value, pointer: &str, code: &str) -> Issue {
 #[test]
 fn the_guides_workflow_compiles_in_topological_order() {
     let pinned = compile(&guide(), &catalog()).unwrap();
-    let names: Vec<_> = pinned
-        .plan
-        .nodes
-        .iter()
-        .map(|node| node.name.as_str())
-        .collect();
+    let names: Vec<_> = pinned.plan.nodes.iter().map(|node| node.name.as_str()).collect();
     assert_eq!(names, ["deal", "tier", "note"]);
-    assert_eq!(
-        pinned.pins.keys().collect::<Vec<_>>(),
-        ["hubspot", "switch"]
-    );
+    assert_eq!(pinned.pins.keys().collect::<Vec<_>>(), ["hubspot", "switch"]);
     assert_eq!(pinned.plan.nodes[2].upstream, [0, 1]);
     assert!(pinned.plan.nodes[2].leaf && !pinned.plan.nodes[0].leaf);
-    let jq: Vec<_> = pinned
-        .jq
-        .iter()
-        .map(|(pointer, _)| pointer.as_str())
-        .collect();
-    assert_eq!(
-        jq,
-        ["/nodes/deal/when", "/nodes/tier/with/ports/enterprise"]
-    );
+    let jq: Vec<_> = pinned.jq.iter().map(|(pointer, _)| pointer.as_str()).collect();
+    assert_eq!(jq, ["/nodes/deal/when", "/nodes/tier/with/ports/enterprise"]);
 }
 
 #[test]
@@ -179,31 +151,22 @@ fn unknown_names_come_with_what_was_meant() {
         "/nodes/deal/use",
         "unknown-operation",
     );
-    assert_eq!(
-        issue.suggestion.as_deref(),
-        Some("did you mean `get-deal`?")
-    );
+    assert_eq!(issue.suggestion.as_deref(), Some("did you mean `get-deal`?"));
     let issue = expect(
         with("/nodes/deal/connection", json!("hubsport")),
         "/nodes/deal/connection",
         "unknown-connection",
     );
     assert_eq!(issue.suggestion.as_deref(), Some("did you mean `hubspot`?"));
-    let issue = expect(
-        with("/nodes/tier/after", json!(["dael"])),
-        "/nodes/tier/after/0",
-        "unknown-node",
-    );
+    let issue =
+        expect(with("/nodes/tier/after", json!(["dael"])), "/nodes/tier/after/0", "unknown-node");
     assert_eq!(issue.suggestion.as_deref(), Some("did you mean `deal`?"));
     let issue = expect(
         with("/nodes/note/after", json!(["tier.enterprize"])),
         "/nodes/note/after/0",
         "unknown-port",
     );
-    assert_eq!(
-        issue.suggestion.as_deref(),
-        Some("did you mean `enterprise`?")
-    );
+    assert_eq!(issue.suggestion.as_deref(), Some("did you mean `enterprise`?"));
     let issue = expect(
         with("/nodes/note/with/text", json!("${ .steps.dael.name }")),
         "/nodes/note/with/text",
@@ -215,20 +178,9 @@ fn unknown_names_come_with_what_was_meant() {
 
 #[test]
 fn cycles_are_named_by_their_path() {
-    let issue = expect(
-        with("/nodes/deal/after", json!(["note"])),
-        "/nodes/deal/after",
-        "cycle",
-    );
-    assert_eq!(
-        issue.message,
-        "edges go round: deal -> tier -> note -> deal"
-    );
-    expect(
-        with("/nodes/deal/after", json!(["deal"])),
-        "/nodes/deal/after",
-        "cycle",
-    );
+    let issue = expect(with("/nodes/deal/after", json!(["note"])), "/nodes/deal/after", "cycle");
+    assert_eq!(issue.message, "edges go round: deal -> tier -> note -> deal");
+    expect(with("/nodes/deal/after", json!(["deal"])), "/nodes/deal/after", "cycle");
 }
 
 #[test]
@@ -238,10 +190,7 @@ fn reading_a_node_that_is_not_upstream_names_the_missing_edge() {
         "/nodes/deal/with/id",
         "not-upstream",
     );
-    assert_eq!(
-        issue.suggestion.as_deref(),
-        Some("add \"note\" to /nodes/deal/after")
-    );
+    assert_eq!(issue.suggestion.as_deref(), Some("add \"note\" to /nodes/deal/after"));
     expect(
         with("/nodes/deal/when", json!("${ .steps.tier.port == \"x\" }")),
         "/nodes/deal/when",
@@ -251,67 +200,33 @@ fn reading_a_node_that_is_not_upstream_names_the_missing_edge() {
 
 #[test]
 fn parameters_are_checked_as_far_as_expressions_allow() {
-    expect(
-        with("/nodes/deal/with", json!({})),
-        "/nodes/deal/with",
-        "missing-key",
-    );
-    expect(
-        with("/nodes/deal/with/id", json!(5)),
-        "/nodes/deal/with/id",
-        "wrong-type",
-    );
-    let issue = expect(
-        with("/nodes/deal/with/limt", json!(5)),
-        "/nodes/deal/with/limt",
-        "unknown-key",
-    );
+    expect(with("/nodes/deal/with", json!({})), "/nodes/deal/with", "missing-key");
+    expect(with("/nodes/deal/with/id", json!(5)), "/nodes/deal/with/id", "wrong-type");
+    let issue =
+        expect(with("/nodes/deal/with/limt", json!(5)), "/nodes/deal/with/limt", "unknown-key");
     assert_eq!(issue.suggestion.as_deref(), Some("did you mean `limit`?"));
-    assert_eq!(
-        issues(with("/nodes/deal/with/limit", json!("${ .trigger.limit }"))),
-        []
-    );
+    assert_eq!(issues(with("/nodes/deal/with/limit", json!("${ .trigger.limit }"))), []);
 }
 
 #[test]
 fn connections_and_secrets_are_checked() {
     let mut file = guide();
-    file["nodes"]["deal"]
-        .as_object_mut()
-        .unwrap()
-        .remove("connection");
+    file["nodes"]["deal"].as_object_mut().unwrap().remove("connection");
     expect(file, "/nodes/deal", "missing-connection");
     let secrets = "/triggers/deal_changed/webhook/verify/secrets";
-    expect(
-        with(secrets, json!(["hubspot"])),
-        &format!("{secrets}/0"),
-        "no-signing-secret",
-    );
-    expect(
-        with(secrets, json!(["nothing"])),
-        &format!("{secrets}/0"),
-        "unknown-connection",
-    );
+    expect(with(secrets, json!(["hubspot"])), &format!("{secrets}/0"), "no-signing-secret");
+    expect(with(secrets, json!(["nothing"])), &format!("{secrets}/0"), "unknown-connection");
     let preset = "/triggers/deal_changed/webhook/verify/preset";
     let issue = expect(with(preset, json!("hubspot-v4")), preset, "unknown-preset");
-    assert_eq!(
-        issue.suggestion.as_deref(),
-        Some("did you mean `hubspot-v3`?")
-    );
+    assert_eq!(issue.suggestion.as_deref(), Some("did you mean `hubspot-v3`?"));
 }
 
 #[test]
 fn a_trigger_without_verification_is_refused() {
     let mut file = guide();
-    file["triggers"]["deal_changed"]["webhook"]
-        .as_object_mut()
-        .unwrap()
-        .remove("verify");
+    file["triggers"]["deal_changed"]["webhook"].as_object_mut().unwrap().remove("verify");
     expect(file, "/triggers/deal_changed/webhook", "missing-key");
-    assert_eq!(
-        issues(with("/triggers/deal_changed/webhook/verify", json!("none"))),
-        []
-    );
+    assert_eq!(issues(with("/triggers/deal_changed/webhook/verify", json!("none"))), []);
 }
 
 #[test]
@@ -327,10 +242,7 @@ fn secrets_in_a_file_are_refused() {
         "/nodes/note/with/headers/0",
         "secret-in-workflow",
     );
-    assert_eq!(
-        issues(with(at, json!({"password": "${ .trigger.password }"}))),
-        []
-    );
+    assert_eq!(issues(with(at, json!({"password": "${ .trigger.password }"}))), []);
 }
 
 #[test]
@@ -340,38 +252,21 @@ fn bad_expressions_and_names_say_where() {
         "/nodes/note/with/text",
         "bad-expression",
     );
-    expect(
-        with("/nodes/note/when", json!("true")),
-        "/nodes/note/when",
-        "not-an-expression",
-    );
-    let issue = expect(
-        with("/nodes/My-Node", json!({"use": "set"})),
-        "/nodes/My-Node",
-        "bad-name",
-    );
+    expect(with("/nodes/note/when", json!("true")), "/nodes/note/when", "not-an-expression");
+    let issue = expect(with("/nodes/My-Node", json!({"use": "set"})), "/nodes/My-Node", "bad-name");
     assert_eq!(issue.suggestion.as_deref(), Some("write `my_node`"));
 }
 
 #[test]
 fn an_effect_may_be_made_stricter_or_keyed_but_not_weaker() {
-    expect(
-        with("/nodes/deal/effect", json!("pure")),
-        "/nodes/deal/effect",
-        "weaker-effect",
-    );
+    expect(with("/nodes/deal/effect", json!("pure")), "/nodes/deal/effect", "weaker-effect");
     let stricter = compile(&with("/nodes/deal/effect", json!("unsafe")), &catalog()).unwrap();
     assert_eq!(stricter.plan.node("deal").unwrap().effect, Effect::Unsafe);
     let mut create = guide();
     create["nodes"]["deal"]["use"] = json!("hubspot.create-deal");
     create["nodes"]["deal"]["effect"] = json!("keyed");
     assert_eq!(
-        compile(&create, &catalog())
-            .unwrap()
-            .plan
-            .node("deal")
-            .unwrap()
-            .effect,
+        compile(&create, &catalog()).unwrap().plan.node("deal").unwrap().effect,
         Effect::Keyed
     );
 }

@@ -292,11 +292,8 @@ impl<'de> Visitor<'de> for VerifyVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Verify, A::Error> {
-        let VerifyFields {
-            preset,
-            scheme,
-            secrets,
-        } = VerifyFields::deserialize(MapAccessDeserializer::new(map))?;
+        let VerifyFields { preset, scheme, secrets } =
+            VerifyFields::deserialize(MapAccessDeserializer::new(map))?;
         if secrets.is_empty() || secrets.len() > MAX_VERIFY_SECRETS {
             return Err(A::Error::custom(format_args!(
                 "`secrets` names {} secrets, must be 1 to {MAX_VERIFY_SECRETS}",
@@ -348,14 +345,8 @@ mod tests {
             (json!(null), "expected \"none\" or an object"),
             (json!({"preset": "github"}), "missing field `secrets`"),
             (json!({"preset": "github", "secrets": []}), "must be 1 to 5"),
-            (
-                json!({"preset": "github", "secrets": six}),
-                "names 6 secrets",
-            ),
-            (
-                json!({"preset": "github", "secret": ["a"]}),
-                "unknown field `secret`",
-            ),
+            (json!({"preset": "github", "secrets": six}), "names 6 secrets"),
+            (json!({"preset": "github", "secret": ["a"]}), "unknown field `secret`"),
             (json!({"secrets": ["a"]}), "give `preset` or `scheme`"),
             (
                 json!({"preset": "github", "scheme": {}, "secrets": ["a"]}),

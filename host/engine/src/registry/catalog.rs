@@ -29,11 +29,7 @@ impl<'a> TenantCatalog<'a> {
             // The store lists the newest first.
             newest.entry(&plugin.descriptor.name).or_insert(plugin);
         }
-        Self {
-            plugins: newest,
-            connections: Some(connections),
-            presets,
-        }
+        Self { plugins: newest, connections: Some(connections), presets }
     }
 
     /// For a stored version: the plugins it was applied with.
@@ -45,31 +41,20 @@ impl<'a> TenantCatalog<'a> {
         let plugins = pins
             .iter()
             .filter_map(|(name, hash)| {
-                Some((
-                    name.as_str(),
-                    plugins.iter().find(|plugin| plugin.hash == *hash)?,
-                ))
+                Some((name.as_str(), plugins.iter().find(|plugin| plugin.hash == *hash)?))
             })
             .collect();
-        Self {
-            plugins,
-            connections: None,
-            presets,
-        }
+        Self { plugins, connections: None, presets }
     }
 
     fn connection(&self, name: &str) -> Option<&Connection> {
-        self.connections?
-            .iter()
-            .find(|connection| connection.name == name)
+        self.connections?.iter().find(|connection| connection.name == name)
     }
 }
 
 impl CatalogView for TenantCatalog<'_> {
     fn plugin(&self, name: &str) -> Option<(ContentHash, &Descriptor)> {
-        self.plugins
-            .get(name)
-            .map(|plugin| (plugin.hash, &plugin.descriptor))
+        self.plugins.get(name).map(|plugin| (plugin.hash, &plugin.descriptor))
     }
 
     fn plugin_names(&self) -> Vec<&str> {
@@ -82,9 +67,7 @@ impl CatalogView for TenantCatalog<'_> {
 
     fn has_signing_secret(&self, name: &str) -> bool {
         self.connections.is_none()
-            || self
-                .connection(name)
-                .is_some_and(|connection| connection.signing.is_some())
+            || self.connection(name).is_some_and(|connection| connection.signing.is_some())
     }
 
     fn connection_names(&self) -> Vec<&str> {

@@ -20,6 +20,7 @@ use tombolo_core::ports::authoring::{Authoring, WebhookRules};
 use tombolo_core::ports::intake::{Answer, Arrival, Intake, Subscriptions};
 use tombolo_core::ports::sandbox::{
     Evaluation, ExpressionError, InstallError, Installed, Invocation, Invoked, Outcome, Sandbox,
+    StateWrite,
 };
 use tombolo_core::ports::store::{Access, Catalog, NewPlugin, Reading, RunView, Tenant};
 use tombolo_core::random::Random;
@@ -71,6 +72,8 @@ impl Random for Counter {
 /// What an operation does next.
 pub enum Script {
     Fail(StepError),
+    /// Succeeds, and writes the entry `k` if it still has this version.
+    Write(u64),
     /// Waits until the test lets it go on; the sender's end tells that the attempt has started.
     Hold(oneshot::Sender<()>, oneshot::Receiver<Value>),
 }
@@ -85,19 +88,11 @@ pub struct Scripted {
 
 impl Scripted {
     pub fn next(&self, node: &str, script: Script) {
-        self.scripts
-            .lock()
-            .unwrap()
-            .entry(node.to_owned())
-            .or_default()
-            .push_back(script);
+        self.scripts.lock().unwrap().entry(node.to_owned()).or_default().push_back(script);
     }
 
     pub fn fail(&self, node: &str, class: ErrorClass) {
-        self.next(
-            node,
-            Script::Fail(StepError::new(class, "scripted", "as the test says")),
-        );
+        self.next(node, Script::Fail(StepError::new(class, "scripted", "as the test says")));
     }
 
     /// Holds the node's next attempt; first to be awaited, then to be sent to.
@@ -126,20 +121,17 @@ impl Sandbox for Scripted {
 
     async fn invoke(&self, invocation: Invocation) -> Invoked {
         let node = invocation.caller.node.clone();
-        let entry = (
-            node.clone(),
-            invocation.caller.attempt,
-            invocation.caller.idempotency_key.clone(),
-        );
+        let entry =
+            (node.clone(), invocation.caller.attempt, invocation.caller.idempotency_key.clone());
         self.attempts.lock().unwrap().push(entry);
         self.changed.notify_waiters();
-        let script = self
-            .scripts
-            .lock()
-            .unwrap()
-            .get_mut(&node)
-            .and_then(VecDeque::pop_front);
+        let script = self.scripts.lock().unwrap().get_mut(&node).and_then(VecDeque::pop_front);
+        let mut state = Vec::new();
         let result = match script {
+            Some(Script::Write(expected)) => {
+                state.push(StateWrite { key: "k".into(), expected, value: json!(expected).into() });
+                Ok(invocation.params.clone())
+            }
             None => Ok(invocation.params.clone()),
             Some(Script::Fail(error)) => Err(error),
             Some(Script::Hold(started, go_on)) => {
@@ -150,16 +142,8 @@ impl Sandbox for Scripted {
                 }
             }
         };
-        let result = result.map(|output| Outcome {
-            output,
-            ports: Vec::new(),
-        });
-        Invoked {
-            result,
-            logs: Vec::new(),
-            calls: Vec::new(),
-            state: Vec::new(),
-        }
+        let result = result.map(|output| Outcome { output, ports: Vec::new() });
+        Invoked { result, logs: Vec::new(), calls: Vec::new(), state }
     }
 
     async fn evaluate(&self, evaluation: Evaluation) -> Result<Vec<Json>, ExpressionError> {
@@ -215,10 +199,7 @@ impl Bench {
         let clock = Arc::new(HandClock(AtomicI64::new(1_700_000_000_000)));
         let ids = Arc::new(Counter::default());
         let tenant = TenantId::new(&*ids);
-        let named = Tenant {
-            id: tenant,
-            name: "default".into(),
-        };
+        let named = Tenant { id: tenant, name: "default".into() };
         store.ensure_tenant(named, clock.now()).await.unwrap();
         let operations = [
             ("pure", Effect::Pure),
@@ -235,9 +216,7 @@ impl Bench {
             reuse: false,
             hosts: Vec::new(),
             connections: Vec::new(),
-            operations: operations
-                .map(|(name, effect)| operation(name, effect))
-                .into(),
+            operations: operations.map(|(name, effect)| operation(name, effect)).into(),
         };
         let component = Bytes::from_static(b"a component");
         let plugin = NewPlugin {
@@ -248,11 +227,7 @@ impl Bench {
             now: clock.now(),
         };
         store.add_plugin(plugin).await.unwrap();
-        let settings = EngineSettings {
-            poll_ms: 5,
-            drain_ms: 0,
-            ..EngineSettings::default()
-        };
+        let settings = EngineSettings { poll_ms: 5, drain_ms: 0, ..EngineSettings::default() };
         Self {
             folder,
             store: Arc::new(store),
@@ -284,23 +259,15 @@ impl Bench {
         };
         let engine = Engine::new(ports, self.settings.clone());
         engine.start().await.unwrap();
-        Running {
-            engine,
-            registry,
-            tenant: self.tenant,
-        }
+        Running { engine, registry, tenant: self.tenant }
     }
 
     /// The run as stored, once `wanted` holds.
     pub async fn until(&self, run: RunId, wanted: impl Fn(&RunView) -> bool) -> RunView {
         let look = async {
             loop {
-                let view = self
-                    .store
-                    .run(self.tenant, run)
-                    .await
-                    .unwrap()
-                    .expect("the run is stored");
+                let view =
+                    self.store.run(self.tenant, run).await.unwrap().expect("the run is stored");
                 if wanted(&view) {
                     return view;
                 }
@@ -309,10 +276,9 @@ impl Bench {
         };
         match tokio::time::timeout(PATIENCE, look).await {
             Ok(view) => view,
-            Err(_) => panic!(
-                "not within {PATIENCE:?}: {:#?}",
-                self.store.run(self.tenant, run).await
-            ),
+            Err(_) => {
+                panic!("not within {PATIENCE:?}: {:#?}", self.store.run(self.tenant, run).await)
+            }
         }
     }
 
@@ -351,9 +317,7 @@ impl Running {
     /// Applies a workflow of these nodes, with further fields.
     pub async fn apply(&self, nodes: Value, more: Value) {
         let mut file = json!({"name": "w", "nodes": nodes});
-        file.as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
+        file.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         self.registry.apply(self.tenant, file.into()).await.unwrap();
     }
 
@@ -375,11 +339,7 @@ impl Running {
     }
 
     pub async fn run_and_wait(&self, key: &str) -> Answer {
-        self.engine
-            .accept_and_wait(self.arrival(key), PATIENCE)
-            .await
-            .unwrap()
-            .1
+        self.engine.accept_and_wait(self.arrival(key), PATIENCE).await.unwrap().1
     }
 
     /// Ends without a word, as a process that is killed.
