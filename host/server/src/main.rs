@@ -29,9 +29,6 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(cli::run(cli)) {
         Ok(code) => code,
-        Err(error) => {
-            eprintln!("tombolo: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => cli::report(&error),
     }
 }

@@ -1,0 +1,314 @@
+//! `tombolo run`: start runs, watch them, cancel them.
+
+use std::io::Read;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use rand::Rng;
+use reqwest::Method;
+use serde_json::Value;
+use tombolo_core::json;
+use tombolo_core::run::RunState;
+
+use super::client::Client;
+use super::follow::Progress;
+use super::problem::Failure;
+use super::run_tree::{self, Detail};
+use super::run_view::{RunView, sign};
+use super::table::{Cell, table};
+use super::terminal::{Terminal, harmless, one_line};
+use super::{Ending, Usage, follow, measure};
+
+/// Longest error in the list of runs, in characters.
+const MAX_ERROR: usize = 80;
+
+/// Most seconds of `--wait`: a day.
+const MAX_WAIT_SECONDS: u64 = 24 * 3_600;
+
+#[derive(Subcommand)]
+pub(super) enum RunCommand {
+    /// Start a run of a workflow.
+    Start(StartArgs),
+    /// Show a run as a tree of its steps.
+    Show(ShowArgs),
+    /// List runs, the newest first.
+    List(ListArgs),
+    /// Cancel a run.
+    Cancel {
+        /// Its id, `run_..`.
+        id: String,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct StartArgs {
+    /// The workflow's name.
+    workflow: String,
+    /// What expressions read as `.trigger`: JSON, `@file`, or `-` for standard input.
+    #[arg(long, default_value = "{}", value_name = "JSON")]
+    input: String,
+    /// Makes it safe to send the same start twice: the second one finds the run of the first.
+    /// Without it, every start is a new run.
+    #[arg(long, value_name = "KEY", value_parser = parse_key)]
+    idempotency_key: Option<String>,
+    /// Wait so many seconds for the end, and say on the way what happens.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=MAX_WAIT_SECONDS))]
+    wait: Option<u64>,
+}
+
+#[derive(Args)]
+pub(super) struct ShowArgs {
+    /// Its id, `run_..`.
+    id: String,
+    /// Show input, output, logs and calls of each step, too.
+    #[arg(long)]
+    steps: bool,
+    /// Stay until the run ends, and say on the way what happens.
+    #[arg(long)]
+    follow: bool,
+}
+
+#[derive(Args)]
+pub(super) struct ListArgs {
+    /// Of this workflow only.
+    #[arg(long)]
+    workflow: Option<String>,
+    /// In this state only.
+    #[arg(long, value_parser = RunState::ALL.map(RunState::name))]
+    state: Option<String>,
+    /// At most so many.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    limit: u32,
+    /// Where the list before this one ended, as it says there.
+    #[arg(long)]
+    cursor: Option<String>,
+}
+
+/// Carries out the command.
+pub(super) async fn run(
+    command: RunCommand,
+    client: &Client,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Ending> {
+    match command {
+        RunCommand::Start(args) => start(&args, client, terminal).await,
+        RunCommand::Show(args) => show(&args, client, terminal).await,
+        RunCommand::List(args) => list(&args, client, terminal).await,
+        RunCommand::Cancel { id } => cancel(&id, client, terminal).await,
+    }
+}
+
+async fn start(
+    args: &StartArgs,
+    client: &Client,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Ending> {
+    let input = input(&args.input)?;
+    let key = args.idempotency_key.clone().unwrap_or_else(new_key);
+    let request = client
+        .request(Method::POST, client.address(&["workflows", &args.workflow, "runs"]))
+        .header("idempotency-key", quoted(&key))
+        .json(&input);
+    let answer = client.answer(request).await?;
+    let id = answer["run"].as_str().context("the server did not say which run it started")?;
+    let Some(seconds) = args.wait else {
+        if terminal.json {
+            terminal.print_json(&answer)?;
+        } else {
+            terminal.print(&harmless(id))?;
+            terminal.note(&format!(
+                "started; `tombolo run show {} --follow` watches it",
+                harmless(id)
+            ))?;
+        }
+        return Ok(Ending::Fine);
+    };
+    // A program that waits wants the end; `run show --follow` gives it the way there.
+    let progress = if terminal.json { Progress::Silent } else { Progress::Said };
+    let end = follow::to_the_end(client, id, progress, terminal);
+    let run = tokio::time::timeout(Duration::from_secs(seconds), end).await.map_err(|_| {
+        anyhow::anyhow!("{id} has not ended within {seconds} s, and goes on; `tombolo run show {id} --follow` watches it")
+    })??;
+    if terminal.json {
+        terminal.print_json(&run)?;
+    }
+    finish(run, Detail::Lines, client, terminal).await
+}
+
+/// What `--input` says, as JSON that the server will accept.
+fn input(text: &str) -> anyhow::Result<Value> {
+    let (bytes, place) = match text.strip_prefix('@') {
+        Some(path) => {
+            (std::fs::read(path).with_context(|| format!("{path} cannot be read"))?, path)
+        }
+        None if text == "-" => {
+            let mut bytes = Vec::new();
+            std::io::stdin().lock().read_to_end(&mut bytes)?;
+            (bytes, "standard input")
+        }
+        None => (text.as_bytes().to_vec(), "--input"),
+    };
+    json::parse(&bytes).map_err(|error| Usage(format!("{place}: {error}")).into())
+}
+
+/// A structured-field string (RFC 9651), as the draft of the header asks for.
+fn quoted(key: &str) -> String {
+    format!("\"{}\"", key.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn parse_key(key: &str) -> Result<String, String> {
+    const MAX: usize = 255;
+    let fine = (1..=MAX).contains(&key.len()) && key.bytes().all(|b| matches!(b, b' '..=b'~'));
+    fine.then(|| key.to_owned())
+        .ok_or_else(|| format!("a key has 1 to {MAX} printable ASCII characters"))
+}
+
+/// 128 random bits: a start that is sent twice by the network is one run.
+fn new_key() -> String {
+    format!("{:032x}", rand::rng().random::<u128>())
+}
+
+async fn show(args: &ShowArgs, client: &Client, terminal: &mut Terminal) -> anyhow::Result<Ending> {
+    let detail = if args.steps { Detail::Everything } else { Detail::Lines };
+    if args.follow {
+        let run = follow::to_the_end(client, &args.id, Progress::Said, terminal).await?;
+        return finish(run, detail, client, terminal).await;
+    }
+    let run = client.get(&["runs", &args.id]).await?;
+    let run = with_steps(run, detail, client).await?;
+    if terminal.json {
+        terminal.print_json(&run)?;
+    } else {
+        draw(&run, detail, client, terminal).await?;
+    }
+    Ok(Ending::Fine)
+}
+
+/// Shows a run that was waited for. As JSON it has been shown already.
+async fn finish(
+    run: Value,
+    detail: Detail,
+    client: &Client,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Ending> {
+    let run = with_steps(run, detail, client).await?;
+    let view: RunView = serde_json::from_value(run.clone())?;
+    if !terminal.json {
+        terminal.print("")?;
+        draw(&run, detail, client, terminal).await?;
+    }
+    Ok(if view.succeeded() { Ending::Fine } else { Ending::RunFailed })
+}
+
+/// The run with all there is about its steps, if that is wanted.
+async fn with_steps(mut run: Value, detail: Detail, client: &Client) -> anyhow::Result<Value> {
+    if detail == Detail::Everything {
+        let id = run["id"].as_str().unwrap_or_default().to_owned();
+        run["steps"] = client.get(&["runs", &id, "steps"]).await?["items"].take();
+    }
+    Ok(run)
+}
+
+async fn draw(
+    run: &Value,
+    detail: Detail,
+    client: &Client,
+    terminal: &mut Terminal,
+) -> anyhow::Result<()> {
+    let view: RunView = serde_json::from_value(run.clone())?;
+    let definition = definition(&view, client).await?;
+    let tree = run_tree::render(&view, definition.as_ref(), detail, terminal.style);
+    terminal.print(&tree)?;
+    Ok(())
+}
+
+/// The version that the run follows; none if this token may not look at workflows.
+async fn definition(run: &RunView, client: &Client) -> Result<Option<Value>, Failure> {
+    let parts = ["workflows", &run.workflow, "versions", &run.version.to_string()];
+    match client.get(&parts).await {
+        Ok(mut version) => Ok(Some(version["definition"].take())),
+        Err(Failure::Problem(_)) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn list(args: &ListArgs, client: &Client, terminal: &mut Terminal) -> anyhow::Result<Ending> {
+    let mut url = client.address(&["runs"]);
+    url.query_pairs_mut().append_pair("limit", &args.limit.to_string());
+    for (name, value) in
+        [("workflow", &args.workflow), ("state", &args.state), ("cursor", &args.cursor)]
+    {
+        if let Some(value) = value {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    let answer = client.answer(client.request(Method::GET, url)).await?;
+    if terminal.json {
+        terminal.print_json(&answer)?;
+        return Ok(Ending::Fine);
+    }
+    let runs: Vec<RunView> = serde_json::from_value(answer["items"].clone())?;
+    let rows: Vec<Vec<Cell>> = runs.iter().map(row).collect();
+    let head = ["ID", "WORKFLOW", "STATE", "CREATED", "DURATION", "ERROR"];
+    terminal.print(&table(&head, &rows, terminal.style))?;
+    if let Some(next) = answer["next"].as_str() {
+        terminal.note(&format!("there are more: --cursor {}", harmless(next)))?;
+    }
+    Ok(Ending::Fine)
+}
+
+fn row(run: &RunView) -> Vec<Cell> {
+    let (sign, colour) = sign(&run.state);
+    let error = run.error.as_ref().map(|error| format!("{}: {}", error.code, error.message));
+    vec![
+        Cell::from(harmless(&run.id)),
+        Cell::from(format!("{} v{}", harmless(&run.workflow), run.version)),
+        Cell::painted(format!("{sign} {}", harmless(&run.state)), colour),
+        Cell::from(run.created_at.map(measure::time).unwrap_or_default()),
+        Cell::from(run.duration_ms.map(measure::duration).unwrap_or_default()),
+        Cell::from(one_line(&error.unwrap_or_default(), MAX_ERROR)),
+    ]
+}
+
+async fn cancel(id: &str, client: &Client, terminal: &mut Terminal) -> anyhow::Result<Ending> {
+    let url = client.address(&["runs", id, "cancel"]);
+    let answer = client.answer(client.request(Method::POST, url)).await?;
+    if terminal.json {
+        terminal.print_json(&answer)?;
+    } else {
+        let state = answer["state"].as_str().unwrap_or("not ended");
+        terminal.print(&format!("{id} is asked to end; it is {} now", harmless(state)))?;
+    }
+    Ok(Ending::Fine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{input, new_key, parse_key, quoted};
+    use serde_json::json;
+
+    #[test]
+    fn the_input_is_json_or_a_file_of_it() {
+        assert_eq!(input(r#"{"a": 1}"#).unwrap(), json!({"a": 1}));
+        let error = input(r#"{"a": 1, "a": 2}"#).unwrap_err().to_string();
+        assert!(error.starts_with("--input: the key `a` stands twice"), "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("in.json");
+        std::fs::write(&path, "[1]").unwrap();
+        assert_eq!(input(&format!("@{}", path.display())).unwrap(), json!([1]));
+        assert!(input("@/nonexistent/in.json").unwrap_err().to_string().contains("cannot be read"));
+    }
+
+    #[test]
+    fn a_key_is_written_as_a_structured_string() {
+        assert_eq!(quoted(r#"a"b\c"#), r#""a\"b\\c""#);
+        assert!(
+            parse_key("ü").is_err()
+                && parse_key("").is_err()
+                && parse_key(&"x".repeat(256)).is_err()
+        );
+        assert_ne!(new_key(), new_key());
+        assert_eq!(new_key().len(), 32);
+    }
+}
