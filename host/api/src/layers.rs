@@ -8,13 +8,13 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
+use axum::http::{HeaderValue, Method, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 
 use crate::app::{App, Shared};
-use crate::extract::Correlation;
+use crate::extract::{CORRELATION_HEADER, Correlation};
 use crate::problem::{Kind, Problem};
 
 /// Adds the layers, and the answers to what no route knows.
@@ -26,17 +26,11 @@ pub(crate) fn wrap(router: Router<Shared>, app: &Shared) -> Router<Shared> {
 }
 
 async fn unknown_route(uri: Uri) -> Problem {
-    Problem::new(
-        Kind::UnknownRoute,
-        format!("nothing answers at `{}`", uri.path()),
-    )
+    Problem::new(Kind::UnknownRoute, format!("nothing answers at `{}`", uri.path()))
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> Problem {
-    Problem::new(
-        Kind::WrongMethod,
-        format!("`{}` does not take {method}", uri.path()),
-    )
+    Problem::new(Kind::WrongMethod, format!("`{}` does not take {method}", uri.path()))
 }
 
 async fn surround(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
@@ -45,10 +39,7 @@ async fn surround(State(app): State<Shared>, mut request: Request, next: Next) -
     request.extensions_mut().insert(correlation.clone());
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(|path| path.as_str().to_owned());
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let mut response = answer(&app, request, next).await;
     let problem = response.extensions_mut().remove::<Problem>();
     tracing::info!(
@@ -94,10 +85,9 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 
 fn mark(response: &mut Response, correlation: &Correlation) {
     const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
-    const HEADER: HeaderName = HeaderName::from_static("x-correlation-id");
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     if let Some(value) = correlation.value() {
-        headers.insert(HEADER, value);
+        headers.insert(CORRELATION_HEADER, value);
     }
 }

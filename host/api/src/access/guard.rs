@@ -51,27 +51,17 @@ pub(crate) async fn authorize(
 async fn admit(app: &App, scope: Scope, headers: &HeaderMap) -> Result<Caller, Problem> {
     let token = identify(app, headers).await?;
     if !token.scopes.contains(&scope) {
-        let detail = format!(
-            "this address needs the scope `{}`, the token has not",
-            scope.name()
-        );
+        let detail = format!("this address needs the scope `{}`, the token has not", scope.name());
         return Err(Problem::new(Kind::Forbidden, detail).with("scope", scope.name()));
     }
-    Ok(Caller {
-        tenant: token.tenant,
-        token: token.id,
-        scopes: token.scopes,
-    })
+    Ok(Caller { tenant: token.tenant, token: token.id, scopes: token.scopes })
 }
 
 /// Whatever is presented takes the same way: one hash, one look-up by hash, one comparison in
 /// constant time. What it lacks is told in the same words.
 async fn identify(app: &App, headers: &HeaderMap) -> Result<Token, Problem> {
     let Some(presented) = headers.get(AUTHORIZATION) else {
-        return Err(Problem::new(
-            Kind::Unauthorized,
-            "there is no `Authorization` header",
-        ));
+        return Err(Problem::new(Kind::Unauthorized, "there is no `Authorization` header"));
     };
     let hash = hash(bearer(presented));
     let found = app.ports.store.token(hash).await?;
@@ -83,11 +73,11 @@ async fn identify(app: &App, headers: &HeaderMap) -> Result<Token, Problem> {
         .ok_or_else(|| Problem::new(Kind::Unauthorized, "the token is unknown or has expired"))
 }
 
-/// What follows `Bearer `; the whole value if it is of another scheme, which is no token.
+/// What follows `Bearer `; nothing if it is of another scheme, and nothing is no token.
 fn bearer(value: &HeaderValue) -> &[u8] {
     let bytes = value.as_bytes();
     match bytes.split_at_checked("Bearer ".len()) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token.trim_ascii(),
-        _ => bytes,
+        _ => b"",
     }
 }

@@ -61,9 +61,7 @@ impl IssuedToken {
 
 impl std::fmt::Debug for IssuedToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IssuedToken")
-            .field("stored", &self.stored.id)
-            .finish_non_exhaustive()
+        f.debug_struct("IssuedToken").field("stored", &self.stored.id).finish_non_exhaustive()
     }
 }
 
@@ -111,14 +109,7 @@ pub async fn issue_token(
 /// [`issue_token`] with the ports of the API.
 pub(crate) async fn issue_for(app: &App, new: NewToken) -> Result<IssuedToken, IssueError> {
     let ports = &app.ports;
-    issue_token(
-        &*ports.store,
-        &*ports.clock,
-        &*ports.ids,
-        &*ports.randomness,
-        new,
-    )
-    .await
+    issue_token(&*ports.store, &*ports.clock, &*ports.ids, &*ports.randomness, new).await
 }
 
 /// SHA-256 is enough: a token has 256 random bits, there is no dictionary to try.
@@ -133,10 +124,7 @@ fn check(new: &NewToken) -> Result<(), IssueError> {
     if new.scopes.is_empty() {
         return Err(IssueError::NoScope);
     }
-    if new
-        .expires_in_days
-        .is_some_and(|days| !(1..=MAX_DAYS).contains(&days))
-    {
+    if new.expires_in_days.is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
         return Err(IssueError::Days);
     }
     Ok(())

@@ -31,10 +31,7 @@ impl<S: Sync> FromRequest<S> for Incoming {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Infallible> {
         let (parts, body) = request.into_parts();
-        Ok(Self {
-            headers: parts.headers,
-            body,
-        })
+        Ok(Self { headers: parts.headers, body })
     }
 }
 
@@ -67,10 +64,9 @@ impl Incoming {
                 drain(body).await;
                 Err(too_large(bound))
             }
-            Ok(Err(error)) => Err(Problem::new(
-                Kind::BodyBroken,
-                format!("the body broke off: {error}"),
-            )),
+            Ok(Err(error)) => {
+                Err(Problem::new(Kind::BodyBroken, format!("the body broke off: {error}")))
+            }
             Err(_) => {
                 let limit_s = app.settings().body_timeout.as_secs();
                 let detail =
@@ -82,42 +78,34 @@ impl Incoming {
 
     /// The body as one JSON value with the text it came as; `null` if it is empty.
     pub async fn json(self, app: &App, limit: usize) -> Result<Json, Problem> {
-        let bound = Bound {
-            limit,
-            over: Kind::BodyTooLarge,
-        };
+        let bound = Bound { limit, over: Kind::BodyTooLarge };
         let bytes = self.bytes(app, bound, &["application/json"]).await?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Json::null());
         }
-        let text = std::str::from_utf8(&bytes).map_err(|error| InvalidJson::NotUtf8 {
-            offset: error.valid_up_to(),
-        })?;
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|error| InvalidJson::NotUtf8 { offset: error.valid_up_to() })?;
         Ok(Json::parse(text)?)
     }
 
     /// The body in the form of `T`; what is wrong with it is named by JSON pointer, never quoted.
     pub async fn form<T: DeserializeOwned>(self, app: &App) -> Result<T, Problem> {
         let json = self.json(app, app.settings().max_body_bytes).await?;
+        // Serde would take an array for an object, field by field.
+        if !json.value().is_object() {
+            let problem = Problem::new(Kind::InvalidBody, "the body: expected an object");
+            return Err(problem.with("pointer", ""));
+        }
         serde_path_to_error::deserialize(json.value()).map_err(|error| {
             let pointer = pointer(error.path());
-            let place = if pointer.is_empty() {
-                "the body"
-            } else {
-                &pointer
-            };
+            let place = if pointer.is_empty() { "the body" } else { &pointer };
             let detail = format!("{place}: {}", without_values(&error.inner().to_string()));
             Problem::new(Kind::InvalidBody, detail).with("pointer", pointer)
         })
     }
 
     fn announced(&self) -> Option<u64> {
-        self.headers
-            .get(header::CONTENT_LENGTH)?
-            .to_str()
-            .ok()?
-            .parse()
-            .ok()
+        self.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
     }
 
     fn check_type(&self, types: &[&str]) -> Result<(), Problem> {
@@ -125,20 +113,13 @@ impl Incoming {
             return Ok(());
         };
         let full = value.to_str().unwrap_or_default();
-        let essence = full
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase();
+        let essence = full.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let json = types.contains(&"application/json") && essence.ends_with("+json");
         if json || types.contains(&essence.as_str()) {
             return Ok(());
         }
-        let detail = format!(
-            "`{essence}` is not taken here; send `Content-Type: {}`",
-            types.join("` or `")
-        );
+        let detail =
+            format!("`{essence}` is not taken here; send `Content-Type: {}`", types.join("` or `"));
         Err(Problem::new(Kind::UnsupportedMediaType, detail))
     }
 }
@@ -178,12 +159,11 @@ fn too_large(bound: Bound) -> Problem {
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {
-    path.iter()
-        .fold(String::new(), |pointer, segment| match segment {
-            Segment::Seq { index } => push_pointer(&pointer, &index.to_string()),
-            Segment::Map { key } => push_pointer(&pointer, key),
-            Segment::Enum { .. } | Segment::Unknown => pointer,
-        })
+    path.iter().fold(String::new(), |pointer, segment| match segment {
+        Segment::Seq { index } => push_pointer(&pointer, &index.to_string()),
+        Segment::Map { key } => push_pointer(&pointer, key),
+        Segment::Enum { .. } | Segment::Unknown => pointer,
+    })
 }
 
 /// A value may be a secret: what serde says of it is cut down to what was expected.
@@ -209,9 +189,6 @@ mod tests {
             without_values("unknown variant `hunter2`, expected `bearer`"),
             "expected `bearer`"
         );
-        assert_eq!(
-            without_values("missing field `auth`"),
-            "missing field `auth`"
-        );
+        assert_eq!(without_values("missing field `auth`"), "missing field `auth`");
     }
 }

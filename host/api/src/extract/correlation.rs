@@ -21,15 +21,10 @@ impl Correlation {
     /// Takes the caller's id over if it is short and made of letters, digits and `.-_:`, so that it
     /// can stand in a log line, a header and a file name.
     pub fn of(headers: &HeaderMap, ids: &dyn IdSource) -> Self {
-        let given = headers
-            .get(HEADER)
-            .and_then(|value| value.to_str().ok())
-            .filter(|text| {
-                (1..=MAX_LENGTH).contains(&text.len())
-                    && text
-                        .bytes()
-                        .all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b))
-            });
+        let given = headers.get(HEADER).and_then(|value| value.to_str().ok()).filter(|text| {
+            (1..=MAX_LENGTH).contains(&text.len())
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b))
+        });
         Self(given.map_or_else(|| ids.next().simple().to_string(), str::to_owned))
     }
 

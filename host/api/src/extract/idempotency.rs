@@ -26,10 +26,7 @@ impl IdempotencyKey {
         if values.next().is_some() {
             return Err(malformed("it was sent more than once"));
         }
-        let text = value
-            .to_str()
-            .map_err(|_| malformed("it has characters outside ASCII"))?
-            .trim();
+        let text = value.to_str().map_err(|_| malformed("it has characters outside ASCII"))?.trim();
         let key = match text.strip_prefix('"') {
             Some(rest) => unquote(rest)?,
             None => bare(text)?,
@@ -37,18 +34,15 @@ impl IdempotencyKey {
         match key.len() {
             0 => Err(malformed("it is empty")),
             1..=MAX_LENGTH => Ok(Some(Self(key))),
-            length => Err(malformed(&format!(
-                "it has {length} characters, the limit is {MAX_LENGTH}"
-            ))),
+            length => {
+                Err(malformed(&format!("it has {length} characters, the limit is {MAX_LENGTH}")))
+            }
         }
     }
 }
 
 fn malformed(reason: &str) -> Problem {
-    Problem::new(
-        Kind::IdempotencyKeyInvalid,
-        format!("Idempotency-Key: {reason}"),
-    )
+    Problem::new(Kind::IdempotencyKeyInvalid, format!("Idempotency-Key: {reason}"))
 }
 
 /// The rest of a structured-field string after its first quote.
@@ -71,15 +65,11 @@ fn unquote(rest: &str) -> Result<String, Problem> {
 }
 
 fn bare(text: &str) -> Result<String, Problem> {
-    let plain = text
-        .bytes()
-        .all(|b| b.is_ascii_graphic() && !b"\",;\\".contains(&b));
+    let plain = text.bytes().all(|b| b.is_ascii_graphic() && !b"\",;\\".contains(&b));
     if plain {
         Ok(text.to_owned())
     } else {
-        Err(malformed(
-            "without quotes, only visible ASCII but `\"`, `,`, `;` and `\\` is taken",
-        ))
+        Err(malformed("without quotes, only visible ASCII but `\"`, `,`, `;` and `\\` is taken"))
     }
 }
 
@@ -122,10 +112,8 @@ mod tests {
     use super::*;
 
     fn key(text: &str) -> Result<Option<String>, Kind> {
-        let headers = [(
-            axum::http::HeaderName::from_static("idempotency-key"),
-            text.parse().unwrap(),
-        )];
+        let headers =
+            [(axum::http::HeaderName::from_static("idempotency-key"), text.parse().unwrap())];
         IdempotencyKey::of(&headers.into_iter().collect())
             .map(|key| key.map(|key| key.0))
             .map_err(|problem| problem.kind())
@@ -133,33 +121,17 @@ mod tests {
 
     #[test]
     fn quoted_and_bare_are_the_same_key() {
-        assert_eq!(
-            key("\"8e03978e-40d5\""),
-            Ok(Some("8e03978e-40d5".to_owned()))
-        );
+        assert_eq!(key("\"8e03978e-40d5\""), Ok(Some("8e03978e-40d5".to_owned())));
         assert_eq!(key("8e03978e-40d5"), Ok(Some("8e03978e-40d5".to_owned())));
-        assert_eq!(
-            key(r#""a \"b\" \\ c""#),
-            Ok(Some(r#"a "b" \ c"#.to_owned()))
-        );
+        assert_eq!(key(r#""a \"b\" \\ c""#), Ok(Some(r#"a "b" \ c"#.to_owned())));
         assert_eq!(IdempotencyKey::of(&HeaderMap::new()).unwrap(), None);
     }
 
     #[test]
     fn malformed_keys_are_refused() {
         let long = "a".repeat(256);
-        for text in [
-            "\"",
-            "\"a",
-            "\"a\"b",
-            "\"a\";p=1",
-            "a b",
-            "a,b",
-            "\"\"",
-            "\"\\n\"",
-            "",
-            &long,
-        ] {
+        for text in ["\"", "\"a", "\"a\"b", "\"a\";p=1", "a b", "a,b", "\"\"", "\"\\n\"", "", &long]
+        {
             assert_eq!(key(text), Err(Kind::IdempotencyKeyInvalid), "{text}");
         }
         assert!(key(&"a".repeat(255)).is_ok());

@@ -7,7 +7,7 @@ mod params;
 mod prefer;
 
 pub(crate) use body::{Bound, Incoming};
-pub(crate) use correlation::Correlation;
+pub(crate) use correlation::{Correlation, HEADER as CORRELATION_HEADER};
 pub(crate) use idempotency::{IdempotencyKey, fingerprint};
 pub(crate) use params::{PathParam, QueryParams};
 pub(crate) use prefer::preferred_wait;

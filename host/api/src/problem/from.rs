@@ -65,12 +65,12 @@ impl From<InvalidJson> for Problem {
             InvalidJson::NotUtf8 { offset } => {
                 Self::new(Kind::NotUtf8, text).with("offset", offset)
             }
-            InvalidJson::Syntax { line, column, .. } => Self::new(Kind::NotJson, text)
-                .with("line", line)
-                .with("column", column),
-            InvalidJson::DuplicateKey { line, column, .. } => Self::new(Kind::DuplicateKey, text)
-                .with("line", line)
-                .with("column", column),
+            InvalidJson::Syntax { line, column, .. } => {
+                Self::new(Kind::NotJson, text).with("line", line).with("column", column)
+            }
+            InvalidJson::DuplicateKey { line, column, .. } => {
+                Self::new(Kind::DuplicateKey, text).with("line", line).with("column", column)
+            }
             InvalidJson::TooDeep => Self::new(Kind::JsonTooDeep, text),
         }
     }
@@ -112,24 +112,11 @@ mod tests {
             InstallError::TooLarge { size: 2, limit: 1 },
             InstallError::CoreModule,
             InstallError::Malformed { reason: reason() },
-            InstallError::NotAPlugin {
-                expected: reason(),
-                found: reason(),
-            },
-            InstallError::NewerContract {
-                found: reason(),
-                supported: reason(),
-            },
-            InstallError::ForbiddenImport {
-                import: reason(),
-                world: reason(),
-                hint: reason(),
-            },
+            InstallError::NotAPlugin { expected: reason(), found: reason() },
+            InstallError::NewerContract { found: reason(), supported: reason() },
+            InstallError::ForbiddenImport { import: reason(), world: reason(), hint: reason() },
             InstallError::DescribeFailed { reason: reason() },
-            InstallError::BadDescriptor {
-                pointer: reason(),
-                reason: reason(),
-            },
+            InstallError::BadDescriptor { pointer: reason(), reason: reason() },
             InstallError::CompileFailed { reason: reason() },
         ];
         for error in all {
@@ -140,19 +127,8 @@ mod tests {
 
     #[test]
     fn the_database_s_words_stay_in_the_log() {
-        let problem = Problem::from(StoreError::Database(
-            "table secret_things is gone".to_owned(),
-        ));
-        assert!(
-            !problem
-                .body(None, None)
-                .to_string()
-                .contains("secret_things")
-        );
-        assert!(
-            problem
-                .cause()
-                .is_some_and(|cause| cause.contains("secret_things"))
-        );
+        let problem = Problem::from(StoreError::Database("table secret_things is gone".to_owned()));
+        assert!(!problem.body(None, None).to_string().contains("secret_things"));
+        assert!(problem.cause().is_some_and(|cause| cause.contains("secret_things")));
     }
 }

@@ -104,8 +104,7 @@ mod tests {
         assert_eq!(codes.len(), Kind::ALL.len());
         for code in codes {
             assert!(
-                code.bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
+                code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
                 "{code}"
             );
         }
@@ -114,10 +113,7 @@ mod tests {
     #[test]
     fn the_reference_lists_exactly_these() {
         let reference = include_str!("../../../../docs/reference/problems.md");
-        let listed: Vec<&str> = reference
-            .lines()
-            .filter(|line| line.starts_with("| `"))
-            .collect();
+        let listed: Vec<&str> = reference.lines().filter(|line| line.starts_with("| `")).collect();
         let expected: Vec<String> = Kind::ALL
             .iter()
             .map(|kind| {

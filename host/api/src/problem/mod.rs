@@ -30,13 +30,7 @@ pub struct Problem {
 impl Problem {
     /// A problem with a sentence about this occurrence.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self {
-            kind,
-            detail: detail.into(),
-            members: Vec::new(),
-            retry_after: None,
-            cause: None,
-        }
+        Self { kind, detail: detail.into(), members: Vec::new(), retry_after: None, cause: None }
     }
 
     /// The same with a member of its own, see RFC 9457 section 3.2.
@@ -56,10 +50,7 @@ impl Problem {
     /// Our side's failure: the cause goes to the log, the caller gets the correlation id.
     pub fn internal(cause: impl Into<String>) -> Self {
         let detail = "The request could not be done; nothing is known to be wrong with it.";
-        Self {
-            cause: Some(cause.into()),
-            ..Self::new(Kind::Internal, detail)
-        }
+        Self { cause: Some(cause.into()), ..Self::new(Kind::Internal, detail) }
     }
 
     /// Its type.
@@ -98,10 +89,7 @@ impl Problem {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if let Some(wait) = self.retry_after {
-            headers.insert(
-                header::RETRY_AFTER,
-                HeaderValue::from(wait.as_secs().max(1)),
-            );
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
         headers
     }

@@ -48,13 +48,8 @@ impl Routes {
         let mut document = Document::openapi();
         let components = document.components.get_or_insert_with(Components::new);
         components.add_security_scheme(BEARER, scheme());
-        components
-            .schemas
-            .insert("Problem".to_owned(), problem_schema().into());
-        Self {
-            router: OpenApiRouter::with_openapi(document),
-            app: Shared::clone(app),
-        }
+        components.schemas.insert("Problem".to_owned(), problem_schema().into());
+        Self { router: OpenApiRouter::with_openapi(document), app: Shared::clone(app) }
     }
 
     /// For everybody: health, schemas, documents.
@@ -93,48 +88,28 @@ impl Routes {
 }
 
 fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [
-        &mut path.get,
-        &mut path.put,
-        &mut path.post,
-        &mut path.delete,
-    ]
-    .into_iter()
-    .flatten()
+    [&mut path.get, &mut path.put, &mut path.post, &mut path.delete].into_iter().flatten()
 }
 
 fn describe(operation: &mut Operation, status: &str, description: &str) {
     let mut response = Response::new(description);
     let content = Content::new(Some(Ref::from_schema_name("Problem")));
-    response
-        .content
-        .insert(MEDIA_TYPE.to_owned(), content.into());
-    operation
-        .responses
-        .responses
-        .entry(status.to_owned())
-        .or_insert_with(|| response.into());
+    response.content.insert(MEDIA_TYPE.to_owned(), content.into());
+    operation.responses.responses.entry(status.to_owned()).or_insert_with(|| response.into());
 }
 
 fn scheme() -> SecurityScheme {
     let description = "A token: `tbl_` and 43 characters. Each address names the scope it needs.";
-    let bearer = HttpBuilder::new()
-        .scheme(HttpAuthScheme::Bearer)
-        .description(Some(description));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description));
     SecurityScheme::Http(bearer.build())
 }
 
 fn problem_schema() -> ObjectBuilder {
-    let text = |words: &str| {
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .description(Some(words))
-    };
+    let text =
+        |words: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(words));
     ObjectBuilder::new()
         .schema_type(Type::Object)
-        .description(Some(
-            "RFC 9457. Further members depend on the type; see `/problems/{code}`.",
-        ))
+        .description(Some("RFC 9457. Further members depend on the type; see `/problems/{code}`."))
         .property("type", text("`/problems/<code>`; stable, for programs"))
         .property("title", text("The same for every problem of the type"))
         .property("status", ObjectBuilder::new().schema_type(Type::Integer))

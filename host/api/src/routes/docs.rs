@@ -25,19 +25,14 @@ pub(crate) fn pages(document: &OpenApi) -> Router<Shared> {
     let text = Bytes::from(serde_json::to_vec(document).unwrap_or_default());
     let document = move || async move { ([(header::CONTENT_TYPE, "application/json")], text) };
     let config = Arc::new(
-        Config::from("/openapi.json")
-            .validator_url("none")
-            .display_request_duration(true),
+        Config::from("/openapi.json").validator_url("none").display_request_duration(true),
     );
     let index = Arc::clone(&config);
     Router::new()
         .route("/openapi.json", get(document))
         .route("/docs", get(|| async { Redirect::permanent("/docs/") }))
         .route("/docs/", get(|| async move { file("", index) }))
-        .route(
-            "/docs/{*file}",
-            get(|Path(path): Path<String>| async move { file(&path, config) }),
-        )
+        .route("/docs/{*file}", get(|Path(path): Path<String>| async move { file(&path, config) }))
 }
 
 fn file(path: &str, config: Arc<Config<'static>>) -> Response {
@@ -52,10 +47,7 @@ fn file(path: &str, config: Arc<Config<'static>>) -> Response {
 fn page(content_type: &str, bytes: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(POLICY),
-    );
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     if let Ok(value) = HeaderValue::from_str(content_type) {
         headers.insert(header::CONTENT_TYPE, value);
     }

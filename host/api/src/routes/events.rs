@@ -54,6 +54,7 @@ impl From<EventView> for EventShape {
     get,
     path = "/api/v1/events/{id}",
     tag = "events",
+    operation_id = "showEvent",
     params(("id" = String, Path, example = "evt_01980000000070008000000000000001")),
     responses((status = 200, body = EventShape))
 )]

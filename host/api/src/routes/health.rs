@@ -21,21 +21,19 @@ pub(crate) struct Health {
 }
 
 /// The process is alive.
-#[utoipa::path(get, path = "/healthz", tag = "about", responses((status = 200, body = Health)))]
+#[utoipa::path(get, path = "/healthz", tag = "about", operation_id = "alive", responses((status = 200, body = Health)))]
 pub(crate) async fn alive() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
 /// The process can serve: the store answers and the sandbox runs. 503 `not-ready` if not.
-#[utoipa::path(get, path = "/readyz", tag = "about", responses((status = 200, body = Health)))]
+#[utoipa::path(get, path = "/readyz", tag = "about", operation_id = "ready", responses((status = 200, body = Health)))]
 pub(crate) async fn ready(State(app): State<Shared>) -> Result<Json<Health>, Problem> {
     match readiness(&app).await {
         Ok(()) => Ok(Json(Health { status: "ready" })),
         Err(part) => {
             let detail = format!("the {part} does not answer as it should");
-            Err(Problem::new(Kind::NotReady, detail)
-                .with("part", part)
-                .retry_after(PATIENCE))
+            Err(Problem::new(Kind::NotReady, detail).with("part", part).retry_after(PATIENCE))
         }
     }
 }

@@ -112,6 +112,7 @@ impl PluginShape {
     post,
     path = "/api/v1/plugins",
     tag = "plugins",
+    operation_id = "uploadPlugin",
     request_body(content_type = "application/wasm", description = "A component for `wasm32-wasip2`"),
     responses(
         (status = 201, description = "Added", body = Uploaded),
@@ -124,16 +125,11 @@ pub(crate) async fn upload(
     request: Incoming,
 ) -> Result<(StatusCode, Json<Uploaded>), Problem> {
     let _place = app.uploads.try_acquire().map_err(|_| {
-        let detail = format!(
-            "{} uploads are under way (limit max_uploads)",
-            app.settings().max_uploads
-        );
+        let detail =
+            format!("{} uploads are under way (limit max_uploads)", app.settings().max_uploads);
         Problem::new(Kind::TooManyUploads, detail).retry_after(UPLOAD_RETRY)
     })?;
-    let bound = Bound {
-        limit: app.settings().max_component_bytes,
-        over: Kind::ComponentTooLarge,
-    };
+    let bound = Bound { limit: app.settings().max_component_bytes, over: Kind::ComponentTooLarge };
     let types = ["application/wasm", "application/octet-stream"];
     let component = request.bytes(&app, bound, &types).await?;
     let size = component.len() as u64;
@@ -167,14 +163,7 @@ fn uploaded(
         }
     };
     let plugin = PluginShape::of(&installed.descriptor, installed.hash, size);
-    Ok((
-        status,
-        Json(Uploaded {
-            plugin,
-            imports: installed.imports,
-            status: word,
-        }),
-    ))
+    Ok((status, Json(Uploaded { plugin, imports: installed.imports, status: word })))
 }
 
 /// All plugins, by name, the newest first.
@@ -182,22 +171,18 @@ fn uploaded(
     get,
     path = "/api/v1/plugins",
     tag = "plugins",
+    operation_id = "listPlugins",
     responses((status = 200, body = List<PluginItem>))
 )]
 pub(crate) async fn list(
     State(app): State<Shared>,
     caller: Caller,
 ) -> Result<Json<List<PluginItem>>, Problem> {
-    let items = plugins(&app, &caller)
-        .await?
-        .into_iter()
-        .map(|plugin| PluginItem {
-            plugin: PluginShape::of(&plugin.descriptor, plugin.hash, plugin.size),
-            created_at: plugin.created_at,
-        });
-    Ok(Json(List {
-        items: items.collect(),
-    }))
+    let items = plugins(&app, &caller).await?.into_iter().map(|plugin| PluginItem {
+        plugin: PluginShape::of(&plugin.descriptor, plugin.hash, plugin.size),
+        created_at: plugin.created_at,
+    });
+    Ok(Json(List { items: items.collect() }))
 }
 
 /// All versions of a plugin, the newest first, with the schemas of its operations.
@@ -205,6 +190,7 @@ pub(crate) async fn list(
     get,
     path = "/api/v1/plugins/{name}",
     tag = "plugins",
+    operation_id = "showPlugin",
     params(("name" = String, Path)),
     responses((status = 200, body = List<PluginDetail>))
 )]
@@ -214,10 +200,8 @@ pub(crate) async fn show(
     PathParam(name): PathParam<String>,
 ) -> Result<Json<List<PluginDetail>>, Problem> {
     let all = plugins(&app, &caller).await?.into_iter();
-    let items: Vec<PluginDetail> = all
-        .filter(|plugin| plugin.descriptor.name == name)
-        .map(detail)
-        .collect();
+    let items: Vec<PluginDetail> =
+        all.filter(|plugin| plugin.descriptor.name == name).map(detail).collect();
     if items.is_empty() {
         let detail = format!("there is no plugin `{name}`");
         return Err(Problem::new(Kind::PluginNotFound, detail));

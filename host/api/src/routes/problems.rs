@@ -23,16 +23,14 @@ pub(crate) struct ProblemType {
     get,
     path = "/problems/{code}",
     tag = "about",
+    operation_id = "showProblem",
     params(("code" = String, Path, description = "The last part of `type`")),
     responses((status = 200, body = ProblemType))
 )]
 pub(crate) async fn show(PathParam(code): PathParam<String>) -> Result<Json<ProblemType>, Problem> {
     let kind = Kind::ALL.iter().copied().find(|kind| kind.code() == code);
     let kind = kind.ok_or_else(|| {
-        Problem::new(
-            Kind::ProblemNotFound,
-            format!("there is no type of problem `{code}`"),
-        )
+        Problem::new(Kind::ProblemNotFound, format!("there is no type of problem `{code}`"))
     })?;
     Ok(Json(ProblemType {
         uri: type_uri(kind),

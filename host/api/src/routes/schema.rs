@@ -9,6 +9,7 @@ use tombolo_core::workflow::definition_schema;
     get,
     path = "/api/v1/schema/workflow",
     tag = "about",
+    operation_id = "workflowSchema",
     responses((status = 200, body = Object))
 )]
 pub(crate) async fn workflow() -> Json<Value> {

@@ -74,6 +74,7 @@ impl From<IssueError> for Problem {
     post,
     path = "/api/v1/tokens",
     tag = "tokens",
+    operation_id = "createToken",
     request_body(content = CreateToken),
     responses((status = 201, description = "Made", body = CreatedToken))
 )]
@@ -81,20 +82,9 @@ pub(crate) async fn create(
     State(app): State<Shared>,
     caller: Caller,
     request: Incoming,
-) -> Result<
-    (
-        StatusCode,
-        [(HeaderName, &'static str); 1],
-        Json<CreatedToken>,
-    ),
-    Problem,
-> {
+) -> Result<(StatusCode, [(HeaderName, &'static str); 1], Json<CreatedToken>), Problem> {
     let form: CreateToken = request.form(&app).await?;
-    if let Some(scope) = form
-        .scopes
-        .iter()
-        .find(|scope| !caller.scopes.contains(scope))
-    {
+    if let Some(scope) = form.scopes.iter().find(|scope| !caller.scopes.contains(scope)) {
         let detail = format!("your token does not have `{}` itself", scope.name());
         return Err(Problem::new(Kind::ScopeExceeded, detail).with("scope", scope.name()));
     }
@@ -106,9 +96,5 @@ pub(crate) async fn create(
     };
     let issued = issue_for(&app, new).await?;
     tracing::info!(by = %caller.token, token = %issued.stored.id, "a token was made");
-    Ok((
-        StatusCode::CREATED,
-        [(header::CACHE_CONTROL, "no-store")],
-        Json(issued.into()),
-    ))
+    Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(issued.into())))
 }

@@ -36,18 +36,8 @@ struct IssueItem {
 
 impl From<Issue> for IssueItem {
     fn from(issue: Issue) -> Self {
-        let Issue {
-            pointer,
-            code,
-            message,
-            suggestion,
-        } = issue;
-        Self {
-            pointer,
-            code,
-            message,
-            suggestion,
-        }
+        let Issue { pointer, code, message, suggestion } = issue;
+        Self { pointer, code, message, suggestion }
     }
 }
 
@@ -127,6 +117,7 @@ pub(crate) struct VersionDetail {
     post,
     path = "/api/v1/workflows/validate",
     tag = "workflows",
+    operation_id = "validateWorkflow",
     request_body(content = Object, description = "The workflow file"),
     responses((status = 200, body = Validation))
 )]
@@ -135,15 +126,10 @@ pub(crate) async fn validate(
     caller: Caller,
     request: Incoming,
 ) -> Result<Json<Validation>, Problem> {
-    let file = request
-        .json(&app, app.settings().max_workflow_bytes)
-        .await?;
+    let file = request.json(&app, app.settings().max_workflow_bytes).await?;
     let issues = app.ports.authoring.validate(caller.tenant, &file).await?;
     let issues: Vec<IssueItem> = issues.into_iter().map(IssueItem::from).collect();
-    Ok(Json(Validation {
-        valid: issues.is_empty(),
-        issues,
-    }))
+    Ok(Json(Validation { valid: issues.is_empty(), issues }))
 }
 
 /// Applies a file: checks it, stores it as a version, and makes it the live one.
@@ -151,6 +137,7 @@ pub(crate) async fn validate(
     put,
     path = "/api/v1/workflows/{name}",
     tag = "workflows",
+    operation_id = "applyWorkflow",
     params(("name" = String, Path, description = "The same as `name` in the file")),
     request_body(content = Object, description = "The workflow file"),
     responses(
@@ -164,32 +151,16 @@ pub(crate) async fn apply(
     PathParam(name): PathParam<String>,
     request: Incoming,
 ) -> Result<(StatusCode, Json<AppliedShape>), Problem> {
-    let file = request
-        .json(&app, app.settings().max_workflow_bytes)
-        .await?;
+    let file = request.json(&app, app.settings().max_workflow_bytes).await?;
     same_name(&file, &name)?;
-    Ok(
-        match app.ports.authoring.apply(caller.tenant, file).await? {
-            Applied::Created { id, version } => (
-                StatusCode::CREATED,
-                Json(AppliedShape {
-                    id,
-                    name,
-                    version,
-                    status: "created",
-                }),
-            ),
-            Applied::Unchanged { id, version } => (
-                StatusCode::OK,
-                Json(AppliedShape {
-                    id,
-                    name,
-                    version,
-                    status: "unchanged",
-                }),
-            ),
-        },
-    )
+    Ok(match app.ports.authoring.apply(caller.tenant, file).await? {
+        Applied::Created { id, version } => {
+            (StatusCode::CREATED, Json(AppliedShape { id, name, version, status: "created" }))
+        }
+        Applied::Unchanged { id, version } => {
+            (StatusCode::OK, Json(AppliedShape { id, name, version, status: "unchanged" }))
+        }
+    })
 }
 
 /// A file without a name at all is explained by the validation.
@@ -201,9 +172,8 @@ fn same_name(file: &Text, name: &str) -> Result<(), Problem> {
         return Ok(());
     }
     let message = format!("the file says `{written}`, the address `{name}`");
-    let issue = Issue::new("/name", "name-mismatch", message).suggest(Some(format!(
-        "write `{name}`, or apply it at /api/v1/workflows/{written}"
-    )));
+    let issue = Issue::new("/name", "name-mismatch", message)
+        .suggest(Some(format!("write `{name}`, or apply it at /api/v1/workflows/{written}")));
     Err(Problem::invalid_workflow(&[issue]))
 }
 
@@ -212,6 +182,7 @@ fn same_name(file: &Text, name: &str) -> Result<(), Problem> {
     get,
     path = "/api/v1/workflows",
     tag = "workflows",
+    operation_id = "listWorkflows",
     responses((status = 200, body = List<WorkflowItem>))
 )]
 pub(crate) async fn list(
@@ -219,9 +190,7 @@ pub(crate) async fn list(
     caller: Caller,
 ) -> Result<Json<List<WorkflowItem>>, Problem> {
     let live = app.ports.store.workflows(caller.tenant).await?;
-    Ok(Json(List {
-        items: live.iter().map(item).collect(),
-    }))
+    Ok(Json(List { items: live.iter().map(item).collect() }))
 }
 
 /// The live version of a workflow.
@@ -229,6 +198,7 @@ pub(crate) async fn list(
     get,
     path = "/api/v1/workflows/{name}",
     tag = "workflows",
+    operation_id = "showWorkflow",
     params(("name" = String, Path)),
     responses((status = 200, body = VersionDetail))
 )]
@@ -238,10 +208,7 @@ pub(crate) async fn show(
     PathParam(name): PathParam<String>,
 ) -> Result<Json<VersionDetail>, Problem> {
     let all = all_versions(&app, &caller, &name).await?;
-    let live = all
-        .into_iter()
-        .find(|version| version.live)
-        .ok_or_else(|| not_found(&name))?;
+    let live = all.into_iter().find(|version| version.live).ok_or_else(|| not_found(&name))?;
     Ok(Json(detail(live)))
 }
 
@@ -250,6 +217,7 @@ pub(crate) async fn show(
     get,
     path = "/api/v1/workflows/{name}/versions",
     tag = "workflows",
+    operation_id = "listWorkflowVersions",
     params(("name" = String, Path)),
     responses((status = 200, body = List<VersionItem>))
 )]
@@ -258,17 +226,12 @@ pub(crate) async fn versions(
     caller: Caller,
     PathParam(name): PathParam<String>,
 ) -> Result<Json<List<VersionItem>>, Problem> {
-    let items = all_versions(&app, &caller, &name)
-        .await?
-        .into_iter()
-        .map(|version| VersionItem {
-            version: version.version,
-            live: version.live,
-            created_at: version.created_at,
-        });
-    Ok(Json(List {
-        items: items.collect(),
-    }))
+    let items = all_versions(&app, &caller, &name).await?.into_iter().map(|version| VersionItem {
+        version: version.version,
+        live: version.live,
+        created_at: version.created_at,
+    });
+    Ok(Json(List { items: items.collect() }))
 }
 
 /// One version of a workflow.
@@ -276,6 +239,7 @@ pub(crate) async fn versions(
     get,
     path = "/api/v1/workflows/{name}/versions/{version}",
     tag = "workflows",
+    operation_id = "showWorkflowVersion",
     params(("name" = String, Path), ("version" = u32, Path)),
     responses((status = 200, body = VersionDetail))
 )]
@@ -285,15 +249,9 @@ pub(crate) async fn version(
     PathParam((name, number)): PathParam<(String, u32)>,
 ) -> Result<Json<VersionDetail>, Problem> {
     let all = all_versions(&app, &caller, &name).await?;
-    let found = all
-        .into_iter()
-        .find(|version| version.version == number)
-        .ok_or_else(|| {
-            Problem::new(
-                Kind::VersionNotFound,
-                format!("workflow `{name}` has no version {number}"),
-            )
-        })?;
+    let found = all.into_iter().find(|version| version.version == number).ok_or_else(|| {
+        Problem::new(Kind::VersionNotFound, format!("workflow `{name}` has no version {number}"))
+    })?;
     Ok(Json(detail(found)))
 }
 
@@ -302,24 +260,13 @@ async fn all_versions(
     caller: &Caller,
     name: &str,
 ) -> Result<Vec<WorkflowVersion>, Problem> {
-    let versions = app
-        .ports
-        .store
-        .workflow_versions(caller.tenant, name)
-        .await?;
-    if versions.is_empty() {
-        Err(not_found(name))
-    } else {
-        Ok(versions)
-    }
+    let versions = app.ports.store.workflow_versions(caller.tenant, name).await?;
+    if versions.is_empty() { Err(not_found(name)) } else { Ok(versions) }
 }
 
 /// No workflow of that name.
 pub(super) fn not_found(name: &str) -> Problem {
-    Problem::new(
-        Kind::WorkflowNotFound,
-        format!("there is no workflow `{name}`"),
-    )
+    Problem::new(Kind::WorkflowNotFound, format!("there is no workflow `{name}`"))
 }
 
 fn item(version: &WorkflowVersion) -> WorkflowItem {
@@ -329,10 +276,7 @@ fn item(version: &WorkflowVersion) -> WorkflowItem {
         id: version.id,
         name: version.name.clone(),
         version: version.version,
-        summary: file
-            .get("summary")
-            .and_then(Value::as_str)
-            .map(str::to_owned),
+        summary: file.get("summary").and_then(Value::as_str).map(str::to_owned),
         created_at: version.created_at,
         triggers: triggers.into_iter().flatten().map(trigger).collect(),
     }
@@ -340,13 +284,8 @@ fn item(version: &WorkflowVersion) -> WorkflowItem {
 
 /// A trigger has exactly one key: its kind.
 fn trigger((name, trigger): (&String, &Value)) -> TriggerItem {
-    let (kind, settings) = trigger
-        .as_object()
-        .and_then(|kinds| kinds.iter().next())
-        .unzip();
-    let path = settings
-        .and_then(|settings| settings.get("path"))
-        .and_then(Value::as_str);
+    let (kind, settings) = trigger.as_object().and_then(|kinds| kinds.iter().next()).unzip();
+    let path = settings.and_then(|settings| settings.get("path")).and_then(Value::as_str);
     TriggerItem {
         name: name.clone(),
         kind: kind.cloned().unwrap_or_default(),
@@ -355,23 +294,6 @@ fn trigger((name, trigger): (&String, &Value)) -> TriggerItem {
 }
 
 fn detail(version: WorkflowVersion) -> VersionDetail {
-    let WorkflowVersion {
-        id,
-        name,
-        version,
-        live,
-        definition,
-        pins,
-        created_at,
-        ..
-    } = version;
-    VersionDetail {
-        id,
-        name,
-        version,
-        live,
-        created_at,
-        definition,
-        pins,
-    }
+    let WorkflowVersion { id, name, version, live, definition, pins, created_at, .. } = version;
+    VersionDetail { id, name, version, live, created_at, definition, pins }
 }

@@ -145,10 +145,7 @@ fn wrong(pointer: impl Into<String>, reason: &str) -> Problem {
 
 pub(super) fn check_name(name: &str) -> Result<(), Problem> {
     let part = |part: &str| {
-        !part.is_empty()
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     };
     let letter = name.starts_with(|first: char| first.is_ascii_lowercase());
     if letter && name.len() <= MAX_NAME && name.split('-').all(part) {
@@ -183,9 +180,7 @@ fn base_url(text: &str) -> Result<String, Problem> {
 
 /// Scheme, host and port of a base URL.
 pub(super) fn origin(base_url: Option<&str>) -> Option<Origin> {
-    base_url
-        .and_then(|text| Url::parse(text).ok())
-        .map(|url| url.origin())
+    base_url.and_then(|text| Url::parse(text).ok()).map(|url| url.origin())
 }
 
 fn check_auth(auth: &NewAuth) -> Result<(), Problem> {
@@ -221,29 +216,22 @@ fn check_length(pointer: &str, secret: &[u8]) -> Result<(), Problem> {
     if (1..=MAX_SECRET_BYTES).contains(&secret.len()) {
         return Ok(());
     }
-    Err(wrong(
-        pointer,
-        &format!("it has to have 1 to {MAX_SECRET_BYTES} bytes"),
-    ))
+    Err(wrong(pointer, &format!("it has to have 1 to {MAX_SECRET_BYTES} bytes")))
 }
 
 fn check_header_value(pointer: &str, secret: &[u8]) -> Result<(), Problem> {
     check_length(pointer, secret)?;
     match HeaderValue::from_bytes(secret) {
         Ok(_) => Ok(()),
-        Err(_) => Err(wrong(
-            pointer,
-            "a header cannot carry it; is there a line break at its end?",
-        )),
+        Err(_) => {
+            Err(wrong(pointer, "a header cannot carry it; is there a line break at its end?"))
+        }
     }
 }
 
 fn check_hosts(hosts: &[String]) -> Result<(), Problem> {
     if hosts.len() > MAX_HOSTS {
-        return Err(wrong(
-            "/allowed_hosts",
-            &format!("it has more than {MAX_HOSTS} entries"),
-        ));
+        return Err(wrong("/allowed_hosts", &format!("it has more than {MAX_HOSTS} entries")));
     }
     match hosts.iter().position(|host| !is_host(host)) {
         None => Ok(()),
@@ -270,26 +258,14 @@ fn check_limits(limits: &CallLimits) -> Result<(), Problem> {
     let bounds = [
         ("connect_timeout_ms", limits.connect_timeout_ms, MAX_CALL_MS),
         ("total_timeout_ms", limits.total_timeout_ms, MAX_CALL_MS),
-        (
-            "max_response_bytes",
-            limits.max_response_bytes,
-            MAX_CALL_BYTES,
-        ),
-        (
-            "max_request_bytes",
-            limits.max_request_bytes,
-            MAX_CALL_BYTES,
-        ),
+        ("max_response_bytes", limits.max_response_bytes, MAX_CALL_BYTES),
+        ("max_request_bytes", limits.max_request_bytes, MAX_CALL_BYTES),
     ];
-    match bounds
-        .into_iter()
-        .find(|(_, value, max)| !(1..=*max).contains(value))
-    {
+    match bounds.into_iter().find(|(_, value, max)| !(1..=*max).contains(value)) {
         None => Ok(()),
-        Some((name, _, max)) => Err(wrong(
-            format!("/limits/{name}"),
-            &format!("it has to be between 1 and {max}"),
-        )),
+        Some((name, _, max)) => {
+            Err(wrong(format!("/limits/{name}"), &format!("it has to be between 1 and {max}")))
+        }
     }
 }
 
@@ -303,10 +279,7 @@ mod tests {
             base_url("https://api.hubapi.com/").ok().as_deref(),
             Some("https://api.hubapi.com")
         );
-        assert_eq!(
-            base_url("http://[::1]:80/v1").ok().as_deref(),
-            Some("http://[::1]/v1")
-        );
+        assert_eq!(base_url("http://[::1]:80/v1").ok().as_deref(), Some("http://[::1]/v1"));
         for wrong in [
             "api.hubapi.com",
             "ftp://a.example",
@@ -321,27 +294,12 @@ mod tests {
 
     #[test]
     fn hosts() {
-        for host in [
-            "a.example",
-            "*.a.example",
-            "a.example:8443",
-            "127.0.0.1:1",
-            "[::1]:80",
-            "[::1]",
-        ] {
+        for host in
+            ["a.example", "*.a.example", "a.example:8443", "127.0.0.1:1", "[::1]:80", "[::1]"]
+        {
             assert!(is_host(host), "{host}");
         }
-        for host in [
-            "",
-            "*",
-            "a.*.example",
-            "*.1.2.3.4",
-            "https://a",
-            "a:0",
-            "a:x",
-            "a/b",
-            "a b",
-        ] {
+        for host in ["", "*", "a.*.example", "*.1.2.3.4", "https://a", "a:0", "a:x", "a/b", "a b"] {
             assert!(!is_host(host), "{host}");
         }
     }

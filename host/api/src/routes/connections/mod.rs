@@ -26,6 +26,7 @@ use shape::ConnectionShape;
     put,
     path = "/api/v1/connections/{name}",
     tag = "connections",
+    operation_id = "putConnection",
     params(("name" = String, Path, description = "Kebab-case, at most 100 characters")),
     request_body(content = PutConnection),
     responses(
@@ -43,11 +44,7 @@ pub(crate) async fn put(
     let form: PutConnection = request.form(&app).await?;
     let wanted = form.check()?;
     let stored = app.ports.store.connection(caller.tenant, &name).await?;
-    let status = if stored.is_some() {
-        StatusCode::OK
-    } else {
-        StatusCode::CREATED
-    };
+    let status = if stored.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let connection = compose(&app, caller.tenant, name, wanted, stored)?;
     app.ports.store.put_connection(connection.clone()).await?;
     Ok((status, Json(ConnectionShape::from(connection))))
@@ -62,30 +59,19 @@ fn compose(
     stored: Option<Connection>,
 ) -> Result<Connection, Problem> {
     let seal = |field: &str, text: &SecretText| {
-        let place = SecretPlace {
-            tenant,
-            connection: &name,
-            field,
-        };
-        app.ports
-            .vault
-            .seal(place, &Secret::new(text.bytes().to_vec()))
+        let place = SecretPlace { tenant, connection: &name, field };
+        app.ports.vault.seal(place, &Secret::new(text.bytes().to_vec()))
     };
     let auth = match &wanted.auth {
         Some(new) => sealed_auth(new, seal),
         None => kept_auth(stored.as_ref(), wanted.base_url.as_deref())?,
     };
     let signing = match &wanted.signing_secret {
-        None => stored
-            .as_ref()
-            .and_then(|connection| connection.signing.clone()),
+        None => stored.as_ref().and_then(|connection| connection.signing.clone()),
         Some(None) => None,
         Some(Some(text)) => Some(seal("signing", text)),
     };
-    let id = stored.map_or_else(
-        || ConnectionId::new(&*app.ports.ids),
-        |connection| connection.id,
-    );
+    let id = stored.map_or_else(|| ConnectionId::new(&*app.ports.ids), |connection| connection.id);
     Ok(Connection {
         id,
         tenant,
@@ -103,21 +89,16 @@ fn compose(
 fn sealed_auth(new: &NewAuth, seal: impl Fn(&str, &SecretText) -> Sealed) -> Auth {
     match new {
         NewAuth::None {} => Auth::None,
-        NewAuth::Bearer { token } => Auth::Bearer {
-            token: seal("bearer", token),
-        },
-        NewAuth::Basic { user, password } => Auth::Basic {
-            user: user.clone(),
-            password: seal("password", password),
-        },
-        NewAuth::Header { name, value } => Auth::Header {
-            name: name.clone(),
-            value: seal("header", value),
-        },
-        NewAuth::Query { name, value } => Auth::Query {
-            name: name.clone(),
-            value: seal("query", value),
-        },
+        NewAuth::Bearer { token } => Auth::Bearer { token: seal("bearer", token) },
+        NewAuth::Basic { user, password } => {
+            Auth::Basic { user: user.clone(), password: seal("password", password) }
+        }
+        NewAuth::Header { name, value } => {
+            Auth::Header { name: name.clone(), value: seal("header", value) }
+        }
+        NewAuth::Query { name, value } => {
+            Auth::Query { name: name.clone(), value: seal("query", value) }
+        }
     }
 }
 
@@ -141,6 +122,7 @@ fn kept_auth(stored: Option<&Connection>, base_url: Option<&str>) -> Result<Auth
     get,
     path = "/api/v1/connections",
     tag = "connections",
+    operation_id = "listConnections",
     responses((status = 200, body = List<ConnectionShape>))
 )]
 pub(crate) async fn list(
@@ -148,9 +130,7 @@ pub(crate) async fn list(
     caller: Caller,
 ) -> Result<Json<List<ConnectionShape>>, Problem> {
     let all = app.ports.store.connections(caller.tenant).await?;
-    Ok(Json(List {
-        items: all.into_iter().map(ConnectionShape::from).collect(),
-    }))
+    Ok(Json(List { items: all.into_iter().map(ConnectionShape::from).collect() }))
 }
 
 /// One connection.
@@ -158,6 +138,7 @@ pub(crate) async fn list(
     get,
     path = "/api/v1/connections/{name}",
     tag = "connections",
+    operation_id = "showConnection",
     params(("name" = String, Path)),
     responses((status = 200, body = ConnectionShape))
 )]
@@ -168,10 +149,7 @@ pub(crate) async fn show(
 ) -> Result<Json<ConnectionShape>, Problem> {
     let found = app.ports.store.connection(caller.tenant, &name).await?;
     let found = found.ok_or_else(|| {
-        Problem::new(
-            Kind::ConnectionNotFound,
-            format!("there is no connection `{name}`"),
-        )
+        Problem::new(Kind::ConnectionNotFound, format!("there is no connection `{name}`"))
     })?;
     Ok(Json(found.into()))
 }

@@ -32,6 +32,7 @@ pub(crate) struct Cancelling {
     post,
     path = "/api/v1/runs/{id}/cancel",
     tag = "runs",
+    operation_id = "cancelRun",
     params(("id" = String, Path)),
     responses((status = 202, description = "On record", body = Cancelling))
 )]
@@ -48,14 +49,7 @@ pub(crate) async fn cancel(
         }
         CancelRequest::Requested => {
             let state = super::find(&app, &caller, id).await?.run.state;
-            Ok((
-                StatusCode::ACCEPTED,
-                Json(Cancelling {
-                    run: id,
-                    state,
-                    href: href(id),
-                }),
-            ))
+            Ok((StatusCode::ACCEPTED, Json(Cancelling { run: id, state, href: href(id) })))
         }
     }
 }

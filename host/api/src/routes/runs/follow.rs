@@ -40,6 +40,7 @@ const MAX_RESTARTS: u32 = 3;
     get,
     path = "/api/v1/runs/{id}/events",
     tag = "runs",
+    operation_id = "followRun",
     params(("id" = String, Path)),
     responses((status = 200, content_type = "text/event-stream", body = String))
 )]
@@ -134,12 +135,7 @@ impl Follower {
     fn tell(&mut self, progress: &Progress) {
         self.restarts = 0;
         match &progress.change {
-            Change::Step {
-                node,
-                item,
-                state,
-                attempt,
-            } => {
+            Change::Step { node, item, state, attempt } => {
                 let data = json!({"node": node, "item": item, "state": state, "attempt": attempt, "at": progress.at});
                 self.push::<Value>("step", &data);
             }
@@ -160,10 +156,7 @@ impl Follower {
 
     fn push<T: Serialize>(&mut self, name: &str, data: &T) {
         let data = serde_json::to_string(data).unwrap_or_default();
-        let event = Event::default()
-            .event(name)
-            .id(self.counter.to_string())
-            .data(data);
+        let event = Event::default().event(name).id(self.counter.to_string()).data(data);
         self.counter += 1;
         self.ready.push_back(event);
     }

@@ -53,6 +53,7 @@ pub(crate) struct RunsQuery {
     get,
     path = "/api/v1/runs",
     tag = "runs",
+    operation_id = "listRuns",
     params(RunsQuery),
     responses((status = 200, body = Page<RunItem>))
 )]
@@ -65,22 +66,13 @@ pub(crate) async fn list(
     let after = query.cursor.as_deref().map(read_cursor).transpose()?;
     let filter = filter(query)?;
     // One more than is shown tells whether there is a next page.
-    let page = StorePage {
-        after,
-        limit: limit + 1,
-    };
+    let page = StorePage { after, limit: limit + 1 };
     let mut found = app.ports.store.runs(caller.tenant, &filter, page).await?;
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
-    let next = found
-        .last()
-        .filter(|_| more)
-        .map(|last| write_cursor(last.run.id));
+    let next = found.last().filter(|_| more).map(|last| write_cursor(last.run.id));
     let item = |RunSummary { run, workflow_name }| RunItem::of(run, workflow_name);
-    Ok(Json(Page {
-        items: found.into_iter().map(item).collect(),
-        next,
-    }))
+    Ok(Json(Page { items: found.into_iter().map(item).collect(), next }))
 }
 
 fn limit(asked: Option<u32>) -> Result<u32, Problem> {
@@ -97,12 +89,7 @@ fn limit(asked: Option<u32>) -> Result<u32, Problem> {
 fn filter(query: RunsQuery) -> Result<RunFilter, Problem> {
     Ok(RunFilter {
         workflow: query.workflow,
-        states: query
-            .state
-            .as_deref()
-            .map(states)
-            .transpose()?
-            .unwrap_or_default(),
+        states: query.state.as_deref().map(states).transpose()?.unwrap_or_default(),
         since: query.since,
         until: query.until,
         correlation_id: query.correlation_id,
@@ -134,9 +121,6 @@ fn read_cursor(text: &str) -> Result<Cursor, Problem> {
             let id = Uuid::from_slice(id).map_err(|error| Problem::internal(error.to_string()))?;
             Ok(Cursor(RunId(id)))
         }
-        _ => Err(Problem::new(
-            Kind::InvalidCursor,
-            "the cursor cannot be read",
-        )),
+        _ => Err(Problem::new(Kind::InvalidCursor, "the cursor cannot be read")),
     }
 }

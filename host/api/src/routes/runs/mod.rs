@@ -25,9 +25,5 @@ fn not_found(run: RunId) -> Problem {
 }
 
 async fn find(app: &App, caller: &Caller, run: RunId) -> Result<RunView, Problem> {
-    app.ports
-        .store
-        .run(caller.tenant, run)
-        .await?
-        .ok_or_else(|| not_found(run))
+    app.ports.store.run(caller.tenant, run).await?.ok_or_else(|| not_found(run))
 }

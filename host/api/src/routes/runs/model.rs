@@ -140,13 +140,7 @@ impl RunItem {
 
 impl From<RunView> for RunDetail {
     fn from(view: RunView) -> Self {
-        let RunView {
-            mut run,
-            workflow_name,
-            mut steps,
-            available_at,
-            ..
-        } = view;
+        let RunView { mut run, workflow_name, mut steps, available_at, .. } = view;
         steps.sort_by(by_start);
         Self {
             output: run.output.take(),
@@ -168,10 +162,7 @@ impl From<StepRow> for StepItem {
             attempt: step.attempt,
             started_at: step.started_at,
             ended_at: step.ended_at,
-            duration_ms: step
-                .started_at
-                .zip(step.ended_at)
-                .map(|(start, end)| ms(start, end)),
+            duration_ms: step.started_at.zip(step.ended_at).map(|(start, end)| ms(start, end)),
             due_at: step.due_at,
             ports: step.ports,
             plugin: step.plugin,
@@ -183,24 +174,16 @@ impl From<StepRow> for StepItem {
 impl StepDetail {
     /// The step with those of the run's calls that are its own.
     pub fn of(mut step: StepRow, calls: &[Call]) -> Self {
-        let own = calls
-            .iter()
-            .filter(|call| call.node == step.node && call.item == step.item);
+        let own = calls.iter().filter(|call| call.node == step.node && call.item == step.item);
         let calls = own
-            .map(|call| CallItem {
-                attempt: call.attempt,
-                record: call.record.clone(),
-            })
+            .map(|call| CallItem { attempt: call.attempt, record: call.record.clone() })
             .collect();
         let log = |LogLine { level, message }| LogItem { level, message };
         Self {
             calls,
             input: step.input.take(),
             output: step.output.take(),
-            logs: std::mem::take(&mut step.logs)
-                .into_iter()
-                .map(log)
-                .collect(),
+            logs: std::mem::take(&mut step.logs).into_iter().map(log).collect(),
             step: step.into(),
         }
     }
@@ -209,12 +192,7 @@ impl StepDetail {
 /// By their first attempt's start; those without one last, by when they were decided.
 pub(super) fn by_start(a: &StepRow, b: &StepRow) -> std::cmp::Ordering {
     let key = |step: &StepRow| {
-        (
-            step.started_at.is_none(),
-            step.started_at.or(step.ended_at),
-            step.node.clone(),
-            step.item,
-        )
+        (step.started_at.is_none(), step.started_at.or(step.ended_at), step.node.clone(), step.item)
     };
     key(a).cmp(&key(b))
 }

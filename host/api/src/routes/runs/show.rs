@@ -15,6 +15,7 @@ use crate::problem::Problem;
     get,
     path = "/api/v1/runs/{id}",
     tag = "runs",
+    operation_id = "showRun",
     params(("id" = String, Path, example = "run_01980000000070008000000000000001")),
     responses((status = 200, body = RunDetail))
 )]

@@ -70,6 +70,7 @@ pub(crate) struct Started {
     post,
     path = "/api/v1/workflows/{name}/runs",
     tag = "runs",
+    operation_id = "startRun",
     params(
         ("name" = String, Path),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 characters. Kept as long as the event. The same key with another request is refused with 422."),
@@ -95,9 +96,7 @@ pub(crate) async fn start(
     let key = IdempotencyKey::of(&request.headers)?;
     let wait = preferred_wait(&request.headers).map(|wait| wait.min(app.settings().max_wait));
     let input = request.json(&app, app.settings().max_input_bytes).await?;
-    let fingerprint = key
-        .is_some()
-        .then(|| fingerprint("POST", uri.path(), input.value()));
+    let fingerprint = key.is_some().then(|| fingerprint("POST", uri.path(), input.value()));
     let arrival = Arrival {
         fingerprint,
         correlation_id: correlation.0,
@@ -106,12 +105,9 @@ pub(crate) async fn start(
     };
     let (accepted, replayed, answer) = accept(&app, arrival, wait).await?;
     match answer {
-        Some(Answer::Ready {
-            status,
-            headers,
-            body,
-            ..
-        }) => answered(&accepted, replayed, wait, status, headers, body.text()),
+        Some(Answer::Ready { status, headers, body, .. }) => {
+            answered(&accepted, replayed, wait, status, headers, body.text())
+        }
         Some(Answer::NotYet) if replayed => Err(in_use(first_run(&accepted)?)),
         Some(Answer::NotYet) | None => started(&accepted, replayed, wait),
     }
@@ -155,9 +151,7 @@ async fn accept(
         return Ok((accepted, false, Some(answer)));
     }
     let mut accepted = intake.accept(vec![arrival]).await?;
-    let accepted = accepted
-        .pop()
-        .ok_or_else(|| Problem::internal("the intake took no arrival"))?;
+    let accepted = accepted.pop().ok_or_else(|| Problem::internal("the intake took no arrival"))?;
     let replayed = is_replay(&accepted, fingerprint)?;
     let Some(patience) = wait else {
         return Ok((accepted, replayed, None));
@@ -200,12 +194,7 @@ fn started(
     let href = href(run);
     let location =
         HeaderValue::from_str(&href).map_err(|error| Problem::internal(error.to_string()))?;
-    let body = Started {
-        run,
-        event: accepted.event(),
-        state: RunState::Queued,
-        href,
-    };
+    let body = Started { run, event: accepted.event(), state: RunState::Queued, href };
     let mut headers = notes(replayed, wait);
     headers.insert(header::LOCATION, location);
     Ok((StatusCode::ACCEPTED, headers, Json(body)).into_response())
@@ -222,10 +211,7 @@ fn answered(
 ) -> Result<Response, Problem> {
     let run = first_run(accepted)?.to_string();
     let mut headers = HeaderMap::new();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for (name, value) in own {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value))
             && !RESERVED.contains(&name)
@@ -238,7 +224,9 @@ fn answered(
         RUN,
         HeaderValue::from_str(&run).map_err(|error| Problem::internal(error.to_string()))?,
     );
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    // 1xx is not the end of an exchange.
+    let status = StatusCode::from_u16(status).ok().filter(|status| !status.is_informational());
+    let status = status.unwrap_or(StatusCode::OK);
     Ok((status, headers, Body::from(body.to_owned())).into_response())
 }
 

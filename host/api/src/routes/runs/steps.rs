@@ -27,6 +27,7 @@ pub(crate) struct StepQuery {
     get,
     path = "/api/v1/runs/{id}/steps",
     tag = "runs",
+    operation_id = "listSteps",
     params(("id" = String, Path)),
     responses((status = 200, body = List<StepDetail>))
 )]
@@ -38,11 +39,7 @@ pub(crate) async fn list(
     let mut view = super::find(&app, &caller, id).await?;
     let calls = app.ports.store.calls(caller.tenant, id).await?;
     view.steps.sort_by(by_start);
-    let items = view
-        .steps
-        .into_iter()
-        .map(|step| StepDetail::of(step, &calls))
-        .collect();
+    let items = view.steps.into_iter().map(|step| StepDetail::of(step, &calls)).collect();
     Ok(Json(List { items }))
 }
 
@@ -51,6 +48,7 @@ pub(crate) async fn list(
     get,
     path = "/api/v1/runs/{id}/steps/{node}",
     tag = "runs",
+    operation_id = "showStep",
     params(("id" = String, Path), ("node" = String, Path), StepQuery),
     responses((status = 200, body = StepDetail))
 )]
@@ -61,10 +59,7 @@ pub(crate) async fn show(
     QueryParams(StepQuery { item }): QueryParams<StepQuery>,
 ) -> Result<Json<StepDetail>, Problem> {
     let view = super::find(&app, &caller, id).await?;
-    let found = view
-        .steps
-        .into_iter()
-        .find(|step| step.node == node && step.item == item);
+    let found = view.steps.into_iter().find(|step| step.node == node && step.item == item);
     let step = found.ok_or_else(|| {
         let detail = format!("{id} has no step `{node}` with item {item}");
         Problem::new(Kind::StepNotFound, detail)

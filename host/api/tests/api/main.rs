@@ -1,0 +1,14 @@
+//! The API as a caller sees it: the real router, the real SQLite store and the real vault. Only the
+//! edges that need WebAssembly are small stand-ins, see `edges`.
+
+mod access;
+mod connections;
+mod docs;
+mod edges;
+mod harness;
+mod health;
+mod plugins;
+mod problems;
+mod runs;
+mod tokens;
+mod workflows;
