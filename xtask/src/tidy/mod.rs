@@ -3,6 +3,7 @@
 
 mod crates;
 mod documents;
+mod features;
 mod files;
 mod licences;
 mod machine;
@@ -60,6 +61,7 @@ pub fn run(place: &Place) -> anyhow::Result<()> {
     machine::check(place, &files, &mut issues);
     documents::check(&files, &mut issues);
     crates::check(place, &metadata, &files, &mut issues);
+    features::check(place, &mut issues)?;
     licences::check(&metadata, &files, &mut issues);
 
     issues.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
