@@ -166,6 +166,10 @@ pub(crate) fn compatibility(engine: &Engine) -> String {
 }
 
 /// The folder's key, made on first use. Two processes that start together get the same one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a key that nobody can guess, not one that a test could repeat"
+)]
 fn key(folder: &Path) -> io::Result<[u8; KEY_BYTES]> {
     let path = folder.join(KEY_FILE);
     if !path.exists() {

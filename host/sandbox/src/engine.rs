@@ -92,6 +92,10 @@ fn pool(settings: &SandboxSettings) -> PoolingAllocationConfig {
 }
 
 /// Ends with the engine: the thread holds it weakly.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread of its own, which does nothing but tick"
+)]
 fn tick(engine: &Engine) -> wasmtime::Result<()> {
     let engine = engine.weak();
     std::thread::Builder::new()

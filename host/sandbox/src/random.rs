@@ -51,6 +51,10 @@ impl Random {
         }
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what a connector asks for is the machine's randomness"
+    )]
     fn fill(&mut self, buffer: &mut [u8]) {
         match &mut self.source {
             Source::Real => rand::rng().fill_bytes(buffer),

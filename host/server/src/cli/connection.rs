@@ -108,6 +108,10 @@ pub(super) async fn run(
     match command {
         ConnectionCommand::Set(args) => {
             refuse_terminal(&args.sources().iter().collect::<Vec<_>>())?;
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "whoever typed the command named the variable"
+            )]
             let variables = |name: &str| std::env::var(name).ok();
             set(&args, &mut io::stdin().lock(), &variables, client, terminal).await
         }
