@@ -1,7 +1,7 @@
 //! Who waits for a run, and who follows it. Told only after what is told is durable.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::{broadcast, oneshot};
@@ -14,9 +14,9 @@ use tombolo_core::run::RunState;
 /// Changes a slow follower may be behind before it has to read the run again.
 const FOLLOWER_BUFFER: usize = 1024;
 
-/// Waiters and followers by run.
-#[derive(Default)]
-pub(crate) struct Followers(Mutex<HashMap<RunId, Watched>>);
+/// Waiters and followers by run. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Followers(Arc<Mutex<HashMap<RunId, Watched>>>);
 
 #[derive(Default)]
 struct Watched {
@@ -43,7 +43,7 @@ impl Followers {
             .or_default()
             .following
             .get_or_insert_with(|| broadcast::channel(FOLLOWER_BUFFER).0);
-        Box::new(Following(sender.subscribe()))
+        Box::new(Following { changes: Some(sender.subscribe()), run, followers: self.clone() })
     }
 
     /// Gives the answer to everybody who waits for the run.
@@ -109,11 +109,47 @@ impl Followers {
     }
 }
 
-struct Following(broadcast::Receiver<Progress>);
+/// One follower of a run. The run is forgotten with its last one.
+struct Following {
+    /// Taken when this is dropped, so that it does not count any more.
+    changes: Option<broadcast::Receiver<Progress>>,
+    run: RunId,
+    followers: Followers,
+}
 
 #[async_trait]
 impl Follow for Following {
     async fn next(&mut self) -> Option<Progress> {
-        self.0.recv().await.ok()
+        self.changes.as_mut()?.recv().await.ok()
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.changes = None;
+        self.followers.tidy(self.run);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_run_that_nobody_watches_is_forgotten() {
+        let followers = Followers::default();
+        let run = RunId(Uuid::from_u128(1));
+        let (first, second) = (followers.follow(run), followers.follow(run));
+        drop(first);
+        assert_eq!(followers.lock().len(), 1);
+        drop(second);
+        assert_eq!(followers.lock().len(), 0);
+
+        let waiting = followers.wait(run);
+        drop(waiting);
+        followers.tidy(run);
+        assert_eq!(followers.lock().len(), 0);
     }
 }

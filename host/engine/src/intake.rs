@@ -39,15 +39,29 @@ impl Intake for Engine {
     ) -> Result<(Accepted, Answer), StoreError> {
         let tenant = arrival.tenant;
         let prepared = prepare(&self.0, arrival);
+        let Some(expected) = prepared.accept.runs.first().map(|run| run.id) else {
+            return Ok((store(&self.0, vec![prepared]).await?.remove(0), Answer::NotYet));
+        };
         // Registered before the run exists: its answer cannot be missed.
-        let early = prepared.accept.runs.first().map(|run| (run.id, self.0.followers.wait(run.id)));
-        let accepted = store(&self.0, vec![prepared]).await?.remove(0);
-        let answer = match (early, accepted.runs().first()) {
-            (Some((expected, receiver)), Some(run)) if expected == *run => {
-                self.0.patiently(*run, receiver, patience).await
+        let receiver = self.0.followers.wait(expected);
+        let accepted = match store(&self.0, vec![prepared]).await {
+            Ok(mut accepted) => accepted.remove(0),
+            Err(error) => {
+                drop(receiver);
+                self.0.followers.tidy(expected);
+                return Err(error);
             }
-            (_, Some(run)) => self.wait(tenant, *run, patience).await?,
-            (_, None) => Answer::NotYet,
+        };
+        let answer = match accepted.runs().first() {
+            Some(run) if *run == expected => self.0.patiently(*run, receiver, patience).await,
+            first => {
+                drop(receiver);
+                self.0.followers.tidy(expected);
+                match first {
+                    Some(run) => self.wait(tenant, *run, patience).await?,
+                    None => Answer::NotYet,
+                }
+            }
         };
         Ok((accepted, answer))
     }
@@ -60,6 +74,8 @@ impl Intake for Engine {
     ) -> Result<Answer, StoreError> {
         let receiver = self.0.followers.wait(run);
         let Some(view) = self.0.ports.store.run(tenant, run).await? else {
+            drop(receiver);
+            self.0.followers.tidy(run);
             return Ok(Answer::NotYet);
         };
         let plan = self.0.ports.registry.plan(tenant, view.run.workflow, view.run.version).await;
@@ -67,6 +83,8 @@ impl Intake for Engine {
             plan.map_err(|_| ()).and_then(|plan| Run::restore(plan, view.steps).map_err(|_| ()))
             && (view.run.state.ended() || restored.response().is_some())
         {
+            drop(receiver);
+            self.0.followers.tidy(run);
             return Ok(respond::from_stored(&restored, &view.run));
         }
         Ok(self.0.patiently(run, receiver, patience).await)

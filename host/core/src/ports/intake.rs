@@ -52,7 +52,7 @@ pub struct Subscriber {
 pub enum Answer {
     /// The run ended, or answered through a `respond` node; durable before it is told.
     Ready {
-        /// HTTP status: the `respond` node's, or 200 / 422.
+        /// HTTP status: the `respond` node's, else 200, or 500 if the run did not succeed.
         status: u16,
         /// Extra headers of the `respond` node.
         headers: Vec<(String, String)>,

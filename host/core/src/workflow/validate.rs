@@ -26,6 +26,9 @@ use crate::json::push_pointer;
 /// Most nodes in one workflow.
 pub const MAX_NODES: usize = 500;
 
+/// Names that no workflow can have: `/api/v1/workflows/<name>` means something else.
+const RESERVED_NAMES: [&str; 1] = ["validate"];
+
 /// The port that every node has for its failure.
 const ERROR_PORT: &str = "error";
 
@@ -129,6 +132,10 @@ impl<'a> Compiler<'a> {
     }
 
     fn check_names(&mut self) {
+        if RESERVED_NAMES.contains(&self.definition.name.as_str()) {
+            let message = format!("`{}` is an address of the HTTP API", self.definition.name);
+            self.add(Issue::new("/name", "reserved-name", message));
+        }
         if self.definition.nodes.is_empty() {
             self.add(Issue::new("/nodes", "no-nodes", "a workflow needs at least one node"));
         }

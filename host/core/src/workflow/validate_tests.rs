@@ -177,6 +177,11 @@ fn unknown_names_come_with_what_was_meant() {
 }
 
 #[test]
+fn a_name_that_is_an_address_is_refused() {
+    expect(with("/name", json!("validate")), "/name", "reserved-name");
+}
+
+#[test]
 fn cycles_are_named_by_their_path() {
     let issue = expect(with("/nodes/deal/after", json!(["note"])), "/nodes/deal/after", "cycle");
     assert_eq!(issue.message, "edges go round: deal -> tier -> note -> deal");
