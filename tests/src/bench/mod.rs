@@ -1,0 +1,34 @@
+//! The benchmarks: the real server, a client, and a sink on one machine; runs counted as completed
+//! from the store, never as acknowledged.
+//!
+//! Owns the shapes, the load and the report. A benchmark fails on errors and lost work, never on
+//! time. See `docs/benchmarks.md`.
+
+mod api;
+mod completed;
+mod connection;
+mod figures;
+mod limit;
+mod load;
+mod machine;
+mod pacer;
+mod payload;
+mod place;
+mod process;
+mod report;
+mod rounds;
+mod sandbox;
+mod server;
+mod settings;
+mod shape;
+mod start;
+mod table;
+mod template;
+mod webhooks;
+mod workflows;
+
+pub use place::Place;
+pub use report::Report;
+pub use rounds::run;
+pub use settings::{DEFAULT_ROUNDS, DEFAULT_SECONDS, Settings};
+pub use shape::Shape;

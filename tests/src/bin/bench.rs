@@ -1,0 +1,41 @@
+//! The benchmarks as a program: `cargo xtask bench [shapes] [--rounds N] [--seconds S] [--quick]`.
+//! Fails on errors and lost runs, never on time.
+
+use clap::Parser;
+use tombolo_tests::bench::{self, DEFAULT_ROUNDS, DEFAULT_SECONDS, Place, Settings, Shape};
+
+/// Measures the built server: runs completed a second, latency, start, memory.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+struct Arguments {
+    /// What to measure; everything if left out.
+    #[arg(value_enum)]
+    shapes: Vec<Shape>,
+    /// Each figure is the median of so many rounds.
+    #[arg(long, default_value_t = DEFAULT_ROUNDS)]
+    rounds: u32,
+    /// Seconds of each measurement, beside its warm-up.
+    #[arg(long, default_value_t = DEFAULT_SECONDS)]
+    seconds: f64,
+    /// One short round: shows that everything works, not how fast it is.
+    #[arg(long)]
+    quick: bool,
+}
+
+/// One thread for the client, so that it takes no more than it must from what is measured.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let shapes = match arguments.shapes.as_slice() {
+        [] => Shape::ALL.to_vec(),
+        chosen => chosen.to_vec(),
+    };
+    let settings = match arguments.quick {
+        true => Settings::quick(shapes),
+        false => Settings::full(shapes, arguments.rounds, arguments.seconds),
+    };
+    let place = Place::find()?;
+    let report = bench::run(&place, &settings).await?;
+    report.publish()?;
+    report.check()
+}
