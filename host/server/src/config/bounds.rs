@@ -29,6 +29,7 @@ const BOUNDS: &[(&str, u64, u64)] = &[
     ("store.mmap_bytes", 0, TIB),
     ("store.checkpoint_pages", 100, 1_000_000),
     ("store.journal_bytes", MIB, 16 * GIB),
+    ("store.max_file_bytes", 0, 16 * TIB),
     ("engine.concurrent_runs", 1, 100_000),
     ("engine.lease_seconds", 5, 3_600),
     ("engine.poll_ms", 10, MINUTE),

@@ -110,6 +110,8 @@ pub struct StoreSettings {
     pub checkpoint_pages: u32,
     /// What the write-ahead log keeps on disk between checkpoints.
     pub journal_bytes: u64,
+    /// What the file may grow to; 0 for as much as the disk has.
+    pub max_file_bytes: u64,
 }
 
 /// How durable a commit is.
@@ -142,6 +144,7 @@ impl Default for StoreSettings {
             mmap_bytes: store.mmap_bytes,
             checkpoint_pages: store.checkpoint_pages,
             journal_bytes: store.journal_bytes,
+            max_file_bytes: store.max_file_bytes.unwrap_or(0),
         }
     }
 }
@@ -168,6 +171,7 @@ impl StoreSettings {
             mmap_bytes: self.mmap_bytes,
             checkpoint_pages: self.checkpoint_pages,
             journal_bytes: self.journal_bytes,
+            max_file_bytes: Some(self.max_file_bytes).filter(|bytes| *bytes > 0),
         }
     }
 }
