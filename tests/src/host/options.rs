@@ -1,0 +1,55 @@
+//! How a host is to be started.
+
+/// Settings of the process, and what its data folder has at the start.
+#[derive(Debug, Clone, Default)]
+pub struct HostOptions {
+    allow: Vec<String>,
+    variables: Vec<(String, String)>,
+    without_plugins: bool,
+}
+
+impl HostOptions {
+    /// Nothing may be called but the public internet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// This origin, `http://127.0.0.1:<port>`, may be called.
+    #[must_use]
+    pub fn allow(mut self, origin: &str) -> Self {
+        self.allow.push(origin.trim_start_matches("http://").to_owned());
+        self
+    }
+
+    /// A key of the configuration, as `server.body_limit_bytes`.
+    #[must_use]
+    pub fn set(self, key: &str, value: impl ToString) -> Self {
+        let name = format!("TOMBOLO_{}", key.replace('.', "__").to_ascii_uppercase());
+        self.variable(&name, value)
+    }
+
+    /// A variable of the environment.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: impl ToString) -> Self {
+        self.variables.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// The data folder does not exist: the very first start.
+    #[must_use]
+    pub fn first_start(mut self) -> Self {
+        self.without_plugins = true;
+        self
+    }
+
+    pub(super) fn has_plugins(&self) -> bool {
+        !self.without_plugins
+    }
+
+    /// The whole environment but for what every process gets.
+    pub(super) fn environment(&self) -> Vec<(String, String)> {
+        let allow = (!self.allow.is_empty())
+            .then(|| ("TOMBOLO_EGRESS__ALLOW".to_owned(), self.allow.join(",")));
+        allow.into_iter().chain(self.variables.iter().cloned()).collect()
+    }
+}
