@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use anyhow::Context;
 use http::StatusCode;
 
 use super::figures::Figures;
@@ -13,7 +14,7 @@ use super::report::Report;
 use super::server::Server;
 use super::settings::Settings;
 use super::shape::Shape;
-use super::template::Template;
+use super::template::{Data, Template};
 use super::webhooks::Webhook;
 use super::workflows::CHAIN;
 use super::{sandbox, start};
@@ -38,14 +39,17 @@ pub async fn run(place: &Place, settings: &Settings) -> anyhow::Result<Report> {
         recording: Recording::Arrivals,
         ..SinkOptions::default()
     })?;
-    let template = Template::make(place, &sink).await?;
+    let template = match settings.shapes.iter().any(|shape| shape.is_served()) {
+        true => Some(Template::make(place, &sink).await?),
+        false => None,
+    };
     let mut report = Report::new(place, settings);
     for number in 1..=settings.rounds {
         let mut round = Round {
             place,
             settings,
             sink: &sink,
-            template: &template,
+            template: template.as_ref(),
             limits: HashMap::new(),
             report: &mut report,
         };
@@ -62,7 +66,8 @@ struct Round<'a> {
     place: &'a Place,
     settings: &'a Settings,
     sink: &'a Sink,
-    template: &'a Template,
+    /// There if any shape is served.
+    template: Option<&'a Template>,
     /// What this round measured already.
     limits: HashMap<Kind, f64>,
     report: &'a mut Report,
@@ -83,7 +88,8 @@ impl Round<'_> {
             Shape::W4 => self.w4().await,
             Shape::Start => {
                 let (place, settings) = (self.place, self.settings);
-                let figures = start::measure(place, settings, self.template, self.sink).await?;
+                let template = self.template()?;
+                let figures = start::measure(place, settings, template, self.sink).await?;
                 self.report.add("start", figures);
                 Ok(())
             }
@@ -116,14 +122,18 @@ impl Round<'_> {
         Ok(())
     }
 
-    fn server(&self, data: &super::template::Data) -> anyhow::Result<Server> {
+    fn template(&self) -> anyhow::Result<&Template> {
+        self.template.context("no data folder was prepared")
+    }
+
+    fn server(&self, data: &Data) -> anyhow::Result<Server> {
         Server::start(self.place, data.path(), &self.sink.address().to_string())
     }
 
     async fn ack(&mut self) -> anyhow::Result<()> {
         let limit = self.limit(rows(1)).await?;
         let mut figures = Figures::default();
-        let data = self.template.copy()?;
+        let data = self.template()?.copy()?;
         let server = self.server(&data)?;
         let webhook = Webhook::new(&server, self.settings, "ack", StatusCode::ACCEPTED);
         for connections in ACK_CONNECTIONS {
@@ -145,7 +155,7 @@ impl Round<'_> {
             let kind = Kind { size, ..rows(1) };
             self.limit(kind).await?;
             let mut figures = Figures::default();
-            let data = self.template.copy()?;
+            let data = self.template()?.copy()?;
             let server = self.server(&data)?;
             let webhook = Webhook::new(&server, self.settings, "w1", StatusCode::OK);
             let webhook = webhook.carrying(size);
@@ -163,7 +173,7 @@ impl Round<'_> {
         self.limit(rows(2)).await?;
         for workflow in ["w2", "w2-keyed"] {
             let mut figures = Figures::default();
-            let data = self.template.copy()?;
+            let data = self.template()?.copy()?;
             let server = self.server(&data)?;
             let webhook = Webhook::new(&server, self.settings, workflow, StatusCode::ACCEPTED);
             let webhook = webhook.calling(self.sink);
@@ -181,7 +191,7 @@ impl Round<'_> {
     async fn w4(&mut self) -> anyhow::Result<()> {
         self.limit(rows(CHAIN)).await?;
         let mut figures = Figures::default();
-        let data = self.template.copy()?;
+        let data = self.template()?.copy()?;
         let server = self.server(&data)?;
         let webhook = Webhook::new(&server, self.settings, "w4", StatusCode::OK);
         webhook.closed(CONNECTIONS, "", &mut figures).await?;

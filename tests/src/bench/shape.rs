@@ -32,4 +32,9 @@ impl Shape {
         Self::Start,
         Self::Sandbox,
     ];
+
+    /// True if the server is needed.
+    pub fn is_served(self) -> bool {
+        !matches!(self, Self::Limit | Self::Sandbox)
+    }
 }
