@@ -43,7 +43,8 @@ struct Counts {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seconds = std::env::args().nth(1).map_or(Ok(2.0), |text| text.parse())?;
-    let folder = tempfile::tempdir_in(".")?;
+    let mut folder = tempfile::tempdir_in(".")?;
+    folder.disable_cleanup(std::env::var_os("KEEP").is_some());
     println!("bare flushes: {:.0}/s", flushes(folder.path())?);
     let store = SqliteStore::open(&folder.path().join("bench.db"), settings()).await?;
     let tenant = TenantId(Uuid::from_u128(1));

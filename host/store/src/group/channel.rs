@@ -15,23 +15,25 @@ pub(crate) fn channel(bounds: Bounds) -> (Writes, Waiting) {
     let (sender, receiver) = mpsc::channel(bounds.waiting.max(1));
     let bytes = Arc::new(AtomicUsize::new(0));
     let writes = Writes { sender, bytes: bytes.clone(), bounds };
-    let waiting = Waiting { receiver, bytes, bounds, first: None };
+    let waiting = Waiting { receiver, bytes, bounds, left: None };
     (writes, waiting)
 }
 
 /// The callers' end.
 #[derive(Debug, Clone)]
 pub(crate) struct Writes {
-    sender: mpsc::Sender<Weighed>,
+    sender: mpsc::Sender<Waits>,
     bytes: Arc<AtomicUsize>,
     bounds: Bounds,
 }
 
-/// A write with its size, counted once.
+/// What comes through the channel.
 #[derive(Debug)]
-struct Weighed {
-    command: Command,
-    bytes: usize,
+enum Waits {
+    /// A write with its size in bytes, counted once.
+    Write(Command, usize),
+    /// The last thing to come.
+    Close,
 }
 
 impl Writes {
@@ -48,6 +50,12 @@ impl Writes {
         answer.await.unwrap_or_else(|oneshot::error::RecvError { .. }| Err(stopped()))
     }
 
+    /// Refuses all further writes. Those that wait are still written.
+    pub(crate) async fn close(&self) {
+        // Nothing to do if the writer has gone already.
+        let _ = self.sender.send(Waits::Close).await;
+    }
+
     fn submit(&self, command: Command) -> Result<(), StoreError> {
         let bytes = command.bytes();
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -55,7 +63,7 @@ impl Writes {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
             return Err(self.busy());
         }
-        self.sender.try_send(Weighed { command, bytes }).map_err(|refused| {
+        self.sender.try_send(Waits::Write(command, bytes)).map_err(|refused| {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
             match refused {
                 TrySendError::Full(_) => self.busy(),
@@ -79,29 +87,37 @@ fn stopped() -> StoreError {
 /// The writer's end.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    receiver: mpsc::Receiver<Weighed>,
+    receiver: mpsc::Receiver<Waits>,
     bytes: Arc<AtomicUsize>,
     bounds: Bounds,
     /// Did not fit into the batch before.
-    first: Option<Weighed>,
+    left: Option<(Command, usize)>,
 }
 
 impl Waiting {
     /// The next batch: waits for one write, then takes whatever waits beside it, up to the bounds.
-    /// None once the channel is closed and empty.
-    pub(crate) async fn next(&mut self) -> Option<Batch> {
-        let first = match self.first.take() {
-            Some(first) => first,
-            None => self.receiver.recv().await?,
+    /// None once the channel is closed and empty. Blocks the thread.
+    pub(crate) fn next(&mut self) -> Option<Batch> {
+        let first = match self.left.take() {
+            Some(left) => left,
+            None => loop {
+                let waits = self.receiver.blocking_recv()?;
+                if let Some(first) = self.write(waits) {
+                    break first;
+                }
+            },
         };
         let mut batch = Batch::default();
-        let (mut rows, mut bytes) = (first.command.rows(), first.bytes);
+        let (mut rows, mut bytes) = (first.0.rows(), first.1);
         self.take(first, &mut batch);
-        while let Ok(next) = self.receiver.try_recv() {
-            rows = rows.saturating_add(next.command.rows());
-            bytes = bytes.saturating_add(next.bytes);
+        while let Ok(waits) = self.receiver.try_recv() {
+            let Some(next) = self.write(waits) else {
+                continue;
+            };
+            rows = rows.saturating_add(next.0.rows());
+            bytes = bytes.saturating_add(next.1);
             if rows > self.bounds.batch_rows || bytes > self.bounds.batch_bytes {
-                self.first = Some(next);
+                self.left = Some(next);
                 break;
             }
             self.take(next, &mut batch);
@@ -109,13 +125,19 @@ impl Waiting {
         Some(batch)
     }
 
-    /// Refuses new writes; those that wait already are still given out.
-    pub(crate) fn close(&mut self) {
-        self.receiver.close();
+    /// The write that came, if it is one.
+    fn write(&mut self, waits: Waits) -> Option<(Command, usize)> {
+        match waits {
+            Waits::Write(command, bytes) => Some((command, bytes)),
+            Waits::Close => {
+                self.receiver.close();
+                None
+            }
+        }
     }
 
-    fn take(&self, write: Weighed, batch: &mut Batch) {
-        self.bytes.fetch_sub(write.bytes, Ordering::Relaxed);
-        batch.push(write.command);
+    fn take(&self, (command, bytes): (Command, usize), batch: &mut Batch) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        batch.push(command);
     }
 }

@@ -109,12 +109,3 @@ impl SettleItem {
         steps + effects + payloads + state
     }
 }
-
-/// Whose state, and which entry.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct StateKey {
-    pub(crate) tenant: TenantId,
-    pub(crate) workflow: WorkflowId,
-    pub(crate) node: String,
-    pub(crate) key: String,
-}

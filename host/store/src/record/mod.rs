@@ -9,10 +9,10 @@ mod step;
 
 pub use body::INLINE_LIMIT_BYTES;
 pub(crate) use body::{Body, Payload, stored_body};
-pub(crate) use commands::{AcceptItem, Outcome, SettleItem, StateKey};
+pub(crate) use commands::{AcceptItem, Outcome, SettleItem};
 pub(crate) use connection::{auth_columns, auth_from_columns};
 pub(crate) use read::{
-    Damaged, cancel_state, content_hash, from_json, join_ids, run_state, split_ids, step_state,
-    to_json, unsigned,
+    Damaged, cancel_state, content_hash, from_json, hash_bytes, id, join_ids, run_state, split_ids,
+    step_state, to_json, unsigned,
 };
 pub(crate) use step::{EffectRecord, StepRecord};

@@ -38,6 +38,16 @@ pub(crate) fn content_hash(bytes: &[u8]) -> Result<ContentHash, Damaged> {
         .map_err(|_| Damaged(format!("a hash has {} bytes, not 32", bytes.len())))
 }
 
+/// The bytes of an id.
+pub(crate) fn id(id: &Uuid) -> &[u8] {
+    id.as_bytes()
+}
+
+/// The bytes of a hash.
+pub(crate) fn hash_bytes(hash: Option<&ContentHash>) -> Option<&[u8]> {
+    hash.map(|hash| hash.0.as_slice())
+}
+
 /// A count that the port has as `u32` or `u64`.
 pub(crate) fn unsigned<T: TryFrom<i64>>(value: i64) -> Result<T, Damaged> {
     T::try_from(value).map_err(|_| Damaged(format!("{value} is out of range for a count")))

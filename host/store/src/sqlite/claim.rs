@@ -1,58 +1,12 @@
-//! Claim: leases on runs that are due. The writer takes the lease; the rest is read after its
-//! commit, beside the writer.
+//! What a claim brings: the runs that were just leased, with their events and steps.
 
-use sqlx::{Row, SqliteConnection};
-use tombolo_core::id::RunId;
-use tombolo_core::ports::store::{Claim, ClaimedRun, Lease, StoreError, WorkerId};
+use sqlx::SqliteConnection;
+use tombolo_core::ports::store::{ClaimedRun, Lease, StoreError, WorkerId};
 
-use super::bulk::id_list;
 use super::error::Fault;
-use super::row::id;
+use super::row::id_list;
 use super::{run_row, step_row};
 use crate::group::Claimed;
-use crate::record::unsigned;
-
-/// Leases what is due, the longest due first.
-pub(super) async fn apply(
-    connection: &mut SqliteConnection,
-    claim: &Claim,
-) -> Result<Vec<Claimed>, Fault> {
-    let rows = sqlx::query(
-        "UPDATE queue SET lease_owner = ?1, lease_epoch = lease_epoch + 1, claims = claims + 1,
-           available_at = ?2
-         WHERE run_id IN (SELECT run_id FROM queue WHERE available_at <= ?3
-                          ORDER BY available_at, run_id LIMIT ?4)
-         RETURNING run_id, lease_epoch, claims",
-    )
-    .bind(claim.worker.0.as_str())
-    .bind(claim.until.0)
-    .bind(claim.now.0)
-    .bind(i64::try_from(claim.limit).unwrap_or(i64::MAX))
-    .fetch_all(&mut *connection)
-    .await?;
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let claimed = rows
-        .iter()
-        .map(|row| {
-            Ok(Claimed {
-                run: RunId(id(row, 0)?),
-                epoch: row.try_get(1)?,
-                claims: unsigned(row.try_get(2)?)?,
-            })
-        })
-        .collect::<Result<Vec<_>, Fault>>()?;
-    sqlx::query(
-        "UPDATE run SET state = 'running' FROM queue q
-         WHERE q.run_id IN (SELECT unhex(value) FROM json_each(?))
-           AND run.tenant_id = q.tenant_id AND run.id = q.run_id AND run.state <> 'running'",
-    )
-    .bind(id_list(claimed.iter().map(|claimed| claimed.run.0)))
-    .execute(connection)
-    .await?;
-    Ok(claimed)
-}
 
 /// Reads the runs that were just leased, with their events and steps.
 ///

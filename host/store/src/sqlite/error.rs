@@ -16,8 +16,10 @@ const CONSTRAINT_FOREIGN_KEY: i32 = 787;
 /// Why statements failed.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// SQLite, or the way there.
-    Database(sqlx::Error),
+    /// SQLite, or the way there, while reading.
+    Reading(sqlx::Error),
+    /// SQLite, while writing.
+    Writing(rusqlite::Error),
     /// What was read makes no sense.
     Damaged(Damaged),
     /// What was to be written makes no sense.
@@ -26,7 +28,13 @@ pub(super) enum Fault {
 
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
-        Self::Database(error)
+        Self::Reading(error)
+    }
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Writing(error)
     }
 }
 
@@ -41,35 +49,40 @@ impl Fault {
     /// others beside it don't.
     pub(super) fn blames_the_write(&self) -> bool {
         match self {
-            Self::Database(error) => {
-                matches!(primary(error), Some(TOO_BIG | CONSTRAINT | MISMATCH))
-            }
             Self::Damaged(_) | Self::Refused(_) => true,
+            Self::Reading(_) | Self::Writing(_) => {
+                let primary = self.code().map(|code| code & 0xff);
+                matches!(primary, Some(TOO_BIG | CONSTRAINT | MISMATCH))
+            }
+        }
+    }
+
+    /// SQLite's extended result code.
+    fn code(&self) -> Option<i32> {
+        match self {
+            Self::Reading(error) => error.as_database_error()?.code()?.parse().ok(),
+            Self::Writing(error) => Some(error.sqlite_error()?.extended_code),
+            Self::Damaged(_) | Self::Refused(_) => None,
         }
     }
 }
 
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Damaged(damaged) => Self::Corrupt(damaged.0),
-            Fault::Refused(reason) => Self::Database(reason),
-            Fault::Database(error) => match (primary(&error), extended(&error)) {
-                (Some(FULL), _) => Self::Full,
-                (Some(CORRUPT | NOT_A_DATABASE), _) => Self::Corrupt(error.to_string()),
-                (_, Some(CONSTRAINT_FOREIGN_KEY)) => Self::Database(
-                    "a row names a tenant, workflow or version that is not there".to_owned(),
-                ),
-                _ => Self::Database(error.to_string()),
-            },
+        let code = fault.code();
+        let text = match fault {
+            Fault::Damaged(damaged) => return Self::Corrupt(damaged.0),
+            Fault::Refused(reason) => return Self::Database(reason),
+            Fault::Reading(error) => error.to_string(),
+            Fault::Writing(error) => error.to_string(),
+        };
+        match code.map(|code| (code & 0xff, code)) {
+            Some((FULL, _)) => Self::Full,
+            Some((CORRUPT | NOT_A_DATABASE, _)) => Self::Corrupt(text),
+            Some((_, CONSTRAINT_FOREIGN_KEY)) => Self::Database(
+                "a row names a tenant, workflow or version that is not there".to_owned(),
+            ),
+            _ => Self::Database(text),
         }
     }
-}
-
-fn extended(error: &sqlx::Error) -> Option<i32> {
-    error.as_database_error()?.code()?.parse().ok()
-}
-
-fn primary(error: &sqlx::Error) -> Option<i32> {
-    extended(error).map(|code| code & 0xff)
 }

@@ -1,33 +1,24 @@
 //! The store on SQLite: one connection that writes, a few that read.
 
-mod accept;
 mod access;
-mod bulk;
-mod cancel;
 mod catalog;
 mod claim;
 mod error;
-mod leases;
 mod open;
-mod payload;
-mod rare;
 mod reading;
 mod row;
 mod run_log;
 mod run_row;
-mod settle;
-mod state;
 mod step_row;
 mod writer;
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqlitePool, SqliteRow};
 use sqlx::{Acquire, SqliteConnection};
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tombolo_core::ports::store::StoreError;
 
 use self::error::Fault;
@@ -36,47 +27,39 @@ use crate::group::{Writes, channel};
 
 /// The store on one SQLite file.
 ///
-/// Cheap writes come from many callers at once: whatever waits is written in one transaction.
+/// Many callers at once cost little more than one: whatever waits is written in one transaction.
 #[derive(Debug)]
 pub struct SqliteStore {
     writes: Writes,
     readers: SqlitePool,
-    writer: Mutex<Option<Writer>>,
-}
-
-#[derive(Debug)]
-struct Writer {
-    close: oneshot::Sender<()>,
-    ended: JoinHandle<()>,
+    /// Tells when the writer has ended; taken by whoever closes the store.
+    writer: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 impl SqliteStore {
-    /// Opens or makes the file, checks it, brings its schema up to date, and starts the writer on
-    /// the current tokio runtime.
+    /// Opens or makes the file, checks it, brings its schema up to date, and starts the writer.
     ///
     /// Refuses a damaged file ([`StoreError::Corrupt`]) and one that a newer version wrote.
     pub async fn open(path: &Path, settings: SqliteSettings) -> Result<Self, StoreError> {
-        let connection = open::writer(path, &settings).await?;
-        let readers = open::readers(path, &settings).await?;
+        let place = open::prepare(path, &settings).await?;
         let (writes, waiting) = channel(settings.bounds);
-        let (close, closing) = oneshot::channel();
-        let ended = tokio::spawn(writer::run(connection, waiting, closing));
-        Ok(Self { writes, readers, writer: Mutex::new(Some(Writer { close, ended })) })
+        let ended = writer::start(place, waiting).await?;
+        let readers = open::readers(path, &settings).await?;
+        Ok(Self { writes, readers, writer: Mutex::new(Some(ended)) })
     }
 
     /// Refuses new writes, finishes those that wait, copies the log into the file and closes it.
     /// A second call does nothing.
     pub async fn close(&self) {
-        let writer = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let ended = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         // The readers first: one of them in the middle of a query would keep the log from being
         // copied.
         self.readers.close().await;
-        if let Some(writer) = writer {
-            // The writer may have stopped already.
-            let _ = writer.close.send(());
-            if let Err(error) = writer.ended.await {
-                tracing::error!(%error, "the writer ended badly");
-            }
+        self.writes.close().await;
+        if let Some(ended) = ended
+            && ended.await.is_err()
+        {
+            tracing::error!("the writer ended badly");
         }
     }
 

@@ -3,14 +3,15 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::{Connection, OpenFlags};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection as _, SqliteConnection};
 use tombolo_core::ports::store::StoreError;
 
 use super::error::Fault;
@@ -76,50 +77,85 @@ impl Default for SqliteSettings {
 }
 
 impl SqliteSettings {
-    /// The order of the first pragmas matters: a page's size cannot change once there is a log.
-    fn options(&self, path: &Path) -> SqliteConnectOptions {
-        let synchronous = match self.synchronous {
+    fn synchronous(&self) -> SqliteSynchronous {
+        match self.synchronous {
             Synchronous::Full => SqliteSynchronous::Full,
             Synchronous::Normal => SqliteSynchronous::Normal,
-        };
-        SqliteConnectOptions::new()
+        }
+    }
+
+    /// What every connection needs.
+    fn pragmas(&self) -> [(&'static str, String); 5] {
+        [
+            ("cache_size", format!("-{}", self.cache_kib)),
+            ("temp_store", "MEMORY".to_owned()),
+            ("mmap_size", self.mmap_bytes.to_string()),
+            ("journal_size_limit", self.journal_bytes.to_string()),
+            ("wal_autocheckpoint", self.checkpoint_pages.to_string()),
+        ]
+    }
+
+    /// The order of the first pragmas matters: a page's size cannot change once there is a log.
+    fn options(&self, path: &Path) -> SqliteConnectOptions {
+        let options = SqliteConnectOptions::new()
             .filename(path)
             .page_size(self.page_bytes)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(synchronous)
+            .synchronous(self.synchronous())
             .busy_timeout(self.busy_timeout)
             .foreign_keys(true)
-            .pragma("cache_size", format!("-{}", self.cache_kib))
-            .pragma("temp_store", "MEMORY")
-            .pragma("mmap_size", self.mmap_bytes.to_string())
-            .pragma("journal_size_limit", self.journal_bytes.to_string())
-            .pragma("wal_autocheckpoint", self.checkpoint_pages.to_string())
             .statement_cache_capacity(STATEMENTS)
             .row_buffer_size(ROWS)
-            .disable_statement_logging()
+            .disable_statement_logging();
+        self.pragmas()
+            .into_iter()
+            .fold(options, |options, (name, value)| options.pragma(name, value))
     }
 }
 
 /// Prepared statements kept per connection: more than there are.
-const STATEMENTS: usize = 256;
+const STATEMENTS: usize = 64;
 
-/// Rows that a connection's thread may be ahead of the reader.
+/// Rows that a reader's thread may be ahead of whoever asked.
 const ROWS: usize = 256;
 
+/// Where the writer's connection goes, and how.
+#[derive(Debug)]
+pub(super) struct Place {
+    path: PathBuf,
+    settings: SqliteSettings,
+}
+
+impl Place {
+    /// The connection that writes. The file is there, and so is its schema.
+    pub(super) fn connect(&self) -> Result<Connection, Fault> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(self.settings.busy_timeout)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        let synchronous = match self.settings.synchronous {
+            Synchronous::Full => "FULL",
+            Synchronous::Normal => "NORMAL",
+        };
+        connection.pragma_update(None, "synchronous", synchronous)?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        for (name, value) in self.settings.pragmas() {
+            connection.pragma_update(None, name, value)?;
+        }
+        if let Some(bytes) = self.settings.max_file_bytes {
+            let pages = bytes / u64::from(self.settings.page_bytes.max(1));
+            connection.pragma_update(None, "max_page_count", pages.max(1).cast_signed())?;
+        }
+        Ok(connection)
+    }
+}
+
 /// Opens or makes the file, checks it and brings its schema up to date.
-pub(super) async fn writer(
-    path: &Path,
-    settings: &SqliteSettings,
-) -> Result<SqliteConnection, StoreError> {
+pub(super) async fn prepare(path: &Path, settings: &SqliteSettings) -> Result<Place, StoreError> {
     make_private(path).map_err(|error| {
         StoreError::Database(format!("cannot open {}: {error}", path.display()))
     })?;
-    let mut options = settings.options(path);
-    if let Some(bytes) = settings.max_file_bytes {
-        let pages = bytes / u64::from(settings.page_bytes.max(1));
-        options = options.pragma("max_page_count", pages.max(1).to_string());
-    }
-    let mut connection = options.connect().await.map_err(fault)?;
+    let mut connection = settings.options(path).connect().await.map_err(fault)?;
     check(&mut connection, path).await?;
     refuse_newer(&mut connection, path).await?;
     // `run` over a reference makes a future that a caller cannot send to another thread.
@@ -127,7 +163,8 @@ pub(super) async fn writer(
         .run_direct(None, &mut connection, false)
         .await
         .map_err(|error| StoreError::Database(format!("{}: {error}", path.display())))?;
-    Ok(connection)
+    connection.close().await.map_err(fault)?;
+    Ok(Place { path: path.to_owned(), settings: settings.clone() })
 }
 
 /// The connections that read. None of them can write.

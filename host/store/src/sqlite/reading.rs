@@ -1,13 +1,12 @@
 //! Reading what happened.
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use tombolo_core::id::{EventId, RunId, TenantId};
 use tombolo_core::ports::store::{
     Call, EventView, Page, Reading, RunFilter, RunSummary, RunView, StoreError,
 };
 
-use super::bulk::Args;
 use super::error::Fault;
 use super::row::{bytes, id_bytes, maybe_time, time};
 use super::run_row::{
@@ -88,54 +87,51 @@ async fn list(
     filter: &RunFilter,
     page: Page,
 ) -> Result<Vec<RunSummary>, Fault> {
-    let mut text = String::from(concat!(
+    let mut query = QueryBuilder::<Sqlite>::new(concat!(
         "SELECT ",
         run_columns!(),
         "w.name FROM run r CROSS JOIN workflow w
            ON w.tenant_id = r.tenant_id AND w.id = r.workflow_id
-         WHERE r.tenant_id = ?"
+         WHERE r.tenant_id = "
     ));
-    let mut args = Args::default();
-    args.id(tenant.0);
+    query.push_bind(id_bytes(tenant.0));
     if let Some(after) = page.after {
-        text.push_str(" AND r.id < ?");
-        args.id(after.0.0);
+        query.push(" AND r.id < ").push_bind(id_bytes(after.0.0));
     }
-    narrow(filter, &mut text, &mut args, tenant);
-    text.push_str(" ORDER BY r.id DESC LIMIT ?");
-    args.number(page.limit.into());
-    let rows = sqlx::query_with(AssertSqlSafe(text), args.finish()?).fetch_all(reader).await?;
+    narrow(filter, &mut query, tenant);
+    query.push(" ORDER BY r.id DESC LIMIT ").push_bind(i64::from(page.limit));
+    let rows = query.build().fetch_all(reader).await?;
     rows.iter()
         .map(|row| Ok(RunSummary { run: read(row)?, workflow_name: row.try_get(RUN)? }))
         .collect()
 }
 
-/// Adds a condition for every field that is set. Only constants go into the text.
-fn narrow(filter: &RunFilter, text: &mut String, args: &mut Args, tenant: TenantId) {
+/// Adds a condition for every field that is set.
+fn narrow(filter: &RunFilter, query: &mut QueryBuilder<Sqlite>, tenant: TenantId) {
     if let Some(name) = &filter.workflow {
-        text.push_str(
-            " AND r.workflow_id = (SELECT id FROM workflow WHERE tenant_id = ? AND name = ?)",
-        );
-        args.id(tenant.0).text(name);
+        query
+            .push(" AND r.workflow_id = (SELECT id FROM workflow WHERE tenant_id = ")
+            .push_bind(id_bytes(tenant.0))
+            .push(" AND name = ")
+            .push_bind(name.clone())
+            .push(")");
     }
     if !filter.states.is_empty() {
-        let places = vec!["?"; filter.states.len()].join(", ");
-        text.push_str(&format!(" AND r.state IN ({places})"));
+        query.push(" AND r.state IN (");
+        let mut states = query.separated(", ");
         for state in &filter.states {
-            args.text(state.name());
+            states.push_bind(state.name());
         }
+        query.push(")");
     }
     if let Some(since) = filter.since {
-        text.push_str(" AND r.created_at >= ?");
-        args.time(since);
+        query.push(" AND r.created_at >= ").push_bind(since.0);
     }
     if let Some(until) = filter.until {
-        text.push_str(" AND r.created_at < ?");
-        args.time(until);
+        query.push(" AND r.created_at < ").push_bind(until.0);
     }
     if let Some(correlation_id) = &filter.correlation_id {
-        text.push_str(" AND r.correlation_id = ?");
-        args.text(correlation_id);
+        query.push(" AND r.correlation_id = ").push_bind(correlation_id.clone());
     }
 }
 

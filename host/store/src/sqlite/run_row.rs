@@ -73,7 +73,7 @@ pub(super) fn event_payload(row: &SqliteRow, column: usize) -> Result<Json, Faul
         .ok_or_else(|| Damaged("an event has no payload".to_owned()).into())
 }
 
-/// The queued runs of that list (see [`id_list`](super::bulk::id_list)) with their events. What
+/// The queued runs of that list (see [`id_list`](super::row::id_list)) with their events. What
 /// cannot be read fails alone.
 pub(super) async fn with_events(
     connection: &mut SqliteConnection,

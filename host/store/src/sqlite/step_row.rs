@@ -48,7 +48,7 @@ fn read(row: &SqliteRow) -> Result<StepRow, Fault> {
     })
 }
 
-/// The steps of the queued runs of that list (see [`id_list`](super::bulk::id_list)). What cannot be
+/// The steps of the queued runs of that list (see [`id_list`](super::row::id_list)). What cannot be
 /// read fails its run only.
 pub(super) async fn of_runs(
     connection: &mut SqliteConnection,

@@ -94,6 +94,7 @@ macro_rules! conformance {
             ],
             bounds: [
                 one_more_than_may_wait_is_refused,
+                more_bytes_than_may_wait_are_refused,
                 a_bad_write_fails_alone,
                 closing_finishes_what_waits,
                 everything_is_there_after_reopening,

@@ -38,6 +38,13 @@ impl Database for Sqlite {
         self.store.close().await;
     }
 
+    fn hold_writes(&self) -> Box<dyn Send> {
+        let path = self.folder.path().join("tombolo.db");
+        let connection = rusqlite::Connection::open(path).unwrap();
+        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        Box::new(connection)
+    }
+
     async fn fresh(&self) -> Box<dyn Database> {
         Box::new(Self::new(Bounds::default()).await)
     }

@@ -26,6 +26,9 @@ pub trait Database: Send + Sync {
     /// Closes the store, which finishes its writes.
     async fn close(&self);
 
+    /// Holds all writes up until what it returns is dropped.
+    fn hold_writes(&self) -> Box<dyn Send>;
+
     /// Another database of the same kind, empty.
     async fn fresh(&self) -> Box<dyn Database>;
 

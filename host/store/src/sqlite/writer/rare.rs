@@ -1,0 +1,230 @@
+//! Writes that are few: tenants, tokens, plugins, workflows, connections, taking over leases.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection as Sqlite, OptionalExtension, params};
+use tombolo_core::clock::Timestamp;
+use tombolo_core::id::{ContentHash, TenantId, WorkflowId};
+use tombolo_core::ports::egress::Connection;
+use tombolo_core::ports::store::{Added, Applied, NewPlugin, NewVersion, Tenant, Token};
+use uuid::Uuid;
+
+use super::payload;
+use crate::group::Rare;
+use crate::record::{Payload, auth_columns, content_hash, from_json, id, to_json, unsigned};
+use crate::sqlite::error::Fault;
+
+/// Writes one of them.
+pub(super) fn apply(sqlite: &Sqlite, write: &mut Rare) -> Result<(), Fault> {
+    match write {
+        Rare::TakeOver(pending) => {
+            let outcome = take_over(sqlite, pending.ask)?;
+            pending.set(Ok(outcome));
+        }
+        Rare::Tenant(pending) => {
+            let (tenant, now) = &pending.ask;
+            let outcome = ensure_tenant(sqlite, tenant, *now)?;
+            pending.set(Ok(outcome));
+        }
+        Rare::Token(pending) => {
+            put_token(sqlite, &pending.ask)?;
+            pending.set(Ok(()));
+        }
+        Rare::Plugin(pending) => {
+            let outcome = add_plugin(sqlite, &pending.ask)?;
+            pending.set(Ok(outcome));
+        }
+        Rare::Workflow(pending) => {
+            let outcome = apply_workflow(sqlite, &pending.ask)?;
+            pending.set(Ok(outcome));
+        }
+        Rare::Connection(pending) => {
+            put_connection(sqlite, &pending.ask)?;
+            pending.set(Ok(()));
+        }
+    }
+    Ok(())
+}
+
+/// The owner stays until the next claim, whose epoch fences it.
+fn take_over(sqlite: &Sqlite, now: Timestamp) -> Result<u64, Fault> {
+    let due = sqlite.execute(
+        "UPDATE queue SET available_at = min(available_at, ?) WHERE lease_owner IS NOT NULL",
+        [now.0],
+    )?;
+    Ok(due as u64)
+}
+
+fn ensure_tenant(sqlite: &Sqlite, tenant: &Tenant, now: Timestamp) -> Result<Tenant, Fault> {
+    sqlite.execute(
+        "INSERT INTO tenant (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
+        params![id(&tenant.id.0), tenant.name, now.0],
+    )?;
+    let select = "SELECT id FROM tenant WHERE name = ?";
+    let first = sqlite.query_row(select, [&tenant.name], |row| row.get(0))?;
+    Ok(Tenant { id: TenantId(Uuid::from_bytes(first)), name: tenant.name.clone() })
+}
+
+fn put_token(sqlite: &Sqlite, token: &Token) -> Result<(), Fault> {
+    sqlite.execute(
+        "INSERT INTO token (hash, tenant_id, id, name, scopes, created_at, expires_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+        params![
+            token.hash.as_slice(),
+            id(&token.tenant.0),
+            id(&token.id.0),
+            token.name,
+            to_json(&token.scopes),
+            token.created_at.0,
+            token.expires_at.map(|time| time.0),
+        ],
+    )?;
+    Ok(())
+}
+
+fn add_plugin(sqlite: &Sqlite, plugin: &NewPlugin) -> Result<Added, Fault> {
+    let (name, version) = (&plugin.descriptor.name, &plugin.descriptor.version);
+    let tenant = id(&plugin.tenant.0);
+    let taken: Option<Vec<u8>> = sqlite
+        .query_row(
+            "SELECT hash FROM plugin
+             WHERE tenant_id = ?1 AND (hash = ?2 OR (name = ?3 AND version = ?4))
+             ORDER BY hash <> ?2 LIMIT 1",
+            params![tenant, plugin.hash.0.as_slice(), name, version],
+            |row| row.get(0),
+        )
+        .optional()?;
+    if let Some(taken) = taken {
+        let by = content_hash(&taken)?;
+        return Ok(if by == plugin.hash { Added::Same } else { Added::VersionTaken { by } });
+    }
+    let component =
+        Payload { tenant: plugin.tenant, hash: plugin.hash, bytes: plugin.component.to_vec() };
+    payload::insert(sqlite, &component)?;
+    sqlite.execute(
+        "INSERT INTO plugin (tenant_id, hash, name, version, descriptor, size, created_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+        params![
+            tenant,
+            plugin.hash.0.as_slice(),
+            name,
+            version,
+            to_json(&plugin.descriptor),
+            i64::try_from(plugin.component.len()).unwrap_or(i64::MAX),
+            plugin.now.0,
+        ],
+    )?;
+    Ok(Added::New)
+}
+
+/// The live version of a workflow.
+struct Live {
+    id: WorkflowId,
+    version: u32,
+    definition: String,
+    pins: BTreeMap<String, ContentHash>,
+}
+
+fn live_version(sqlite: &Sqlite, new: &NewVersion) -> Result<Option<Live>, Fault> {
+    let row = sqlite
+        .query_row(
+            "SELECT w.id, v.version, v.definition, v.pins FROM workflow w
+             JOIN workflow_version v ON v.tenant_id = w.tenant_id AND v.workflow_id = w.id
+               AND v.version = w.live_version
+             WHERE w.tenant_id = ? AND w.name = ?",
+            params![id(&new.tenant.0), new.name],
+            |row| {
+                let pins: String = row.get(3)?;
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, pins))
+            },
+        )
+        .optional()?;
+    row.map(|(id, version, definition, pins)| {
+        Ok(Live {
+            id: WorkflowId(Uuid::from_bytes(id)),
+            version,
+            definition,
+            pins: from_json(&pins, "a version's pins")?,
+        })
+    })
+    .transpose()
+}
+
+fn apply_workflow(sqlite: &Sqlite, new: &NewVersion) -> Result<Applied, Fault> {
+    let tenant = id(&new.tenant.0);
+    let Some(live) = live_version(sqlite, new)? else {
+        sqlite.execute(
+            "INSERT INTO workflow (tenant_id, id, name, live_version) VALUES (?, ?, ?, 1)",
+            params![tenant, id(&new.id.0), new.name],
+        )?;
+        insert_version(sqlite, new, new.id, 1)?;
+        return Ok(Applied::Created { id: new.id, version: 1 });
+    };
+    let workflow = live.id;
+    if live.definition == new.definition.text() && live.pins == new.pins {
+        return Ok(Applied::Unchanged { id: workflow, version: live.version });
+    }
+    let last: i64 = sqlite.query_row(
+        "SELECT max(version) FROM workflow_version WHERE tenant_id = ? AND workflow_id = ?",
+        [tenant, id(&workflow.0)],
+        |row| row.get(0),
+    )?;
+    let version = unsigned::<u32>(last)?.saturating_add(1);
+    insert_version(sqlite, new, workflow, version)?;
+    sqlite.execute(
+        "UPDATE workflow SET live_version = ? WHERE tenant_id = ? AND id = ?",
+        params![version, tenant, id(&workflow.0)],
+    )?;
+    Ok(Applied::Created { id: workflow, version })
+}
+
+fn insert_version(
+    sqlite: &Sqlite,
+    new: &NewVersion,
+    workflow: WorkflowId,
+    version: u32,
+) -> Result<(), Fault> {
+    sqlite.execute(
+        "INSERT INTO workflow_version
+           (tenant_id, workflow_id, version, definition, pins, created_at)
+         VALUES (?, ?, ?, ?, ?, ?)",
+        params![
+            id(&new.tenant.0),
+            id(&workflow.0),
+            version,
+            new.definition.text(),
+            to_json(&new.pins),
+            new.now.0,
+        ],
+    )?;
+    Ok(())
+}
+
+/// A connection that is replaced keeps its id.
+fn put_connection(sqlite: &Sqlite, put: &Connection) -> Result<(), Fault> {
+    let (auth_name, auth_secret) = auth_columns(&put.auth);
+    sqlite.execute(
+        "INSERT INTO connection (tenant_id, name, id, base_url, auth_kind, auth_name, auth_secret,
+           signing, allowed_hosts, limits, updated_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (tenant_id, name) DO UPDATE SET base_url = excluded.base_url,
+           auth_kind = excluded.auth_kind, auth_name = excluded.auth_name,
+           auth_secret = excluded.auth_secret, signing = excluded.signing,
+           allowed_hosts = excluded.allowed_hosts, limits = excluded.limits,
+           updated_at = excluded.updated_at",
+        params![
+            id(&put.tenant.0),
+            put.name,
+            id(&put.id.0),
+            put.base_url,
+            put.auth.kind(),
+            auth_name,
+            auth_secret.map(|sealed| sealed.0.as_slice()),
+            put.signing.as_ref().map(|sealed| sealed.0.as_slice()),
+            to_json(&put.allowed_hosts),
+            to_json(&put.limits),
+            put.updated_at.0,
+        ],
+    )?;
+    Ok(())
+}
