@@ -120,7 +120,10 @@ async fn a_handle_bomb_is_stopped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_output_bomb_is_stopped() {
-    let lab = Lab::new(settings());
+    let mut settings = settings();
+    // A guest that makes JSON holds it more than once.
+    settings.call.memory_bytes = 256 * MIB;
+    let lab = Lab::new(settings);
     let abuse = lab.install("guest_abuse").await;
     let error = lab
         .error(Call::new(abuse, "output", json!({ "n": 20 * MIB })))

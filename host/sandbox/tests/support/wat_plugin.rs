@@ -60,7 +60,7 @@ impl WatPlugin {
             .select_world(&[package], Some("test"))
             .expect("world `test`");
         let mut module = wat::parse_str(self.text()).expect("WebAssembly text");
-        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
             .expect("a world that fits the module");
         ComponentEncoder::default()
             .module(&module)
