@@ -43,10 +43,10 @@ struct Counts {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seconds = std::env::args().nth(1).map_or(Ok(2.0), |text| text.parse())?;
-    let mut folder = tempfile::tempdir_in(".")?;
-    folder.disable_cleanup(std::env::var_os("KEEP").is_some());
+    let folder = tempfile::tempdir_in(".")?;
     println!("bare flushes: {:.0}/s", flushes(folder.path())?);
-    let store = SqliteStore::open(&folder.path().join("bench.db"), settings()).await?;
+    let store =
+        SqliteStore::open(&folder.path().join("bench.db"), SqliteSettings::default()).await?;
     let tenant = TenantId(Uuid::from_u128(1));
     let workflow = WorkflowId(Uuid::from_u128(2));
     store.ensure_tenant(Tenant { id: tenant, name: "acme".into() }, Timestamp(0)).await?;
@@ -76,10 +76,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runs = bench.ids.load(Ordering::Relaxed);
     println!("{runs} runs, {} bytes of file per run", bytes / runs.max(1));
     Ok(())
-}
-
-fn settings() -> SqliteSettings {
-    SqliteSettings::default()
 }
 
 async fn measure(

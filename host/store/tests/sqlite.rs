@@ -142,8 +142,9 @@ async fn a_damaged_file_is_found_at_the_start() {
     store.accept(batch).await.unwrap();
     store.close().await;
     let mut bytes = fs::read(&path).unwrap();
-    let middle = bytes.len() / 2 / 4096 * 4096;
-    bytes[middle..middle + 4096].fill(0xAA);
+    let page = SqliteSettings::default().page_bytes as usize;
+    let middle = bytes.len() / 2 / page * page;
+    bytes[middle..middle + page].fill(0xAA);
     fs::write(&path, bytes).unwrap();
     let error = SqliteStore::open(&path, SqliteSettings::default()).await.unwrap_err();
     assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");

@@ -1,8 +1,9 @@
 -- The first schema. Ids are 16 bytes (UUID), times are milliseconds since 1970, JSON is text.
 --
--- Every table has the tenant, and it leads every key, so that one tenant's rows lie together and a
--- query without the tenant is slow enough to be noticed. Tables that are written for every run are
--- WITHOUT ROWID (one tree instead of two) and have no index that a key gives already.
+-- Every row has its tenant, which leads the keys, except those of rows below a run: ids of runs are
+-- unique over all tenants. Narrow tables are WITHOUT ROWID (one tree instead of two). Tables with
+-- long texts are not: in such a tree a row over a quarter of a page takes a page of its own. No
+-- index stands where a key serves.
 --
 -- A column `x_hash` names a row of `payload` that holds the text of `x` when it is too long to
 -- stand in the row; then `x` is NULL.
@@ -94,7 +95,7 @@ CREATE TABLE event (
     run_ids      BLOB    NOT NULL, -- 16 bytes each, in the order given: instead of an index on run
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, source, dedupe_key)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Ids are UUIDs of version 7, so the key is also the order of the list, newest last.
 CREATE TABLE run (
@@ -150,8 +151,8 @@ CREATE TABLE step (
     ended_at    INTEGER,
     plugin      BLOB,
     logs        TEXT,             -- JSON array; NULL if empty
-    PRIMARY KEY (tenant_id, run_id, node, item)
-) STRICT, WITHOUT ROWID;
+    PRIMARY KEY (run_id, node, item)
+) STRICT;
 
 CREATE TABLE effect (
     tenant_id BLOB    NOT NULL,
@@ -161,8 +162,8 @@ CREATE TABLE effect (
     attempt   INTEGER NOT NULL,
     sequence  INTEGER NOT NULL,
     record    TEXT    NOT NULL, -- JSON
-    PRIMARY KEY (tenant_id, run_id, node, item, attempt, sequence)
-) STRICT, WITHOUT ROWID;
+    PRIMARY KEY (run_id, node, item, attempt, sequence)
+) STRICT;
 
 -- What plugins keep between runs.
 CREATE TABLE state (

@@ -66,7 +66,7 @@ fn upsert_step(connection: &Connection, item: &SettleItem, step: &StepRecord) ->
                input_hash, output, output_hash, ports, error, due_at, started_at, ended_at,
                plugin, logs)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (tenant_id, run_id, node, item) DO UPDATE SET state = excluded.state,
+             ON CONFLICT (run_id, node, item) DO UPDATE SET state = excluded.state,
                attempt = excluded.attempt, spent = excluded.spent, input = excluded.input,
                input_hash = excluded.input_hash, output = excluded.output,
                output_hash = excluded.output_hash, ports = excluded.ports,
@@ -106,7 +106,7 @@ fn upsert_effect(
         .prepare_cached(
             "INSERT INTO effect (tenant_id, run_id, node, item, attempt, sequence, record)
              VALUES (?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (tenant_id, run_id, node, item, attempt, sequence)
+             ON CONFLICT (run_id, node, item, attempt, sequence)
                DO UPDATE SET record = excluded.record",
         )?
         .execute(params![
