@@ -3,7 +3,7 @@
 //! keeper asks its child to end, and insists after a while. Touches no process but that child.
 
 use std::io::Read;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -49,17 +49,17 @@ impl Kept {
     }
 
     /// The child's standard output, if it was piped and was not taken before.
-    pub fn take_stdout(&mut self) -> Option<std::process::ChildStdout> {
+    pub fn take_stdout(&mut self) -> Option<ChildStdout> {
         self.keeper.stdout.take()
     }
 
     /// The code it ended with, if it did.
-    pub fn ended(&mut self) -> anyhow::Result<Option<std::process::ExitStatus>> {
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         Ok(self.keeper.try_wait()?)
     }
 
     /// Waits until it ends by itself.
-    pub fn wait(&mut self) -> anyhow::Result<std::process::ExitStatus> {
+    pub fn wait(&mut self) -> anyhow::Result<ExitStatus> {
         // Not `Child::wait`, which would close its input, and so tell it to end.
         loop {
             if let Some(status) = self.ended()? {
@@ -81,6 +81,16 @@ impl Drop for Kept {
     }
 }
 
+/// Waits for a child of ours; if the limit is over, ends it and gives none.
+pub fn within(mut child: Child, limit: Duration) -> anyhow::Result<Option<ExitStatus>> {
+    if !ends_within(&mut child, limit)? {
+        child.kill()?;
+        child.wait()?;
+        return Ok(None);
+    }
+    Ok(child.try_wait()?)
+}
+
 /// The keeper: runs `command` until it ends or our input closes.
 pub fn run(command: &[&str]) -> anyhow::Result<ExitCode> {
     let [program, arguments @ ..] = command else {
@@ -88,7 +98,8 @@ pub fn run(command: &[&str]) -> anyhow::Result<ExitCode> {
     };
     let mut child = Command::new(program)
         .args(arguments)
-        .stdin(Stdio::null())
+        // Open as long as we are: the stand-ins end with their input, as we do.
+        .stdin(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start {program}"))?;
     let input = input_closed();
@@ -116,7 +127,7 @@ fn input_closed() -> Receiver<()> {
     is_closed
 }
 
-fn end(child: &mut Child) -> anyhow::Result<std::process::ExitStatus> {
+fn end(child: &mut Child) -> anyhow::Result<ExitStatus> {
     ask_to_end(child)?;
     if !ends_within(child, END_LIMIT)? {
         child.kill()?;

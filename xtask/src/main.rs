@@ -27,8 +27,9 @@ Usage: cargo xtask <command>
 Commands:
   setup           Check the Rust toolchain and add the target wasm32-wasip2 if it is missing
   plugins         Compile all plugins to WebAssembly components
-  demo [--once]   Build everything, start Tombolo and stand-ins of HubSpot and Asana, and bring one
-                  signed webhook through a workflow. Stays up until ctrl-c, or leaves with --once
+  demo [options]  Build everything, start Tombolo and stand-ins of HubSpot and Asana, and bring one
+                  signed webhook through a workflow. Stays up until ctrl-c, or leaves with --once.
+                  With --built it takes what was built before
   test [filter]   Run every check: format, rules, lints, documentation, tests, generated files, demo.
                   With a filter: only the tests whose names contain it
   tidy            Check the rules that a reviewer would forget. Compiles nothing
@@ -37,6 +38,14 @@ Commands:
 
 The first build takes about ten minutes on two cores, because wasmtime is part of it.
 ";
+
+/// The demo leaves when it has shown everything.
+const ONCE: &str = "--once";
+
+/// The demo builds nothing.
+const BUILT: &str = "--built";
+
+const DEMO_OPTIONS: [&str; 2] = [ONCE, BUILT];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -59,8 +68,11 @@ fn dispatch(arguments: &[&str]) -> anyhow::Result<ExitCode> {
         }
         ["setup"] => setup::run(&Place::find()?).map(done),
         ["plugins"] => build::plugins(&Place::find()?).map(done),
-        ["demo"] => demo::run(&Place::find()?, Builds::Needed, Ending::CtrlC).map(done),
-        ["demo", "--once"] => demo::run(&Place::find()?, Builds::Needed, Ending::Once).map(done),
+        ["demo", options @ ..] if options.iter().all(|option| DEMO_OPTIONS.contains(option)) => {
+            let builds = if options.contains(&BUILT) { Builds::Done } else { Builds::Needed };
+            let ending = if options.contains(&ONCE) { Ending::Once } else { Ending::CtrlC };
+            demo::run(&Place::find()?, builds, ending).map(done)
+        }
         ["test"] => test::run(&Place::find()?),
         ["test", filter] if !filter.starts_with('-') => test::run_filtered(&Place::find()?, filter),
         ["tidy"] => tidy::run(&Place::find()?).map(done),

@@ -60,9 +60,9 @@ impl Place {
         self.plugin_target().join(PLUGIN_TARGET).join(PLUGIN_PROFILE).join(file)
     }
 
-    /// The folder of the demo, made afresh by each.
-    pub fn demo(&self) -> PathBuf {
-        self.target.join("demo")
+    /// Where cargo builds.
+    pub fn target(&self) -> &Path {
+        &self.target
     }
 
     /// A path as people read it: from the root if it is below it.

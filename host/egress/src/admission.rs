@@ -44,11 +44,7 @@ pub(crate) fn admit<'a>(
         });
     }
     let target = Target::parse(&call.uri.to_string())?;
-    let base = connection
-        .base_url
-        .as_deref()
-        .map(|url| parse_base(connection, url))
-        .transpose()?;
+    let base = connection.base_url.as_deref().map(|url| parse_base(connection, url)).transpose()?;
     let reach = match &base {
         Some(base) if target.is_below(base) => Reach::Base,
         Some(base) if target.same_origin(base) => Reach::Origin,
@@ -57,11 +53,7 @@ pub(crate) fn admit<'a>(
     if reach == Reach::Elsewhere {
         check_host(connection, &target, operator)?;
     }
-    Ok(Admitted {
-        connection,
-        target,
-        reach,
-    })
+    Ok(Admitted { connection, target, reach })
 }
 
 fn refused(reason: String) -> EgressError {
@@ -70,10 +62,7 @@ fn refused(reason: String) -> EgressError {
 
 fn parse_base(connection: &Connection, url: &str) -> Result<Target, EgressError> {
     Target::parse(url).map_err(|error| {
-        refused(format!(
-            "the base URL of connection `{}` is not usable: {error}",
-            connection.name
-        ))
+        refused(format!("the base URL of connection `{}` is not usable: {error}", connection.name))
     })
 }
 
@@ -163,9 +152,7 @@ mod tests {
             ..connection()
         };
         let call = call("GET", uri, Some(connection));
-        admit(&call, operator)
-            .map(|admitted| admitted.reach)
-            .map_err(|error| error.to_string())
+        admit(&call, operator).map(|admitted| admitted.reach).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -178,14 +165,8 @@ mod tests {
     #[test]
     fn the_base_url_is_allowed_with_its_own_port() {
         let base = Some("http://127.0.0.1:8081/api");
-        assert_eq!(
-            reach(base, &[], "http://127.0.0.1:8081/api/x"),
-            Ok(Reach::Base)
-        );
-        assert_eq!(
-            reach(base, &[], "http://0x7f.1:8081/other"),
-            Ok(Reach::Origin)
-        );
+        assert_eq!(reach(base, &[], "http://127.0.0.1:8081/api/x"), Ok(Reach::Base));
+        assert_eq!(reach(base, &[], "http://0x7f.1:8081/other"), Ok(Reach::Origin));
         assert!(reach(base, &[], "http://127.0.0.1:8082/api/x").is_err());
         assert!(reach(base, &[], "https://127.0.0.1:8081/api/x").is_err());
     }
@@ -202,27 +183,15 @@ mod tests {
         ] {
             assert!(reach(base, &[], uri).is_err(), "{uri}");
         }
-        assert_eq!(
-            reach(base, &[], "https://API.EXAMPLE.COM./"),
-            Ok(Reach::Base)
-        );
+        assert_eq!(reach(base, &[], "https://API.EXAMPLE.COM./"), Ok(Reach::Base));
     }
 
     #[test]
     fn patterns_need_a_dot_boundary() {
-        let allowed = [
-            "*.example.com",
-            "files.example.org",
-            "*.1.1.1",
-            "*",
-            "*.*.net",
-            "bad host",
-        ];
-        for uri in [
-            "https://a.example.com/",
-            "https://a.b.example.com/",
-            "https://files.example.org/",
-        ] {
+        let allowed = ["*.example.com", "files.example.org", "*.1.1.1", "*", "*.*.net", "bad host"];
+        for uri in
+            ["https://a.example.com/", "https://a.b.example.com/", "https://files.example.org/"]
+        {
             assert_eq!(reach(None, &allowed, uri), Ok(Reach::Elsewhere), "{uri}");
         }
         for uri in [
@@ -257,10 +226,7 @@ mod tests {
             "https://x.c.example/",
         ] {
             let error = reach(None, &allowed, uri).unwrap_err();
-            assert!(
-                error.contains("is not allowed for connection `crm`"),
-                "{uri}: {error}"
-            );
+            assert!(error.contains("is not allowed for connection `crm`"), "{uri}: {error}");
         }
         let operator = ["a.example:9000".parse().unwrap()];
         assert!(reach_with(None, &allowed, "http://a.example:9000/", &operator).is_ok());
@@ -271,10 +237,7 @@ mod tests {
     fn some_methods_never_go_out() {
         for method in ["CONNECT", "TRACE"] {
             let call = call(method, "https://api.example.com/", Some(connection()));
-            assert!(matches!(
-                admit(&call, &[]),
-                Err(EgressError::InvalidRequest { .. })
-            ));
+            assert!(matches!(admit(&call, &[]), Err(EgressError::InvalidRequest { .. })));
         }
     }
 }

@@ -84,9 +84,7 @@ impl Service<Uri> for GuardedConnector {
         Box::pin(async move {
             let place = place_of(&uri).ok_or(ConnectError::NoHost)?;
             let addresses = inner.checked_addresses(&place).await?;
-            let stream = dial(&addresses, place.port())
-                .await
-                .map_err(ConnectError::Unreached)?;
+            let stream = dial(&addresses, place.port()).await.map_err(ConnectError::Unreached)?;
             Ok(TokioIo::new(stream))
         })
     }
@@ -99,26 +97,19 @@ impl Inner {
         let found = match place.host() {
             Host::Ipv4(ip) => vec![IpAddr::V4(*ip)],
             Host::Ipv6(ip) => vec![IpAddr::V6(*ip)],
-            Host::Domain(name) => self
-                .resolve
-                .resolve(name)
-                .await
-                .map_err(|_| ConnectError::Unresolved)?,
+            Host::Domain(name) => {
+                self.resolve.resolve(name).await.map_err(|_| ConnectError::Unresolved)?
+            }
         };
         if found.is_empty() {
             return Err(ConnectError::Unresolved);
         }
         if !self.allow.contains(place) {
-            let bad = found
-                .iter()
-                .find_map(|ip| forbidden(*ip).map(|reason| (*ip, reason)));
+            let bad = found.iter().find_map(|ip| forbidden(*ip).map(|reason| (*ip, reason)));
             if let Some((address, reason)) = bad {
                 // The operator's log names the address, the error (which a tenant reads) does not.
                 tracing::warn!(%place, %address, %reason, "egress refused");
-                return Err(ConnectError::Forbidden {
-                    place: place.clone(),
-                    reason,
-                });
+                return Err(ConnectError::Forbidden { place: place.clone(), reason });
             }
         }
         Ok(found.into_iter().take(MAX_ADDRESSES).collect())
@@ -131,10 +122,7 @@ fn place_of(uri: &Uri) -> Option<HostPort> {
         "http" => 80,
         _ => return None,
     };
-    Some(HostPort::new(
-        parse_host(uri.host()?)?,
-        uri.port_u16().unwrap_or(standard),
-    ))
+    Some(HostPort::new(parse_host(uri.host()?)?, uri.port_u16().unwrap_or(standard)))
 }
 
 /// The first of `addresses` that takes the connection; a silent one holds up the next only shortly.
@@ -159,10 +147,7 @@ async fn dial(addresses: &[IpAddr], port: u16) -> io::Result<TcpStream> {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the way out, behind the guard"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the way out, behind the guard")]
 async fn connect(ip: IpAddr, port: u16) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((ip, port)).await?;
     // The kernel should have gone where it was told; what rewrites destinations stands out here.

@@ -29,11 +29,8 @@ impl Credentials {
             return all;
         };
         let open = |field: &str, sealed: &Sealed| {
-            let place = SecretPlace {
-                tenant: connection.tenant,
-                connection: &connection.name,
-                field,
-            };
+            let place =
+                SecretPlace { tenant: connection.tenant, connection: &connection.name, field };
             vault.open(place, sealed)
         };
         if let Some(signing) = &connection.signing
@@ -90,9 +87,7 @@ impl Credentials {
                     .map_err(|_| unusable(connection, "its header's name is not one"))?;
                 headers.insert(header, sensitive(connection, secret.reveal())?);
             }
-            Auth::Query {
-                name: parameter, ..
-            } => {
+            Auth::Query { name: parameter, .. } => {
                 let value = std::str::from_utf8(secret.reveal())
                     .map_err(|_| unusable(connection, "it is not text"))?;
                 set_parameter(url, parameter, value);
@@ -176,20 +171,11 @@ mod tests {
     }
 
     fn attached(auth: Auth, uri: &str) -> (Url, HeaderMap) {
-        let call = call(
-            "GET",
-            uri,
-            Some(Connection {
-                auth,
-                ..connection()
-            }),
-        );
+        let call = call("GET", uri, Some(Connection { auth, ..connection() }));
         let admitted = admit(&call, &[]).unwrap();
         let (mut url, mut headers) = (admitted.target.url.clone(), HeaderMap::new());
         let credentials = Credentials::open(&Open, call.connection.as_deref());
-        credentials
-            .attach(&admitted, &mut url, &mut headers)
-            .unwrap();
+        credentials.attach(&admitted, &mut url, &mut headers).unwrap();
         (url, headers)
     }
 
@@ -198,31 +184,19 @@ mod tests {
         let secret = || Sealed(b"canary".to_vec());
         let kinds = [
             Auth::Bearer { token: secret() },
-            Auth::Basic {
-                user: "ann".to_owned(),
-                password: secret(),
-            },
-            Auth::Header {
-                name: "x-api-key".to_owned(),
-                value: secret(),
-            },
+            Auth::Basic { user: "ann".to_owned(), password: secret() },
+            Auth::Header { name: "x-api-key".to_owned(), value: secret() },
         ];
         for auth in kinds {
             let (_, headers) = attached(auth, "https://api.example.com/");
             assert_eq!(headers.len(), 1);
-            assert!(
-                headers.values().all(HeaderValue::is_sensitive),
-                "{headers:?}"
-            );
+            assert!(headers.values().all(HeaderValue::is_sensitive), "{headers:?}");
         }
     }
 
     #[test]
     fn a_query_credential_changes_nothing_else() {
-        let auth = || Auth::Query {
-            name: "key".to_owned(),
-            value: Sealed(b"a b&c".to_vec()),
-        };
+        let auth = || Auth::Query { name: "key".to_owned(), value: Sealed(b"a b&c".to_vec()) };
         let table = [
             ("/x", "/x?key=a+b%26c"),
             ("/x?", "/x?key=a+b%26c"),

@@ -80,11 +80,7 @@ impl Exchange {
             // Once more on a new connection, if a pooled one closed before it took the request up.
             .retry_canceled_requests(true)
             .build(connector);
-        Ok(Self {
-            client,
-            turnstile: Turnstile::new(settings),
-            allow: settings.allow.clone(),
-        })
+        Ok(Self { client, turnstile: Turnstile::new(settings), allow: settings.allow.clone() })
     }
 
     /// Sends `request` to `place` and reads the whole answer.
@@ -105,9 +101,7 @@ impl Exchange {
         }
         let exchange = async {
             let _turn = self.turnstile.enter(place).await;
-            let response = self
-                .head(place, request, captured.clone(), bounds.connect)
-                .await?;
+            let response = self.head(place, request, captured.clone(), bounds.connect).await?;
             read(place, response, bounds.max_response_bytes).await
         };
         tokio::time::timeout(bounds.total, exchange)
@@ -146,9 +140,7 @@ impl Exchange {
     ) -> EgressError {
         match find::<ConnectError>(error) {
             Some(ConnectError::Forbidden { .. }) => {
-                return EgressError::Refused {
-                    reason: causes(error),
-                };
+                return EgressError::Refused { reason: causes(error) };
             }
             Some(reason) => return self.unconnected(place, reason.to_string()),
             None => {}
@@ -156,30 +148,18 @@ impl Exchange {
         let untouched = find::<hyper::Error>(error).is_some_and(hyper::Error::is_canceled);
         if error.is_connect() || untouched || !has_connection(captured) {
             // TLS, or a connection that closed before it took the request up.
-            return EgressError::Connect {
-                host: place.to_string(),
-                reason: causes(error),
-            };
+            return EgressError::Connect { host: place.to_string(), reason: causes(error) };
         }
-        EgressError::Broken {
-            host: place.to_string(),
-            reason: causes(error),
-        }
+        EgressError::Broken { host: place.to_string(), reason: causes(error) }
     }
 
     /// A closed port, a silent one and a missing name look the same on internal hosts: calls must
     /// not be a way to map the operator's network.
     fn unconnected(&self, place: &HostPort, reason: String) -> EgressError {
         let internal = self.allow.contains(place);
-        let reason = if internal {
-            "the host did not take the connection".to_owned()
-        } else {
-            reason
-        };
-        EgressError::Connect {
-            host: place.to_string(),
-            reason,
-        }
+        let reason =
+            if internal { "the host did not take the connection".to_owned() } else { reason };
+        EgressError::Connect { host: place.to_string(), reason }
     }
 }
 
@@ -193,10 +173,7 @@ async fn read(
     response: http::Response<Incoming>,
     limit_bytes: u64,
 ) -> Result<InboundResponse, EgressError> {
-    let too_large = || EgressError::ResponseTooLarge {
-        host: place.to_string(),
-        limit_bytes,
-    };
+    let too_large = || EgressError::ResponseTooLarge { host: place.to_string(), limit_bytes };
     let (mut head, mut body) = response.into_parts();
     // The announced length, or 0: what is too large is not even begun.
     let announced = body.size_hint().lower();
@@ -218,11 +195,7 @@ async fn read(
         }
     }
     remove_hop_by_hop(&mut head.headers);
-    Ok(InboundResponse {
-        status: head.status,
-        headers: head.headers,
-        body: bytes.into(),
-    })
+    Ok(InboundResponse { status: head.status, headers: head.headers, body: bytes.into() })
 }
 
 /// The first error of type `E` among `error` and its causes.
@@ -232,16 +205,10 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 
 /// What lies under the client's own error, outermost first.
 fn causes(error: &(dyn Error + 'static)) -> String {
-    let mut texts: Vec<String> = chain(error)
-        .filter(|error| !error.is::<ClientError>())
-        .map(ToString::to_string)
-        .collect();
+    let mut texts: Vec<String> =
+        chain(error).filter(|error| !error.is::<ClientError>()).map(ToString::to_string).collect();
     texts.dedup();
-    if texts.is_empty() {
-        "the connection closed".to_owned()
-    } else {
-        texts.join(": ")
-    }
+    if texts.is_empty() { "the connection closed".to_owned() } else { texts.join(": ") }
 }
 
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

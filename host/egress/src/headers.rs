@@ -29,11 +29,8 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 
 /// What the plugin set, and what every call carries.
 pub(crate) fn prepare(call: &OutboundCall) -> Result<HeaderMap, EgressError> {
-    let bytes: usize = call
-        .headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len())
-        .sum();
+    let bytes: usize =
+        call.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if bytes > MAX_REQUEST_HEADER_BYTES {
         return Err(EgressError::InvalidRequest {
             reason: format!(
@@ -50,9 +47,7 @@ pub(crate) fn prepare(call: &OutboundCall) -> Result<HeaderMap, EgressError> {
     if call.body.is_empty() && [Method::POST, Method::PUT, Method::PATCH].contains(&call.method) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
-    headers
-        .entry(USER_AGENT)
-        .or_insert(HeaderValue::from_static(USER_AGENT_VALUE));
+    headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT_VALUE));
     // The id may come from outside; one that cannot be a header is not worth losing the call.
     if let Ok(id) = HeaderValue::from_str(&call.caller.correlation_id) {
         headers.entry(CORRELATION_ID).or_insert(id);
@@ -102,8 +97,7 @@ mod tests {
         let mut call = call(method, "https://api.example.com/", Some(connection()));
         call.sequence = sequence;
         for (name, value) in headers {
-            call.headers
-                .append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+            call.headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
         }
         prepare(&call).unwrap()
     }
@@ -112,15 +106,9 @@ mod tests {
     fn changing_calls_carry_a_key_of_their_own() {
         assert_eq!(prepared("POST", 0, &[])["idempotency-key"], "step-key");
         assert_eq!(prepared("DELETE", 2, &[])["idempotency-key"], "step-key-2");
-        assert_eq!(
-            prepared("POST", 1, &[("Idempotency-Key", "mine")])["idempotency-key"],
-            "mine"
-        );
+        assert_eq!(prepared("POST", 1, &[("Idempotency-Key", "mine")])["idempotency-key"], "mine");
         for method in ["GET", "HEAD", "OPTIONS"] {
-            assert!(
-                !prepared(method, 0, &[]).contains_key("idempotency-key"),
-                "{method}"
-            );
+            assert!(!prepared(method, 0, &[]).contains_key("idempotency-key"), "{method}");
         }
     }
 

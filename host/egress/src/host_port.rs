@@ -61,14 +61,9 @@ impl FromStr for HostPort {
             let (host, port) = text.rsplit_once(':')?;
             let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
             let port = port.parse().ok().filter(|port| digits && *port != 0)?;
-            Some(Self {
-                host: parse_host(host).filter(|_| !host.contains('*'))?,
-                port,
-            })
+            Some(Self { host: parse_host(host).filter(|_| !host.contains('*'))?, port })
         };
-        parts().ok_or_else(|| InvalidHostPort {
-            text: text.to_owned(),
-        })
+        parts().ok_or_else(|| InvalidHostPort { text: text.to_owned() })
     }
 }
 

@@ -38,12 +38,7 @@ impl HttpEgress {
         resolve: Arc<dyn Resolve>,
     ) -> Result<Self, EgressSetupError> {
         let exchange = Exchange::new(&settings, resolve)?;
-        Ok(Self {
-            vault,
-            clock,
-            allow: settings.allow,
-            exchange,
-        })
+        Ok(Self { vault, clock, allow: settings.allow, exchange })
     }
 
     async fn call(
@@ -55,10 +50,7 @@ impl HttpEgress {
         let admitted = admit(call, &self.allow)?;
         let request = furnish(call, &admitted, credentials, recorder)?;
         let bounds = Bounds::new(&admitted.connection.limits, call.budget);
-        let response = self
-            .exchange
-            .run(&admitted.target.place, request, &bounds)
-            .await?;
+        let response = self.exchange.run(&admitted.target.place, request, &bounds).await?;
         Ok(scrubbed(response, &credentials.redactor))
     }
 }
@@ -86,9 +78,7 @@ impl Egress for HttpEgress {
 
 impl fmt::Debug for HttpEgress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpEgress")
-            .field("allow", &self.allow)
-            .finish_non_exhaustive()
+        f.debug_struct("HttpEgress").field("allow", &self.allow).finish_non_exhaustive()
     }
 }
 

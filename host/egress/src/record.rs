@@ -28,13 +28,10 @@ pub(crate) struct Recorder<'a> {
 impl<'a> Recorder<'a> {
     /// Begins with what is known before anything is checked.
     pub fn begin(call: &OutboundCall, redactor: &'a Redactor, started_at: Timestamp) -> Self {
-        let parameter = call
-            .connection
-            .as_ref()
-            .and_then(|connection| match &connection.auth {
-                Auth::Query { name, .. } => Some(name.clone()),
-                _ => None,
-            });
+        let parameter = call.connection.as_ref().and_then(|connection| match &connection.auth {
+            Auth::Query { name, .. } => Some(name.clone()),
+            _ => None,
+        });
         // As it will be called; as it was asked for if that is no URL.
         let raw = call.uri.to_string();
         let url = Target::parse(&raw).map_or(raw, |target| target.url.into());
@@ -53,11 +50,7 @@ impl<'a> Recorder<'a> {
             started_at,
             duration_ms: 0,
         };
-        let mut recorder = Self {
-            redactor,
-            parameter,
-            record,
-        };
+        let mut recorder = Self { redactor, parameter, record };
         recorder.record.url = recorder.url(&url);
         recorder.record.request_body = recorder.body(&call.body);
         recorder.record.request_headers = recorder.headers(&call.headers);
@@ -68,9 +61,7 @@ impl<'a> Recorder<'a> {
     pub fn sending(&mut self, url: &str, headers: &HeaderMap) {
         self.record.url = self.url(url);
         self.record.request_headers = self.headers(headers);
-        let key = headers
-            .get(&IDEMPOTENCY_KEY)
-            .and_then(|value| value.to_str().ok());
+        let key = headers.get(&IDEMPOTENCY_KEY).and_then(|value| value.to_str().ok());
         self.record.idempotency_key = key.map(|key| self.short(key));
     }
 
@@ -97,11 +88,7 @@ impl<'a> Recorder<'a> {
     }
 
     fn url(&self, url: &str) -> String {
-        cut(
-            self.redactor
-                .text(&redact_url(url, self.parameter.as_deref())),
-            MAX_TEXT,
-        )
+        cut(self.redactor.text(&redact_url(url, self.parameter.as_deref())), MAX_TEXT)
     }
 
     fn short(&self, value: &str) -> String {
@@ -123,11 +110,7 @@ impl<'a> Recorder<'a> {
                 (name.to_string(), self.short(&text))
             })
             .collect();
-        if let Some(more) = headers
-            .len()
-            .checked_sub(MAX_HEADERS)
-            .filter(|more| *more > 0)
-        {
+        if let Some(more) = headers.len().checked_sub(MAX_HEADERS).filter(|more| *more > 0) {
             list.push(("..".to_owned(), format!("[{more} more]")));
         }
         list
@@ -168,10 +151,7 @@ fn request_hash(method: &str, url: &str, body: &[u8]) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -189,11 +169,7 @@ mod tests {
     }
 
     fn answer(body: impl Into<Bytes>) -> InboundResponse {
-        InboundResponse {
-            status: StatusCode::OK,
-            headers: HeaderMap::new(),
-            body: body.into(),
-        }
+        InboundResponse { status: StatusCode::OK, headers: HeaderMap::new(), body: body.into() }
     }
 
     #[test]
@@ -203,31 +179,18 @@ mod tests {
         call.headers.insert("accept", "canary".parse().unwrap());
         call.headers.insert("x-api-key", "other".parse().unwrap());
         let mut answer = answer("you said canary");
-        answer
-            .headers
-            .insert("location", "/next?token=x&a=canary".parse().unwrap());
-        answer
-            .headers
-            .insert("set-cookie", "other".parse().unwrap());
+        answer.headers.insert("location", "/next?token=x&a=canary".parse().unwrap());
+        answer.headers.insert("set-cookie", "other".parse().unwrap());
 
         let record = record(&call, &answer);
         assert_eq!(record.url, "https://a.example/[redacted]?sig=[redacted]");
-        assert_eq!(
-            record.request_body.as_deref(),
-            Some("{\"a\": \"[redacted]\"}")
-        );
+        assert_eq!(record.request_body.as_deref(), Some("{\"a\": \"[redacted]\"}"));
         assert_eq!(record.response_body.as_deref(), Some("you said [redacted]"));
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(
-            record.request_headers,
-            [pair("accept", REDACTED), pair("x-api-key", REDACTED)]
-        );
+        assert_eq!(record.request_headers, [pair("accept", REDACTED), pair("x-api-key", REDACTED)]);
         assert_eq!(
             record.response_headers,
-            [
-                pair("location", "/next?token=[redacted]&a=[redacted]"),
-                pair("set-cookie", REDACTED)
-            ]
+            [pair("location", "/next?token=[redacted]&a=[redacted]"), pair("set-cookie", REDACTED)]
         );
         assert_eq!((record.status, record.duration_ms), (Some(200), 250));
     }
@@ -243,11 +206,7 @@ mod tests {
 
         // Characters of three bytes, so that one crosses the end.
         let long = body("€".repeat(10_000).into_bytes()).unwrap();
-        assert!(
-            long.len() <= MAX_TEXT && long.len() > MAX_TEXT - 40,
-            "{}",
-            long.len()
-        );
+        assert!(long.len() <= MAX_TEXT && long.len() > MAX_TEXT - 40, "{}", long.len());
         assert!(long.starts_with("€€€") && long.ends_with(".. [cut, 30000 bytes in all]"));
 
         // A secret across the end, and one that grows when it is replaced.

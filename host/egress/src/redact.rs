@@ -64,24 +64,16 @@ const SECRET_PARAMETERS: &[&str] = &["token", "key", "sig", "secret", "password"
 /// True if the value of the header `name` (lower case) may be kept.
 pub(crate) fn keeps_header(name: &str) -> bool {
     KEPT_HEADERS.contains(&name)
-        || KEPT_HEADER_PREFIXES
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
+        || KEPT_HEADER_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// `url` without user information and fragment, and without the values of secret parameters:
 /// those named like one, and `parameter`.
 pub(crate) fn redact_url(url: &str, parameter: Option<&str>) -> String {
     let url = url.split('#').next().unwrap_or_default();
-    let (address, query) = url
-        .split_once('?')
-        .map_or((url, None), |(a, q)| (a, Some(q)));
+    let (address, query) = url.split_once('?').map_or((url, None), |(a, q)| (a, Some(q)));
     let mut out = without_user(address);
-    for (index, pair) in query
-        .into_iter()
-        .flat_map(|query| query.split('&'))
-        .enumerate()
-    {
+    for (index, pair) in query.into_iter().flat_map(|query| query.split('&')).enumerate() {
         out.push(if index == 0 { '?' } else { '&' });
         match pair.split_once('=') {
             Some((name, _)) if is_secret_parameter(name, parameter) => {
@@ -97,9 +89,7 @@ pub(crate) fn redact_url(url: &str, parameter: Option<&str>) -> String {
 
 fn without_user(address: &str) -> String {
     let start = address.find("//").map_or(0, |at| at + 2);
-    let end = address[start..]
-        .find('/')
-        .map_or(address.len(), |at| start + at);
+    let end = address[start..].find('/').map_or(address.len(), |at| start + at);
     match address[start..end].rfind('@') {
         Some(at) => format!("{}{REDACTED}{}", &address[..start], &address[start + at..]),
         None => address.to_owned(),
@@ -133,9 +123,7 @@ impl Redactor {
         use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
         let mut forms = vec![
             secret.to_vec(),
-            url::form_urlencoded::byte_serialize(secret)
-                .collect::<String>()
-                .into_bytes(),
+            url::form_urlencoded::byte_serialize(secret).collect::<String>().into_bytes(),
             percent_encoded(secret),
             STANDARD.encode(secret).into_bytes(),
             STANDARD_NO_PAD.encode(secret).into_bytes(),
@@ -151,8 +139,7 @@ impl Redactor {
                 self.needles.push(form);
             }
         }
-        self.needles
-            .sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+        self.needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
     }
 
     /// The first `limit` bytes of `bytes`, each secret that begins in them replaced as a whole.
@@ -173,8 +160,7 @@ impl Redactor {
             .filter(|needle| needle.len() >= MIN_SCRUBBED_BYTES)
             .any(|needle| memmem::find(&answer, needle).is_some());
         if found {
-            self.replace_from(&answer, answer.len(), MIN_SCRUBBED_BYTES)
-                .into()
+            self.replace_from(&answer, answer.len(), MIN_SCRUBBED_BYTES).into()
         } else {
             answer
         }
@@ -231,11 +217,7 @@ mod tests {
             "czNjciJ0Lysgw6k9Y2FuYXJ5",
         ];
         for form in forms {
-            assert_eq!(
-                redactor.text(&format!("<{form}>")),
-                "<[redacted]>",
-                "{form}"
-            );
+            assert_eq!(redactor.text(&format!("<{form}>")), "<[redacted]>", "{form}");
         }
         assert_eq!(redactor.text("s3cr canary"), "s3cr canary");
     }
@@ -264,14 +246,8 @@ mod tests {
     fn urls_lose_secret_parameters_and_users() {
         let table = [
             ("https://a.example/x?id=1", "https://a.example/x?id=1"),
-            (
-                "https://a.example?Access_Token=c&b=",
-                "https://a.example?Access_Token=[redacted]&b=",
-            ),
-            (
-                "/next?X-Amz-Signature=c&after=2",
-                "/next?X-Amz-Signature=[redacted]&after=2",
-            ),
+            ("https://a.example?Access_Token=c&b=", "https://a.example?Access_Token=[redacted]&b="),
+            ("/next?X-Amz-Signature=c&after=2", "/next?X-Amz-Signature=[redacted]&after=2"),
             ("/?%74oken=c", "/?%74oken=[redacted]"),
             ("/?hapi=c&q=a=b#token=c", "/?hapi=[redacted]&q=a=b"),
             ("https://u:c@a.example/x", "https://[redacted]@a.example/x"),
@@ -284,21 +260,10 @@ mod tests {
 
     #[test]
     fn headers_are_kept_by_name() {
-        for name in [
-            "content-type",
-            "x-ratelimit-remaining",
-            "ratelimit",
-            "x-request-id",
-        ] {
+        for name in ["content-type", "x-ratelimit-remaining", "ratelimit", "x-request-id"] {
             assert!(keeps_header(name), "{name}");
         }
-        for name in [
-            "authorization",
-            "cookie",
-            "set-cookie",
-            "x-api-key",
-            "proxy-authorization",
-        ] {
+        for name in ["authorization", "cookie", "set-cookie", "x-api-key", "proxy-authorization"] {
             assert!(!keeps_header(name), "{name}");
         }
     }

@@ -18,10 +18,7 @@ pub struct SystemResolver;
 
 #[async_trait]
 impl Resolve for SystemResolver {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the guard checks every address that comes back"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the guard checks every address that comes back")]
     async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
         let found = tokio::net::lookup_host((host, 0)).await?;
         Ok(found.map(|address| address.ip()).collect())

@@ -48,13 +48,8 @@ mod tests {
         let parse = |json: &str| serde_json::from_str::<EgressSettings>(json);
         assert_eq!(parse("{}").unwrap(), EgressSettings::default());
         let typo = parse(r#"{"alow": []}"#).unwrap_err().to_string();
-        assert!(
-            typo.contains("`alow`") && typo.contains("`allow`"),
-            "{typo}"
-        );
-        let pattern = parse(r#"{"allow": ["*.local:80"]}"#)
-            .unwrap_err()
-            .to_string();
+        assert!(typo.contains("`alow`") && typo.contains("`allow`"), "{typo}");
+        let pattern = parse(r#"{"allow": ["*.local:80"]}"#).unwrap_err().to_string();
         assert!(pattern.contains("`*.local:80`"), "{pattern}");
         assert!(parse(r#"{"max_calls": 0}"#).is_err());
     }

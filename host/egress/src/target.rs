@@ -16,9 +16,7 @@ pub(crate) struct Target {
 impl Target {
     /// Normalises `text`. The error never repeats the text: it may hold a secret.
     pub fn parse(text: &str) -> Result<Self, EgressError> {
-        let invalid = |reason: &str| EgressError::InvalidRequest {
-            reason: reason.to_owned(),
-        };
+        let invalid = |reason: &str| EgressError::InvalidRequest { reason: reason.to_owned() };
         let mut url = Url::parse(text)
             .map_err(|error| invalid(&format!("the URL cannot be read: {error}")))?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -42,10 +40,7 @@ impl Target {
         url.set_fragment(None);
         let port = url.port_or_known_default().filter(|port| *port != 0);
         let port = port.ok_or_else(|| invalid("port 0 cannot be called"))?;
-        Ok(Self {
-            url,
-            place: HostPort::new(host, port),
-        })
+        Ok(Self { url, place: HostPort::new(host, port) })
     }
 
     /// True for the port that goes without saying: 443 with https, 80 with http.
@@ -94,10 +89,7 @@ mod tests {
             ("http://①②⑦.0.0.1/", "http://127.0.0.1/"),
             ("http://[::]:80/", "http://[::]/"),
             ("http://[::ffff:127.0.0.1]/", "http://[::ffff:7f00:1]/"),
-            (
-                "https://API.Example.com.:443/a#b",
-                "https://api.example.com/a",
-            ),
+            ("https://API.Example.com.:443/a#b", "https://api.example.com/a"),
             ("https://bücher.example/", "https://xn--bcher-kva.example/"),
             ("https://a.example/x/../y/%2e%2e/z", "https://a.example/z"),
             ("https:\\\\a.example\\b", "https://a.example/b"),
@@ -133,10 +125,7 @@ mod tests {
     #[test]
     fn below_means_whole_segments_of_the_same_origin() {
         let base = target("https://api.example.com/v1");
-        for inside in [
-            "https://api.example.com/v1",
-            "https://api.example.com./v1/deals?q=1",
-        ] {
+        for inside in ["https://api.example.com/v1", "https://api.example.com./v1/deals?q=1"] {
             assert!(target(inside).is_below(&base), "{inside}");
         }
         let outside = [

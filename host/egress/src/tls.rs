@@ -48,18 +48,13 @@ pub(crate) fn client_config(
 }
 
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), EgressSetupError> {
-    let fail = |reason: String| EgressSetupError::ExtraCa {
-        path: path.to_owned(),
-        reason,
-    };
+    let fail = |reason: String| EgressSetupError::ExtraCa { path: path.to_owned(), reason };
     let mut added = 0_usize;
     for certificate in
         CertificateDer::pem_file_iter(path).map_err(|error| fail(error.to_string()))?
     {
         let certificate = certificate.map_err(|error| fail(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| fail(error.to_string()))?;
+        roots.add(certificate).map_err(|error| fail(error.to_string()))?;
         added += 1;
     }
     if added == 0 {

@@ -82,15 +82,9 @@ mod tests {
         let (a, b, c) = (place("a:80"), place("b:80"), place("c:80"));
         let first = turnstile.enter(&a).now_or_never().unwrap();
         let mut waits = Box::pin(turnstile.enter(&a));
-        assert!(
-            waits.as_mut().now_or_never().is_none(),
-            "one call to a at a time"
-        );
+        assert!(waits.as_mut().now_or_never().is_none(), "one call to a at a time");
         let other = turnstile.enter(&b).now_or_never().unwrap();
-        assert!(
-            turnstile.enter(&c).now_or_never().is_none(),
-            "two calls in all"
-        );
+        assert!(turnstile.enter(&c).now_or_never().is_none(), "two calls in all");
         drop(other);
         drop(first);
         assert!(waits.as_mut().now_or_never().is_some());
@@ -101,16 +95,10 @@ mod tests {
         let turnstile = turnstile(10, 1);
         let kept = turnstile.enter(&place("kept:80")).now_or_never().unwrap();
         for number in 0..5_000 {
-            turnstile
-                .enter(&place(&format!("host{number}:80")))
-                .now_or_never()
-                .unwrap();
+            turnstile.enter(&place(&format!("host{number}:80"))).now_or_never().unwrap();
         }
         assert!(turnstile.hosts.lock().unwrap().len() <= SWEEP_ABOVE);
-        assert!(
-            turnstile.enter(&place("kept:80")).now_or_never().is_none(),
-            "still counted"
-        );
+        assert!(turnstile.enter(&place("kept:80")).now_or_never().is_none(), "still counted");
         drop(kept);
     }
 }

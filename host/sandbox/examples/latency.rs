@@ -57,7 +57,10 @@ async fn evaluate(name: &str, sandbox: &Arc<WasmSandbox>) {
         workflow: caller.workflow,
         version: 1,
         scope: json!({ "steps": { "deal": { "amount": 12000, "name": "Acme" } } }).to_string(),
-        expressions: vec![".steps.deal.amount > 10000".to_owned(), "\"Hello \" + .steps.deal.name".to_owned()],
+        expressions: vec![
+            ".steps.deal.amount > 10000".to_owned(),
+            "\"Hello \" + .steps.deal.name".to_owned(),
+        ],
         now: NOW,
     };
     report(name, async || {
@@ -88,7 +91,10 @@ async fn together(name: &str, sandbox: &Arc<WasmSandbox>, call: &Call) {
     for _ in 0..8 {
         let (sandbox, call, left) = (sandbox.clone(), call.clone(), left.clone());
         workers.spawn(async move {
-            while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
+            while left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
+                .is_ok()
+            {
                 let invoked = sandbox.invoke(call.clone().invocation()).await;
                 assert!(invoked.result.is_ok());
             }

@@ -50,10 +50,7 @@ pub(crate) struct Cache {
 impl Cache {
     /// Opens the folder, makes it if it is missing, and refuses one that others can write or read.
     pub(crate) fn open(folder: &Path, engine: &Engine, limit_bytes: u64) -> io::Result<Self> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let metadata = fs::metadata(folder)?;
         if metadata.uid() != rustix::process::geteuid().as_raw() {
             return Err(io::Error::new(
@@ -111,11 +108,7 @@ impl Cache {
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             let metadata = entry.metadata()?;
-            if entry
-                .path()
-                .extension()
-                .is_some_and(|extension| extension == "cwasm")
-            {
+            if entry.path().extension().is_some_and(|extension| extension == "cwasm") {
                 files.push((metadata.modified()?, metadata.len(), entry.path()));
             }
         }
@@ -184,10 +177,8 @@ fn key(folder: &Path) -> io::Result<[u8; KEY_BYTES]> {
         }
     }
     fs::read(&path)?.try_into().map_err(|_| {
-        let problem = format!(
-            "{} is not a key; remove the folder, it is only a cache",
-            path.display()
-        );
+        let problem =
+            format!("{} is not a key; remove the folder, it is only a cache", path.display());
         io::Error::new(io::ErrorKind::InvalidData, problem)
     })
 }
@@ -207,9 +198,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache(folder.path(), 1_000_000);
         let hash = ContentHash::of(b"a");
-        cache
-            .store(hash, &Vouched::compiled(b"code".to_vec()))
-            .unwrap();
+        cache.store(hash, &Vouched::compiled(b"code".to_vec())).unwrap();
         assert_eq!(cache.load(hash).unwrap().bytes(), b"code");
 
         // The code of one component under the name of another.
@@ -230,21 +219,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cache");
         let first = cache(&path, 1_000);
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o700
-        );
-        assert_eq!(
-            fs::metadata(path.join("key")).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(fs::metadata(path.join("key")).unwrap().permissions().mode() & 0o777, 0o600);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         let second = cache(&path, 1_000);
         assert_eq!(first.key, second.key);
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o700
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]
@@ -253,15 +233,10 @@ mod tests {
         let cache = cache(folder.path(), 2_500);
         let hashes = [b"a", b"b", b"c"].map(|name| ContentHash::of(name));
         for (age, hash) in hashes.into_iter().enumerate() {
-            cache
-                .store(hash, &Vouched::compiled(vec![0; 1_000]))
-                .unwrap();
+            cache.store(hash, &Vouched::compiled(vec![0; 1_000])).unwrap();
             let time =
                 std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(age as u64);
-            let file = fs::OpenOptions::new()
-                .write(true)
-                .open(cache.path(hash))
-                .unwrap();
+            let file = fs::OpenOptions::new().write(true).open(cache.path(hash)).unwrap();
             file.set_modified(time).unwrap();
         }
         assert!(cache.load(hashes[0]).is_none(), "the third store made room");

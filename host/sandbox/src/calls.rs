@@ -34,9 +34,7 @@ impl CallLog {
         limit: u32,
     ) -> Option<Ticket> {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let sequence = u32::try_from(entries.len())
-            .ok()
-            .filter(|sequence| *sequence < limit)?;
+        let sequence = u32::try_from(entries.len()).ok().filter(|sequence| *sequence < limit)?;
         entries.push(Entry {
             record: CallRecord {
                 sequence,
@@ -56,10 +54,7 @@ impl CallLog {
             since: Some(Instant::now()),
             changed: false,
         });
-        Some(Ticket {
-            log: self.clone(),
-            sequence,
-        })
+        Some(Ticket { log: self.clone(), sequence })
     }
 
     /// True if a call that can change the other side may have been sent.
@@ -124,9 +119,7 @@ impl Ticket {
     /// Does nothing once the records were taken.
     fn with(&self, f: impl FnOnce(&mut Entry)) {
         let mut entries = self.log.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = usize::try_from(self.sequence)
-            .ok()
-            .and_then(|at| entries.get_mut(at))
+        if let Some(entry) = usize::try_from(self.sequence).ok().and_then(|at| entries.get_mut(at))
         {
             f(entry);
         }
@@ -141,21 +134,19 @@ fn milliseconds_since(since: Instant) -> u64 {
 fn without_query(uri: &Uri) -> String {
     let scheme = uri.scheme_str().unwrap_or("https");
     let authority = uri.authority().map_or("", |authority| authority.as_str());
-    let host = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let query = if uri.query().is_some() { "?…" } else { "" };
     format!("{scheme}://{host}{}{query}", uri.path())
 }
 
+/// As in the egress's records: method, URL and body, each with its length before it.
 fn request_hash(method: &Method, uri: &Uri, body: &[u8]) -> String {
-    let hash = Sha256::new_with_prefix(method.as_str())
-        .chain_update([b'\n'])
-        .chain_update(uri.to_string())
-        .chain_update([b'\n'])
-        .chain_update(body)
-        .finalize();
-    hex::encode(hash)
+    let mut hash = Sha256::new();
+    for part in [method.as_str().as_bytes(), uri.to_string().as_bytes(), body] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hex::encode(hash.finalize())
 }
 
 #[cfg(test)]
@@ -172,13 +163,7 @@ mod tests {
         assert!(log.may_have_changed());
         let records = log.take();
         assert_eq!(records[0].url, "https://api.example.com/a/b?…");
-        assert!(
-            records[0]
-                .error
-                .as_deref()
-                .unwrap()
-                .contains("ended before the answer")
-        );
+        assert!(records[0].error.as_deref().unwrap().contains("ended before the answer"));
         ticket.never_sent("too late to matter");
         assert_eq!(log.take(), []);
     }
@@ -187,12 +172,7 @@ mod tests {
     async fn calls_are_numbered_and_bounded() {
         let log = CallLog::default();
         let uri = Uri::from_static("https://api.example.com/");
-        assert_eq!(
-            log.begin(&Method::GET, &uri, Timestamp(1), 1)
-                .unwrap()
-                .sequence(),
-            0
-        );
+        assert_eq!(log.begin(&Method::GET, &uri, Timestamp(1), 1).unwrap().sequence(), 0);
         assert!(log.begin(&Method::GET, &uri, Timestamp(1), 1).is_none());
     }
 }

@@ -52,10 +52,7 @@ impl wall_clock::Host for ClockView<'_> {
     }
 
     fn resolution(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
-        Ok(wall_clock::Datetime {
-            seconds: 0,
-            nanoseconds: 1_000_000,
-        })
+        Ok(wall_clock::Datetime { seconds: 0, nanoseconds: 1_000_000 })
     }
 }
 

@@ -89,14 +89,12 @@ impl Compilation {
                 }
             }
         };
-        let code = tokio::time::timeout(self.timeout, compiling)
-            .await
-            .map_err(|_| {
-                failed(format!(
-                    "it took longer than {} ms (limit compile_timeout_ms)",
-                    self.timeout.as_millis()
-                ))
-            })??;
+        let code = tokio::time::timeout(self.timeout, compiling).await.map_err(|_| {
+            failed(format!(
+                "it took longer than {} ms (limit compile_timeout_ms)",
+                self.timeout.as_millis()
+            ))
+        })??;
         Ok(Vouched::compiled(code))
     }
 
@@ -131,11 +129,9 @@ impl Compilation {
             .kill_on_drop(true)
             .spawn()
             .map_err(no_process)?;
-        let (Some(mut stdin), Some(mut stdout), Some(stderr)) = (
-            process.stdin.take(),
-            process.stdout.take(),
-            process.stderr.take(),
-        ) else {
+        let (Some(mut stdin), Some(mut stdout), Some(stderr)) =
+            (process.stdin.take(), process.stdout.take(), process.stderr.take())
+        else {
             return Err(failed("no process to compile in: it has no streams"));
         };
         let mut order =
@@ -149,11 +145,8 @@ impl Compilation {
         let mut code = Vec::new();
         let mut complaint = Vec::new();
         let mut stderr = stderr.take(COMPLAINT_BYTES);
-        let ((), read, complained) = tokio::join!(
-            feed,
-            stdout.read_to_end(&mut code),
-            stderr.read_to_end(&mut complaint)
-        );
+        let ((), read, complained) =
+            tokio::join!(feed, stdout.read_to_end(&mut code), stderr.read_to_end(&mut complaint));
         let status = process.wait().await.map_err(no_process)?;
         if status.success() && read.is_ok() && complained.is_ok() {
             return Ok(code);
@@ -170,9 +163,7 @@ impl Compilation {
 }
 
 fn failed(reason: impl Into<String>) -> InstallError {
-    InstallError::CompileFailed {
-        reason: reason.into(),
-    }
+    InstallError::CompileFailed { reason: reason.into() }
 }
 
 /// The other end of [`Compiler::Process`]: bounds itself, compiles the component that comes on
@@ -192,16 +183,10 @@ fn work() -> Result<(), String> {
     let order = read_order(&mut stdin)?;
     bound(order)?;
     let mut component = Vec::new();
-    stdin
-        .read_to_end(&mut component)
-        .map_err(|error| error.to_string())?;
+    stdin.read_to_end(&mut component).map_err(|error| error.to_string())?;
     let engine = engine::compiling(order.max_stack_bytes).map_err(|error| format!("{error:#}"))?;
-    let code = engine
-        .precompile_component(&component)
-        .map_err(|error| format!("{error:#}"))?;
-    std::io::stdout()
-        .write_all(&code)
-        .map_err(|error| error.to_string())
+    let code = engine.precompile_component(&component).map_err(|error| format!("{error:#}"))?;
+    std::io::stdout().write_all(&code).map_err(|error| error.to_string())
 }
 
 fn read_order(stdin: &mut impl Read) -> Result<Order, String> {
@@ -210,9 +195,7 @@ fn read_order(stdin: &mut impl Read) -> Result<Order, String> {
     let mut line = Vec::new();
     let mut byte = [0];
     while line.len() < LINE_BYTES {
-        stdin
-            .read_exact(&mut byte)
-            .map_err(|error| error.to_string())?;
+        stdin.read_exact(&mut byte).map_err(|error| error.to_string())?;
         if byte == *b"\n" {
             break;
         }
@@ -229,14 +212,8 @@ fn bound(order: Order) -> Result<(), String> {
         (Resource::Core, 0),
     ];
     for (resource, limit) in limits {
-        setrlimit(
-            resource,
-            Rlimit {
-                current: Some(limit),
-                maximum: Some(limit),
-            },
-        )
-        .map_err(|error| format!("cannot bound the compiler: {error}"))?;
+        setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })
+            .map_err(|error| format!("cannot bound the compiler: {error}"))?;
     }
     Ok(())
 }

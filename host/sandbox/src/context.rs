@@ -31,10 +31,6 @@ impl context::Host for Guest {
     }
 
     fn base_url(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self
-            .call
-            .connection
-            .as_ref()
-            .and_then(|connection| connection.base_url.clone()))
+        Ok(self.call.connection.as_ref().and_then(|connection| connection.base_url.clone()))
     }
 }

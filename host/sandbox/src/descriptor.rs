@@ -29,13 +29,7 @@ pub(crate) fn read(text: &str) -> Result<Descriptor, InstallError> {
     contract(&descriptor)?;
     kebab("/name", &descriptor.name)?;
     semver::Version::parse(&descriptor.version).map_err(|error| {
-        bad(
-            "/version",
-            format!(
-                "`{}` is not a semantic version: {error}",
-                descriptor.version
-            ),
-        )
+        bad("/version", format!("`{}` is not a semantic version: {error}", descriptor.version))
     })?;
     connections(&descriptor)?;
     operations(&descriptor)?;
@@ -43,27 +37,20 @@ pub(crate) fn read(text: &str) -> Result<Descriptor, InstallError> {
 }
 
 fn bad(pointer: &str, reason: impl Into<String>) -> InstallError {
-    InstallError::BadDescriptor {
-        pointer: pointer.to_owned(),
-        reason: reason.into(),
-    }
+    InstallError::BadDescriptor { pointer: pointer.to_owned(), reason: reason.into() }
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {
-    path.iter()
-        .fold(String::new(), |pointer, segment| match segment {
-            Segment::Seq { index } => format!("{pointer}/{index}"),
-            Segment::Map { key } => push_pointer(&pointer, key),
-            Segment::Enum { .. } | Segment::Unknown => pointer,
-        })
+    path.iter().fold(String::new(), |pointer, segment| match segment {
+        Segment::Seq { index } => format!("{pointer}/{index}"),
+        Segment::Map { key } => push_pointer(&pointer, key),
+        Segment::Enum { .. } | Segment::Unknown => pointer,
+    })
 }
 
 fn contract(descriptor: &Descriptor) -> Result<(), InstallError> {
     let version = inspect::major_minor(&descriptor.contract).ok_or_else(|| {
-        bad(
-            "/contract",
-            format!("`{}` is not of the form `{CONTRACT}`", descriptor.contract),
-        )
+        bad("/contract", format!("`{}` is not of the form `{CONTRACT}`", descriptor.contract))
     })?;
     if inspect::newer(version) {
         return Err(InstallError::NewerContract {
@@ -80,10 +67,7 @@ fn contract(descriptor: &Descriptor) -> Result<(), InstallError> {
 fn kebab(pointer: &str, name: &str) -> Result<(), InstallError> {
     let words = || name.split('-');
     let word = |word: &str| {
-        !word.is_empty()
-            && word
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     };
     if name.len() <= NAME_BYTES
         && name.starts_with(|first: char| first.is_ascii_lowercase())
@@ -119,10 +103,7 @@ fn operations(descriptor: &Descriptor) -> Result<(), InstallError> {
         return Err(bad("/operations", "a plugin has at least one operation"));
     }
     if descriptor.operations.len() > OPERATIONS {
-        return Err(bad(
-            "/operations",
-            format!("more than {OPERATIONS} operations"),
-        ));
+        return Err(bad("/operations", format!("more than {OPERATIONS} operations")));
     }
     let mut names = HashSet::new();
     for (at, operation) in descriptor.operations.iter().enumerate() {
@@ -169,10 +150,7 @@ fn ports(place: &str, operation: &Operation) -> Result<(), InstallError> {
         let place = format!("{place}/ports/{at}");
         kebab(&place, port)?;
         if port == ERROR_PORT {
-            return Err(bad(
-                &place,
-                "every node has the port `error`; it is not declared",
-            ));
+            return Err(bad(&place, "every node has the port `error`; it is not declared"));
         }
         if !seen.insert(port) {
             return Err(bad(&place, format!("`{port}` stands twice")));
@@ -204,27 +182,16 @@ fn errors(place: &str, operation: &Operation) -> Result<(), InstallError> {
 /// A JSON Schema of 2020-12 that refers to nothing outside itself.
 fn schema(place: &str, schema: &Value) -> Result<(), InstallError> {
     if !schema.is_object() && !schema.is_boolean() {
-        return Err(bad(
-            place,
-            "not a JSON Schema: neither an object nor true or false",
-        ));
+        return Err(bad(place, "not a JSON Schema: neither an object nor true or false"));
     }
     if let Some(dialect) = schema.get("$schema")
-        && dialect
-            .as_str()
-            .is_none_or(|dialect| dialect.trim_end_matches('#') != DIALECT)
+        && dialect.as_str().is_none_or(|dialect| dialect.trim_end_matches('#') != DIALECT)
     {
-        return Err(bad(
-            &format!("{place}/$schema"),
-            format!("only {DIALECT} is understood"),
-        ));
+        return Err(bad(&format!("{place}/$schema"), format!("only {DIALECT} is understood")));
     }
     local(place, schema)?;
     jsonschema::draft202012::meta::validate(schema).map_err(|error| {
-        bad(
-            &format!("{place}{}", error.instance_path()),
-            format!("not a JSON Schema: {error}"),
-        )
+        bad(&format!("{place}{}", error.instance_path()), format!("not a JSON Schema: {error}"))
     })?;
     jsonschema::draft202012::new(schema)
         .map(|_| ())
@@ -237,14 +204,9 @@ fn local(place: &str, schema: &Value) -> Result<(), InstallError> {
         Value::Object(members) => members.iter().try_for_each(|(key, value)| {
             let place = push_pointer(place, key);
             if matches!(key.as_str(), "$ref" | "$dynamicRef")
-                && value
-                    .as_str()
-                    .is_some_and(|target| !target.starts_with('#'))
+                && value.as_str().is_some_and(|target| !target.starts_with('#'))
             {
-                return Err(bad(
-                    &place,
-                    "a schema may refer to its own parts only, with `#/..`",
-                ));
+                return Err(bad(&place, "a schema may refer to its own parts only, with `#/..`"));
             }
             local(&place, value)
         }),
@@ -303,23 +265,15 @@ mod tests {
             ("/version", |d| d["version"] = json!("1")),
             ("/world", |d| d["world"] = json!("kernel")),
             ("/operations", |d| d["operations"] = json!([])),
-            ("/operations/1/name", |d| {
-                d["operations"][1]["name"] = json!("get-deal")
-            }),
-            ("/operations/1/effect", |d| {
-                d["operations"][1]["effect"] = json!("harmless")
-            }),
+            ("/operations/1/name", |d| d["operations"][1]["name"] = json!("get-deal")),
+            ("/operations/1/effect", |d| d["operations"][1]["effect"] = json!("harmless")),
             ("/operations/0/effect", |d| d["world"] = json!("transform")),
             ("/operations/1/effect", |d| {
                 d["world"] = json!("router");
                 d["operations"][0]["connection"] = json!(false);
             }),
-            ("/operations/0/params/type", |d| {
-                d["operations"][0]["params"]["type"] = json!("text")
-            }),
-            ("/operations/0/output", |d| {
-                d["operations"][0]["output"] = json!("string")
-            }),
+            ("/operations/0/params/type", |d| d["operations"][0]["params"]["type"] = json!("text")),
+            ("/operations/0/output", |d| d["operations"][0]["output"] = json!("string")),
             ("/operations/0/output/$ref", |d| {
                 d["operations"][0]["output"] = json!({"$ref": "https://example.com/schema.json"});
             }),
@@ -330,21 +284,15 @@ mod tests {
                 d["operations"][0]["output"] =
                     json!({"$schema": "http://json-schema.org/draft-07/schema#"});
             }),
-            ("/operations/0/ports/1", |d| {
-                d["operations"][0]["ports"][1] = json!("error")
-            }),
-            ("/operations/0/ports/1", |d| {
-                d["operations"][0]["ports"][1] = json!("found")
-            }),
+            ("/operations/0/ports/1", |d| d["operations"][0]["ports"][1] = json!("error")),
+            ("/operations/0/ports/1", |d| d["operations"][0]["ports"][1] = json!("found")),
             ("/operations/0/dynamic_ports/0", |d| {
                 d["operations"][0]["dynamic_ports"] = json!(["ports"])
             }),
             ("/operations/0/errors/0/code", |d| {
                 d["operations"][0]["errors"][0]["code"] = json!("Not Found")
             }),
-            ("/connections/0/auth/0", |d| {
-                d["connections"][0]["auth"][0] = json!("oauth1")
-            }),
+            ("/connections/0/auth/0", |d| d["connections"][0]["auth"][0] = json!("oauth1")),
         ];
         for (expected, change) in cases {
             let (pointer, reason) = refused(change);

@@ -19,9 +19,12 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 /// Most frames kept of a trap's backtrace.
 const BACKTRACE_FRAMES: NonZeroUsize = NonZeroUsize::new(20).expect("not zero");
 
-const MEMORIES_PER_COMPONENT: u32 = 4;
-const TABLES_PER_COMPONENT: u32 = 8;
-const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
+/// Memories, tables and core instances of one component: what a slot of the pool has room for. The
+/// same holds for instances made on demand.
+pub(crate) const MEMORIES_PER_COMPONENT: u32 = 4;
+pub(crate) const TABLES_PER_COMPONENT: u32 = 8;
+pub(crate) const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
+/// wasmtime's own data of one instance.
 const INSTANCE_BYTES: usize = 10 * 1024 * 1024;
 
 /// What decides how components are compiled.
@@ -70,10 +73,7 @@ pub(crate) fn running(settings: &SandboxSettings) -> wasmtime::Result<Engine> {
 /// Room for every call that may run and every instance that may be kept warm, so that load waits at
 /// the semaphore and never fails here.
 fn pool(settings: &SandboxSettings) -> PoolingAllocationConfig {
-    let slots = settings
-        .instances
-        .saturating_add(settings.warm.instances)
-        .max(1);
+    let slots = settings.instances.saturating_add(settings.warm.instances).max(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
         .total_core_instances(slots.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
@@ -94,20 +94,15 @@ fn pool(settings: &SandboxSettings) -> PoolingAllocationConfig {
 }
 
 /// Ends with the engine: the thread holds it weakly.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a thread of its own, which does nothing but tick"
-)]
+#[expect(clippy::disallowed_methods, reason = "a thread of its own, which does nothing but tick")]
 fn tick(engine: &Engine) -> wasmtime::Result<()> {
     let engine = engine.weak();
-    std::thread::Builder::new()
-        .name("sandbox-tick".to_owned())
-        .spawn(move || {
-            while let Some(engine) = engine.upgrade() {
-                engine.increment_epoch();
-                drop(engine);
-                std::thread::sleep(TICK);
-            }
-        })?;
+    std::thread::Builder::new().name("sandbox-tick".to_owned()).spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(TICK);
+        }
+    })?;
     Ok(())
 }

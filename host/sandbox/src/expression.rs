@@ -66,10 +66,7 @@ impl Evaluator<'_> {
         &self,
         evaluation: &Evaluation,
     ) -> Result<Vec<Json>, ExpressionError> {
-        let trouble = match self
-            .eval(evaluation, &evaluation.expressions, self.budget())
-            .await
-        {
+        let trouble = match self.eval(evaluation, &evaluation.expressions, self.budget()).await {
             Ok(values) => return Ok(values),
             Err(trouble) => trouble,
         };
@@ -89,9 +86,7 @@ impl Evaluator<'_> {
         expressions: &[String],
     ) -> Result<Vec<ExpressionError>, StepError> {
         let params = serde_json::json!({ "expressions": expressions }).to_string();
-        let answer = self
-            .ask("check", &params, None, Timestamp(0), self.budget())
-            .await;
+        let answer = self.ask("check", &params, None, Timestamp(0), self.budget()).await;
         let text = answer.map_err(|trouble| {
             let error = explain(trouble, 0);
             StepError::new(ErrorClass::Permanent, &error.code, error.message)
@@ -128,9 +123,7 @@ impl Evaluator<'_> {
             version: evaluation.version,
         };
         let params = question(&evaluation.scope, expressions);
-        let text = self
-            .ask("eval", &params, Some(key), evaluation.now, budget)
-            .await?;
+        let text = self.ask("eval", &params, Some(key), evaluation.now, budget).await?;
         values(&text, expressions.len())
             .map_err(|reason| Trouble::Failure(Failure::Malformed { reason }))
     }
@@ -141,14 +134,10 @@ impl Evaluator<'_> {
         let ends = Instant::now() + self.budget();
         for (index, expression) in evaluation.expressions.iter().enumerate() {
             let left = ends.saturating_duration_since(Instant::now());
-            if let Err(trouble) = self
-                .eval(evaluation, std::slice::from_ref(expression), left)
-                .await
+            if let Err(trouble) =
+                self.eval(evaluation, std::slice::from_ref(expression), left).await
             {
-                return Some(ExpressionError {
-                    index,
-                    ..explain(trouble, index)
-                });
+                return Some(ExpressionError { index, ..explain(trouble, index) });
             }
         }
         None
@@ -182,12 +171,7 @@ impl Evaluator<'_> {
             session: None,
             memory_bytes: bounds.memory_bytes,
         };
-        match self
-            .runner
-            .run(&self.plugin.pre, request, setup)
-            .await
-            .answer
-        {
+        match self.runner.run(&self.plugin.pre, request, setup).await.answer {
             Ok(Answer::Done(outcome)) => Ok(outcome.output),
             Ok(Answer::Failed(error)) => Err(Trouble::Error(error)),
             Ok(Answer::Described(_)) => Err(Trouble::Failure(Failure::Malformed {
@@ -218,16 +202,9 @@ fn values(text: &str, count: usize) -> Result<Vec<Json>, String> {
     }
     let values: Values<'_> = serde_json::from_str(text).map_err(|error| malformed(&error))?;
     if values.values.len() != count {
-        return Err(format!(
-            "{} values for {count} expressions",
-            values.values.len()
-        ));
+        return Err(format!("{} values for {count} expressions", values.values.len()));
     }
-    Ok(values
-        .values
-        .into_iter()
-        .map(|value| Json::from_trusted(value.get()))
-        .collect())
+    Ok(values.values.into_iter().map(|value| Json::from_trusted(value.get())).collect())
 }
 
 const DEEP: &str = "a value nests deeper than";
@@ -294,26 +271,15 @@ fn explain(trouble: Trouble, index: usize) -> ExpressionError {
                 Failure::Malformed { .. } | Failure::Busy { .. } => UNAVAILABLE,
                 _ => FAILED,
             };
-            ExpressionError {
-                index,
-                code: code.to_owned(),
-                message,
-                position: None,
-            }
+            ExpressionError { index, code: code.to_owned(), message, position: None }
         }
     }
 }
 
 fn from_evaluator(error: wit::NodeError, index: usize) -> ExpressionError {
-    let place: Option<Place> = error
-        .details
-        .as_deref()
-        .and_then(|details| serde_json::from_str(details).ok());
-    let code = if error.code.starts_with("expression-") {
-        error.code
-    } else {
-        FAILED.to_owned()
-    };
+    let place: Option<Place> =
+        error.details.as_deref().and_then(|details| serde_json::from_str(details).ok());
+    let code = if error.code.starts_with("expression-") { error.code } else { FAILED.to_owned() };
     match place {
         Some(place) => ExpressionError {
             index: place.index,
@@ -321,12 +287,7 @@ fn from_evaluator(error: wit::NodeError, index: usize) -> ExpressionError {
             message: place.message,
             position: place.position,
         },
-        None => ExpressionError {
-            index,
-            code,
-            message: error.message,
-            position: None,
-        },
+        None => ExpressionError { index, code, message: error.message, position: None },
     }
 }
 

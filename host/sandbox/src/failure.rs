@@ -8,6 +8,7 @@ use tombolo_core::ports::sandbox::LogLine;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
+use wasmtime_wasi_http::FieldMapError;
 
 use crate::limits::{Limiter, Refused};
 use crate::random::TooMuchRandom;
@@ -31,6 +32,8 @@ pub(crate) enum Failure {
     Tables { wanted: usize, limit: usize },
     /// Host objects.
     Handles { limit: usize },
+    /// The headers of one request.
+    Headers { limit: usize },
     /// The answer is too large.
     Output { limit: usize },
     /// The answer fires too many ports.
@@ -42,11 +45,7 @@ pub(crate) enum Failure {
     /// `exit` was called.
     Exit { status: i32 },
     /// Everything else that WebAssembly does to end itself.
-    Trap {
-        reason: String,
-        backtrace: Vec<String>,
-        stderr: Vec<String>,
-    },
+    Trap { reason: String, backtrace: Vec<String>, stderr: Vec<String> },
     /// The answer is not what the contract says.
     Malformed { reason: String },
     /// It used its state beyond its bounds.
@@ -65,6 +64,7 @@ pub(crate) struct Applied {
     pub(crate) cpu_ms: u64,
     pub(crate) output_bytes: usize,
     pub(crate) handles: usize,
+    pub(crate) header_bytes: usize,
 }
 
 /// Ends a guest that used up its processor time.
@@ -82,9 +82,7 @@ impl Failure {
     ) -> Self {
         let backtrace = backtrace(error);
         if error.is::<OutOfCpu>() {
-            return Self::Cpu {
-                limit_ms: applied.cpu_ms,
-            };
+            return Self::Cpu { limit_ms: applied.cpu_ms };
         }
         if let Some(exit) = error.downcast_ref::<I32Exit>() {
             return Self::Exit { status: exit.0 };
@@ -98,14 +96,17 @@ impl Failure {
             };
         }
         if let Some(too_much) = error.downcast_ref::<TooMuchRandom>() {
-            return Self::Random {
-                reason: too_much.to_string(),
-            };
+            return Self::Random { reason: too_much.to_string() };
         }
-        if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
-            return Self::Handles {
-                limit: applied.handles,
-            };
+        if matches!(error.downcast_ref(), Some(ResourceTableError::Full))
+            || says(error, "store handle limit exceeded")
+        {
+            return Self::Handles { limit: applied.handles };
+        }
+        if let Some(FieldMapError::TotalSizeTooBig | FieldMapError::TooManyFields) =
+            error.downcast_ref()
+        {
+            return Self::Headers { limit: applied.header_bytes };
         }
         if error.is::<PoolConcurrencyLimitError>() {
             return Self::Busy { waited_ms: 0 };
@@ -116,35 +117,21 @@ impl Failure {
         // A guest that runs out of memory ends itself by `unreachable`, or never starts.
         match limiter.refused() {
             Some(Refused::Memory(wanted)) => {
-                return Self::Memory {
-                    wanted,
-                    limit: limiter.memory_limit(),
-                };
+                return Self::Memory { wanted, limit: limiter.memory_limit() };
             }
             Some(Refused::Tables(wanted)) => {
-                return Self::Tables {
-                    wanted,
-                    limit: limiter.table_limit(),
-                };
+                return Self::Tables { wanted, limit: limiter.table_limit() };
             }
             None => {}
         }
-        if is_out_of_host_call_fuel(error) {
+        if says(error, "fuel allocated for hostcalls has been exhausted") {
             // Without frames the guest had returned: it was the answer.
             return match backtrace.as_slice() {
-                [] => Self::Output {
-                    limit: applied.output_bytes,
-                },
-                _ => Self::HostCall {
-                    limit: applied.output_bytes,
-                },
+                [] => Self::Output { limit: applied.output_bytes },
+                _ => Self::HostCall { limit: applied.output_bytes },
             };
         }
-        Self::Trap {
-            reason: reason(error),
-            backtrace,
-            stderr: last_words(logs),
-        }
+        Self::Trap { reason: reason(error), backtrace, stderr: last_words(logs) }
     }
 
     /// Stable, for programs.
@@ -156,6 +143,7 @@ impl Failure {
             Self::Memory { .. } => "memory-limit",
             Self::Tables { .. } => "table-limit",
             Self::Handles { .. } => "handle-limit",
+            Self::Headers { .. } => "header-limit",
             Self::Output { .. } | Self::Ports { .. } => "output-limit",
             Self::HostCall { .. } => "host-call-limit",
             Self::Stack { .. } => "stack-overflow",
@@ -203,6 +191,9 @@ impl Failure {
             Self::Handles { limit } => {
                 format!("the plugin held more than {limit} host objects (limit call.handles)")
             }
+            Self::Headers { limit } => format!(
+                "the headers of a request take more than {limit} bytes (limit http.header_bytes)"
+            ),
             Self::Output { limit } => {
                 format!("the output is larger than {limit} bytes (limit output_bytes)")
             }
@@ -246,9 +237,7 @@ impl Failure {
             Self::Stack { backtrace } if !backtrace.is_empty() => {
                 Some(json!({ "backtrace": backtrace }))
             }
-            Self::Trap {
-                backtrace, stderr, ..
-            } => {
+            Self::Trap { backtrace, stderr, .. } => {
                 let mut details = serde_json::Map::new();
                 if !backtrace.is_empty() {
                     details.insert("backtrace".to_owned(), json!(backtrace));
@@ -274,19 +263,13 @@ impl Failure {
     }
 }
 
-/// wasmtime keeps the type of this error to itself.
-fn is_out_of_host_call_fuel(error: &wasmtime::Error) -> bool {
-    error.chain().any(|cause| {
-        cause
-            .to_string()
-            .contains("fuel allocated for hostcalls has been exhausted")
-    })
+/// wasmtime keeps the types of some errors to itself.
+fn says(error: &wasmtime::Error, words: &str) -> bool {
+    error.chain().any(|cause| cause.to_string().contains(words))
 }
 
 fn reason(error: &wasmtime::Error) -> String {
-    error
-        .downcast_ref::<Trap>()
-        .map_or_else(|| error.root_cause().to_string(), Trap::to_string)
+    error.downcast_ref::<Trap>().map_or_else(|| error.root_cause().to_string(), Trap::to_string)
 }
 
 fn backtrace(error: &wasmtime::Error) -> Vec<String> {
@@ -337,20 +320,13 @@ mod tests {
             assert_eq!(timeout.class(effect, true), ErrorClass::Transient);
         }
         assert_eq!(timeout.class(Effect::Unsafe, false), ErrorClass::Transient);
-        assert_eq!(
-            timeout.class(Effect::Unsafe, true),
-            ErrorClass::UnknownOutcome
-        );
+        assert_eq!(timeout.class(Effect::Unsafe, true), ErrorClass::UnknownOutcome);
     }
 
     #[test]
     fn reaching_a_bound_is_permanent_and_waiting_is_not() {
         assert_eq!(
-            Failure::Memory {
-                wanted: 2,
-                limit: 1
-            }
-            .class(Effect::Read, false),
+            Failure::Memory { wanted: 2, limit: 1 }.class(Effect::Read, false),
             ErrorClass::Permanent
         );
         assert_eq!(

@@ -59,14 +59,8 @@ impl Guest {
         http.set_field_size_limit(settings.http.header_bytes);
         // No files, environment, arguments, standard input or sockets: the builder's default.
         let wasi = WasiCtxBuilder::new()
-            .stdout(LogStream {
-                sink: logs.clone(),
-                stream: Stream::Out,
-            })
-            .stderr(LogStream {
-                sink: logs.clone(),
-                stream: Stream::Err,
-            })
+            .stdout(LogStream { sink: logs.clone(), stream: Stream::Out })
+            .stderr(LogStream { sink: logs.clone(), stream: Stream::Err })
             .build();
         Self {
             table,
@@ -98,29 +92,19 @@ impl Guest {
     pub(crate) fn clocks(&mut self) -> ClockView<'_> {
         ClockView {
             time: self.call.time,
-            real: WasiClocksCtxView {
-                ctx: self.wasi.clocks(),
-                table: &mut self.table,
-            },
+            real: WasiClocksCtxView { ctx: self.wasi.clocks(), table: &mut self.table },
         }
     }
 }
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
-        }
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView {
-            hooks: &mut self.outgoing,
-            table: &mut self.table,
-            ctx: &mut self.http,
-        }
+        WasiHttpCtxView { hooks: &mut self.outgoing, table: &mut self.table, ctx: &mut self.http }
     }
 }

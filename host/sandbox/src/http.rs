@@ -29,11 +29,8 @@ use crate::settings::HttpBounds;
 const RESERVE: Duration = Duration::from_millis(100);
 
 /// Headers that belong to the connection and not to the request, beside wasmtime's own list.
-const CONNECTION_HEADERS: [HeaderName; 3] = [
-    http::header::TE,
-    http::header::TRAILER,
-    http::header::EXPECT,
-];
+const CONNECTION_HEADERS: [HeaderName; 3] =
+    [http::header::TE, http::header::TRAILER, http::header::EXPECT];
 
 type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sending = Box<dyn Future<Output = Result<(Response<WasiBody>, Io), Error>> + Send>;
@@ -77,10 +74,7 @@ impl Outgoing {
     /// What is decided before anything is sent.
     fn admit(&self, request: &Request<WasiBody>) -> Result<Admitted, Error> {
         let refuse = |why: &str| {
-            self.logs.write(
-                "error",
-                format!("{} {}: {why}", request.method(), request.uri()),
-            );
+            self.logs.write("error", format!("{} {}: {why}", request.method(), request.uri()));
         };
         let Some(session) = &self.session else {
             return Err(Error::HttpRequestDenied);
@@ -98,8 +92,7 @@ impl Outgoing {
         };
         let now = session.clock.now();
         let Some(ticket) =
-            self.calls
-                .begin(request.method(), request.uri(), now, self.bounds.calls)
+            self.calls.begin(request.method(), request.uri(), now, self.bounds.calls)
         else {
             refuse(&format!(
                 "refused: the attempt made {} calls already (limit http.calls)",
@@ -183,8 +176,7 @@ impl Admitted {
         match answer {
             Ok(answer) => self.respond(answer),
             Err(error) => {
-                self.logs
-                    .write("warn", format!("call {}: {error}", self.ticket.sequence()));
+                self.logs.write("warn", format!("call {}: {error}", self.ticket.sequence()));
                 Err(error_code(&error))
             }
         }
@@ -210,9 +202,7 @@ impl Admitted {
                     self.bounds.header_bytes
                 ),
             );
-            return Err(Error::HttpResponseHeaderSectionSize(
-                u32::try_from(header_bytes).ok(),
-            ));
+            return Err(Error::HttpResponseHeaderSectionSize(u32::try_from(header_bytes).ok()));
         }
         // The permit goes back when the guest has read, or dropped, the body.
         let permit = self.permit;
@@ -243,18 +233,12 @@ async fn collect(body: WasiBody, limit: usize) -> Result<Bytes, Error> {
 /// Names and values, and what a header map keeps for each.
 fn size(headers: &HeaderMap) -> usize {
     const PER_HEADER: usize = 64;
-    headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + PER_HEADER)
-        .sum()
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + PER_HEADER).sum()
 }
 
 /// True if the method can change the other side.
 pub(crate) fn changes(method: &Method) -> bool {
-    !matches!(
-        *method,
-        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
-    )
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
 }
 
 fn may_have_been_sent(error: &EgressError) -> bool {

@@ -33,10 +33,7 @@ pub(crate) struct Surface {
 /// Everything that can be said without running the component.
 pub(crate) fn inspect(bytes: &[u8], limit: usize) -> Result<Surface, InstallError> {
     if bytes.len() > limit {
-        return Err(InstallError::TooLarge {
-            size: bytes.len(),
-            limit,
-        });
+        return Err(InstallError::TooLarge { size: bytes.len(), limit });
     }
     form(bytes)?;
     let surface = surface(bytes)?;
@@ -49,10 +46,7 @@ pub(crate) fn inspect(bytes: &[u8], limit: usize) -> Result<Surface, InstallErro
 
 /// Says whether the exports fit the declared world.
 pub(crate) fn exports_fit(world: World, surface: &Surface) -> Result<(), InstallError> {
-    let polls = surface
-        .exports
-        .iter()
-        .any(|name| worlds::split(name).0 == POLLER);
+    let polls = surface.exports.iter().any(|name| worlds::split(name).0 == POLLER);
     if world == World::Source && !polls {
         return Err(InstallError::NotAPlugin {
             expected: format!("{POLLER}@{CONTRACT}.0"),
@@ -63,11 +57,7 @@ pub(crate) fn exports_fit(world: World, surface: &Surface) -> Result<(), Install
 }
 
 fn form(bytes: &[u8]) -> Result<(), InstallError> {
-    let malformed = |reason: &str| {
-        Err(InstallError::Malformed {
-            reason: reason.to_owned(),
-        })
-    };
+    let malformed = |reason: &str| Err(InstallError::Malformed { reason: reason.to_owned() });
     if !bytes.starts_with(MAGIC) {
         return malformed("it does not start with `\\0asm`");
     }
@@ -75,9 +65,7 @@ fn form(bytes: &[u8]) -> Result<(), InstallError> {
         Some(COMPONENT) => {}
         Some(CORE) => return Err(InstallError::CoreModule),
         Some(other) => {
-            return malformed(&format!(
-                "unknown version {other:02x?} of the binary format"
-            ));
+            return malformed(&format!("unknown version {other:02x?} of the binary format"));
         }
         None => return malformed("it ends after the first bytes"),
     }
@@ -93,9 +81,7 @@ fn form(bytes: &[u8]) -> Result<(), InstallError> {
     Validator::new_with_features(features)
         .validate_all(bytes)
         .map(|_| ())
-        .map_err(|error| InstallError::Malformed {
-            reason: error.to_string(),
-        })
+        .map_err(|error| InstallError::Malformed { reason: error.to_string() })
 }
 
 /// The imports and exports of the outermost component.
@@ -103,30 +89,20 @@ fn surface(bytes: &[u8]) -> Result<Surface, InstallError> {
     let malformed = |error: wasmparser::BinaryReaderError| InstallError::Malformed {
         reason: error.to_string(),
     };
-    let mut surface = Surface {
-        imports: Vec::new(),
-        exports: Vec::new(),
-    };
+    let mut surface = Surface { imports: Vec::new(), exports: Vec::new() };
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(malformed)? {
-            Payload::Version {
-                encoding: Encoding::Component | Encoding::Module,
-                ..
-            } => depth += 1,
+            Payload::Version { encoding: Encoding::Component | Encoding::Module, .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(imports) if depth == 1 => {
                 for import in imports {
-                    surface
-                        .imports
-                        .push(import.map_err(malformed)?.name.name.to_owned());
+                    surface.imports.push(import.map_err(malformed)?.name.name.to_owned());
                 }
             }
             Payload::ComponentExportSection(exports) if depth == 1 => {
                 for export in exports {
-                    surface
-                        .exports
-                        .push(export.map_err(malformed)?.name.name.to_owned());
+                    surface.exports.push(export.map_err(malformed)?.name.name.to_owned());
                 }
             }
             _ => {}
@@ -169,27 +145,17 @@ fn plugin(surface: &Surface) -> Result<(), InstallError> {
     let fits = |name: &String| {
         let (interface, version) = worlds::split(name);
         interface == NODE
-            && version
-                .and_then(|v| Version::parse(v).ok())
-                .map(|version| version.major)
-                == major
+            && version.and_then(|v| Version::parse(v).ok()).map(|version| version.major) == major
     };
     if surface.exports.iter().any(fits) {
         return Ok(());
     }
-    Err(InstallError::NotAPlugin {
-        expected,
-        found: list(&surface.exports),
-    })
+    Err(InstallError::NotAPlugin { expected, found: list(&surface.exports) })
 }
 
 fn list(names: &[String]) -> String {
     match names {
         [] => "nothing".to_owned(),
-        names => names
-            .iter()
-            .map(|name| format!("`{name}`"))
-            .collect::<Vec<_>>()
-            .join(", "),
+        names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
     }
 }

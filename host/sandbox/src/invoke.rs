@@ -38,10 +38,7 @@ impl Host<'_> {
         let caller = &invocation.caller;
         let params = invocation.params.text().to_owned();
         let request = Request {
-            work: Work::Invoke {
-                operation: &invocation.operation,
-                params: &params,
-            },
+            work: Work::Invoke { operation: &invocation.operation, params: &params },
             timeout: invocation.timeout,
             output_bytes: self.settings.call.output_bytes,
             keep: plugin.reusable().then(|| WarmKey {
@@ -54,9 +51,7 @@ impl Host<'_> {
         let asked = Instant::now();
         let ran = self
             .runner
-            .run(&plugin.pre, request, |ends| {
-                self.setup(plugin, invocation, asked, ends)
-            })
+            .run(&plugin.pre, request, |ends| self.setup(plugin, invocation, asked, ends))
             .await;
         self.finish(ran, caller.effect).await
     }
@@ -77,11 +72,7 @@ impl Host<'_> {
                 caller: Some(Arc::clone(caller)),
                 connection: invocation.connection.clone(),
                 deadline: invocation.deadline.plus(waited),
-                time: if pure {
-                    Time::Frozen(invocation.started_at)
-                } else {
-                    Time::Real
-                },
+                time: if pure { Time::Frozen(invocation.started_at) } else { Time::Real },
                 ticks: ticks(self.settings.call.cpu_ms),
             },
             random: if pure {
@@ -102,19 +93,10 @@ impl Host<'_> {
     }
 
     async fn finish(&self, ran: Ran, effect: Effect) -> Invoked {
-        let Ran {
-            answer,
-            logs,
-            calls,
-            state,
-            changed,
-        } = ran;
+        let Ran { answer, logs, calls, state, changed } = ran;
         let result = match answer {
             Ok(Answer::Done(outcome)) => match parse(outcome.output).await {
-                Ok(output) => Ok(Outcome {
-                    output,
-                    ports: outcome.ports,
-                }),
+                Ok(output) => Ok(Outcome { output, ports: outcome.ports }),
                 Err(reason) => Err(Failure::Malformed { reason }.into_step_error(effect, changed)),
             },
             Ok(Answer::Failed(error)) => Err(self.node_error(error)),
@@ -125,12 +107,7 @@ impl Host<'_> {
             Err(failure) => Err(failure.into_step_error(effect, changed)),
         };
         let state = if result.is_ok() { state } else { Vec::new() };
-        Invoked {
-            result,
-            logs,
-            calls,
-            state,
-        }
+        Invoked { result, logs, calls, state }
     }
 
     /// The plugin's own error, passed on within bounds.
@@ -204,13 +181,6 @@ mod tests {
         assert_eq!(details_of(r#"{"id":1}"#, 100)["id"], 1);
         assert_eq!(details_of("{", 100)["unreadable"], "{");
         let long = format!("\"{}\"", "x".repeat(200));
-        assert_eq!(
-            details_of(&long, 100)["unreadable"]
-                .as_str()
-                .unwrap()
-                .chars()
-                .count(),
-            101
-        );
+        assert_eq!(details_of(&long, 100)["unreadable"].as_str().unwrap().chars().count(), 101);
     }
 }

@@ -113,10 +113,7 @@ impl WasmSandbox {
         let settings = Arc::new(settings);
         let engine = engine::running(&settings)?;
         let cache = Cache::open(cache_dir, &engine, settings.cache_bytes).map_err(|reason| {
-            SandboxError::Cache {
-                folder: cache_dir.display().to_string(),
-                reason,
-            }
+            SandboxError::Cache { folder: cache_dir.display().to_string(), reason }
         })?;
         let hash = ContentHash::of(&evaluator);
         let library = Library::new(
@@ -128,22 +125,14 @@ impl WasmSandbox {
             (hash, evaluator),
         )?;
         let runner = Runner::new(engine, Arc::clone(&settings));
-        Ok(Self {
-            settings,
-            library,
-            runner,
-            egress,
-            clock,
-            evaluator: hash,
-        })
+        Ok(Self { settings, library, runner, egress, clock, evaluator: hash })
     }
 
     /// Compiles somewhere else than on a thread of this process.
     #[must_use]
     pub fn compile_with(mut self, compiler: Compiler) -> Self {
         let engine = self.library.engine().clone();
-        self.library
-            .set_compilation(Compilation::new(engine, compiler, &self.settings));
+        self.library.set_compilation(Compilation::new(engine, compiler, &self.settings));
         self
     }
 
@@ -163,11 +152,7 @@ impl WasmSandbox {
     }
 
     fn ask<'a>(&'a self, plugin: &'a Loaded) -> Evaluator<'a> {
-        Evaluator {
-            settings: &self.settings,
-            runner: &self.runner,
-            plugin,
-        }
+        Evaluator { settings: &self.settings, runner: &self.runner, plugin }
     }
 }
 

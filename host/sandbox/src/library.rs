@@ -60,10 +60,7 @@ pub(crate) enum LoadError {
     Unavailable { hash: ContentHash, reason: String },
     /// It was accepted once and is not any more.
     #[error("component {hash} is not accepted by this version of Tombolo: {reason}")]
-    Refused {
-        hash: ContentHash,
-        reason: InstallError,
-    },
+    Refused { hash: ContentHash, reason: InstallError },
 }
 
 impl From<LoadError> for StepError {
@@ -134,10 +131,7 @@ impl Library {
         runner: &Runner,
     ) -> Result<Arc<Loaded>, LoadError> {
         let slot = self.slot(hash);
-        let loaded = slot
-            .loaded
-            .get_or_try_init(|| self.fetch(hash, runner))
-            .await?;
+        let loaded = slot.loaded.get_or_try_init(|| self.fetch(hash, runner)).await?;
         Ok(Arc::clone(loaded))
     }
 
@@ -149,10 +143,7 @@ impl Library {
     ) -> Result<Arc<Loaded>, InstallError> {
         let limit = self.settings.max_component_bytes;
         if bytes.len() > limit {
-            return Err(InstallError::TooLarge {
-                size: bytes.len(),
-                limit,
-            });
+            return Err(InstallError::TooLarge { size: bytes.len(), limit });
         }
         let (bytes, hash, surface) = blocking(move || {
             let surface = inspect::inspect(&bytes, limit)?;
@@ -185,9 +176,7 @@ impl Library {
             }
         };
         let surface = surface(&self.engine, &component);
-        self.prepare(hash, component, surface, runner)
-            .await
-            .map_err(refused)
+        self.prepare(hash, component, surface, runner).await.map_err(refused)
     }
 
     async fn bytes(&self, hash: ContentHash) -> Result<Bytes, LoadError> {
@@ -202,9 +191,7 @@ impl Library {
             .map_err(unavailable)?
             .ok_or(LoadError::Missing(hash))?;
         if ContentHash::of(&bytes) != hash {
-            return Err(unavailable(
-                "its bytes have another hash; they were damaged".to_owned(),
-            ));
+            return Err(unavailable("its bytes have another hash; they were damaged".to_owned()));
         }
         Ok(bytes)
     }
@@ -224,10 +211,8 @@ impl Library {
         let code = self.compilation.compile(bytes).await?;
         let (cache, engine) = (Arc::clone(&self.cache), self.engine.clone());
         blocking(move || {
-            let component =
-                load::component(&engine, &code).map_err(|error| InstallError::CompileFailed {
-                    reason: format!("{error:#}"),
-                })?;
+            let component = load::component(&engine, &code)
+                .map_err(|error| InstallError::CompileFailed { reason: format!("{error:#}") })?;
             keep(&cache, hash, &code);
             Ok(component)
         })
@@ -254,12 +239,7 @@ impl Library {
         inspect::exports_fit(descriptor.world, &surface)?;
         let pre =
             runner::prepare(self.linkers.of(descriptor.world), &component).map_err(mistyped)?;
-        Ok(Arc::new(Loaded {
-            hash,
-            pre,
-            descriptor,
-            imports: surface.imports,
-        }))
+        Ok(Arc::new(Loaded { hash, pre, descriptor, imports: surface.imports }))
     }
 
     /// The place of a component, which makes it the one used last.
@@ -271,17 +251,12 @@ impl Library {
             return slot.clone();
         }
         if shelf.len() >= self.settings.loaded_components.max(1)
-            && let Some(oldest) = shelf
-                .iter()
-                .min_by_key(|(_, slot)| slot.last_use)
-                .map(|(hash, _)| *hash)
+            && let Some(oldest) =
+                shelf.iter().min_by_key(|(_, slot)| slot.last_use).map(|(hash, _)| *hash)
         {
             shelf.remove(&oldest);
         }
-        let slot = Slot {
-            last_use: now,
-            ..Slot::default()
-        };
+        let slot = Slot { last_use: now, ..Slot::default() };
         shelf.insert(hash, slot.clone());
         slot
     }
@@ -297,14 +272,8 @@ fn keep(cache: &Cache, hash: ContentHash, code: &Vouched) {
 fn surface(engine: &Engine, component: &Component) -> Surface {
     let ty = component.component_type();
     Surface {
-        imports: ty
-            .imports(engine)
-            .map(|(name, _)| name.to_owned())
-            .collect(),
-        exports: ty
-            .exports(engine)
-            .map(|(name, _)| name.to_owned())
-            .collect(),
+        imports: ty.imports(engine).map(|(name, _)| name.to_owned()).collect(),
+        exports: ty.exports(engine).map(|(name, _)| name.to_owned()).collect(),
     }
 }
 
@@ -313,7 +282,5 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, InstallError> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| InstallError::CompileFailed {
-            reason: error.to_string(),
-        })?
+        .map_err(|error| InstallError::CompileFailed { reason: error.to_string() })?
 }

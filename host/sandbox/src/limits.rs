@@ -5,6 +5,8 @@
 
 use wasmtime::ResourceLimiter;
 
+use crate::engine::{CORE_INSTANCES_PER_COMPONENT, MEMORIES_PER_COMPONENT, TABLES_PER_COMPONENT};
+
 /// Counts memories and tables of one store.
 #[derive(Debug)]
 pub(crate) struct Limiter {
@@ -82,6 +84,18 @@ impl ResourceLimiter for Limiter {
         Ok(true)
     }
 
+    fn memories(&self) -> usize {
+        MEMORIES_PER_COMPONENT as usize
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_PER_COMPONENT as usize
+    }
+
+    fn instances(&self) -> usize {
+        CORE_INSTANCES_PER_COMPONENT as usize
+    }
+
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
         if self.refused.is_none() {
             tracing::warn!(%error, "a growth of {} bytes failed", self.last_memory_growth);
@@ -126,10 +140,7 @@ mod tests {
     fn the_sum_over_all_memories_counts() {
         let mut limiter = Limiter::new(100, 10);
         assert!(limiter.memory_growing(0, 60, None).unwrap());
-        assert!(
-            limiter.memory_growing(0, 40, None).unwrap(),
-            "a second memory fits exactly"
-        );
+        assert!(limiter.memory_growing(0, 40, None).unwrap(), "a second memory fits exactly");
         assert!(!limiter.memory_growing(40, 41, None).unwrap());
         assert_eq!(limiter.refused(), Some(Refused::Memory(101)));
         assert_eq!(limiter.memory(), 100);

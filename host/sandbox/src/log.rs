@@ -83,10 +83,7 @@ impl Buffer {
             message.push('…');
         }
         self.bytes += message.len();
-        self.lines.push(LogLine {
-            level: level.to_owned(),
-            message,
-        });
+        self.lines.push(LogLine { level: level.to_owned(), message });
     }
 
     fn print(&mut self, stream: Stream, bytes: &[u8]) {
@@ -163,10 +160,7 @@ impl StdoutStream for LogStream {
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(Self {
-            sink: self.sink.clone(),
-            stream: self.stream,
-        })
+        Box::new(Self { sink: self.sink.clone(), stream: self.stream })
     }
 }
 
@@ -195,11 +189,7 @@ mod tests {
     use super::*;
 
     fn sink(lines: usize, bytes: usize, line_bytes: usize) -> LogSink {
-        LogSink::new(LogBounds {
-            lines,
-            bytes,
-            line_bytes,
-        })
+        LogSink::new(LogBounds { lines, bytes, line_bytes })
     }
 
     #[test]
@@ -213,10 +203,7 @@ mod tests {
             .into_iter()
             .map(|line| format!("{}:{}", line.level, line.message))
             .collect();
-        assert_eq!(
-            lines,
-            ["stdout:one", "stderr:oops", "stdout:two", "stdout:rest"]
-        );
+        assert_eq!(lines, ["stdout:one", "stderr:oops", "stdout:two", "stdout:rest"]);
         assert!(sink.take().is_empty());
     }
 
@@ -228,11 +215,7 @@ mod tests {
         }
         let lines = sink.take();
         assert_eq!(lines.len(), 3);
-        assert!(
-            lines[2].message.starts_with("3 more lines were dropped"),
-            "{}",
-            lines[2].message
-        );
+        assert!(lines[2].message.starts_with("3 more lines were dropped"), "{}", lines[2].message);
     }
 
     #[test]

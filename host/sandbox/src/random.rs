@@ -32,23 +32,12 @@ pub(crate) struct TooMuchRandom {
 impl Random {
     /// The same for the same key: every attempt of a step draws the same numbers.
     pub(crate) fn seeded(key: &str, limit_bytes: u64) -> Self {
-        let seed = Sha256::new_with_prefix(b"tombolo random 1\0")
-            .chain_update(key)
-            .finalize();
-        Self {
-            source: Source::Seeded {
-                seed: seed.into(),
-                counter: 0,
-            },
-            limit_bytes,
-        }
+        let seed = Sha256::new_with_prefix(b"tombolo random 1\0").chain_update(key).finalize();
+        Self { source: Source::Seeded { seed: seed.into(), counter: 0 }, limit_bytes }
     }
 
     pub(crate) fn real(limit_bytes: u64) -> Self {
-        Self {
-            source: Source::Real,
-            limit_bytes,
-        }
+        Self { source: Source::Real, limit_bytes }
     }
 
     #[expect(
@@ -71,14 +60,9 @@ impl Random {
     }
 
     fn bytes(&mut self, wanted: u64) -> wasmtime::Result<Vec<u8>> {
-        let too_much = TooMuchRandom {
-            wanted,
-            limit: self.limit_bytes,
-        };
-        let length = usize::try_from(wanted)
-            .ok()
-            .filter(|_| wanted <= self.limit_bytes)
-            .ok_or(too_much)?;
+        let too_much = TooMuchRandom { wanted, limit: self.limit_bytes };
+        let length =
+            usize::try_from(wanted).ok().filter(|_| wanted <= self.limit_bytes).ok_or(too_much)?;
         let mut bytes = vec![0; length];
         self.fill(&mut bytes);
         Ok(bytes)
@@ -139,10 +123,7 @@ mod tests {
 
     #[test]
     fn the_stream_is_the_same_in_every_version_of_the_host() {
-        assert_eq!(
-            hex::encode(Random::seeded("key", 100).bytes(8).unwrap()),
-            "2ca93875a3c89d84"
-        );
+        assert_eq!(hex::encode(Random::seeded("key", 100).bytes(8).unwrap()), "2ca93875a3c89d84");
     }
 
     #[test]

@@ -106,15 +106,9 @@ impl Runner {
             return Ran::nothing(Failure::Busy { waited_ms });
         };
         let setup = setup(Instant::now() + request.timeout);
-        let warm = request
-            .keep
-            .and_then(|key| self.warm.take(&key, std::time::Instant::now()));
+        let warm = request.keep.and_then(|key| self.warm.take(&key, std::time::Instant::now()));
         let (mut store, instance, calls) = match warm {
-            Some(Warm {
-                mut store,
-                instance,
-                calls,
-            }) => {
+            Some(Warm { mut store, instance, calls }) => {
                 store.data_mut().next_call(&self.settings, setup);
                 (store, Some(instance), calls)
             }
@@ -135,11 +129,7 @@ impl Runner {
             (request.keep, instance, &ran.answer)
             && self.warm.keeps(calls + 1, store.data().limiter.memory())
         {
-            let kept = Warm {
-                store,
-                instance,
-                calls: calls + 1,
-            };
+            let kept = Warm { store, instance, calls: calls + 1 };
             self.warm.put(key, kept, std::time::Instant::now());
         }
         ran
@@ -148,6 +138,7 @@ impl Runner {
     fn store(&self, setup: Setup) -> Store<Guest> {
         let mut store = Store::new(&self.engine, Guest::new(&self.settings, setup));
         store.limiter(|guest| &mut guest.limiter);
+        store.set_max_component_handles(self.settings.call.handles);
         store.epoch_deadline_callback(tick);
         store
     }
@@ -162,14 +153,13 @@ impl Runner {
         let guest = store.data_mut();
         let logs = guest.logs.take();
         let calls = guest.outgoing.calls();
-        let state = std::mem::replace(
-            &mut guest.state,
-            StateBuffer::new(None, self.settings.state),
-        );
+        let state =
+            std::mem::replace(&mut guest.state, StateBuffer::new(None, self.settings.state));
         let applied = Applied {
             cpu_ms: self.settings.call.cpu_ms,
             output_bytes: request.output_bytes,
             handles: self.settings.call.handles,
+            header_bytes: self.settings.http.header_bytes,
         };
         let answer = match answer {
             Ok(answer) => self.within_bounds(answer, request.output_bytes),
@@ -193,10 +183,9 @@ impl Runner {
         match &answer {
             Answer::Described(text) if text.len() > limit => Err(Failure::Output { limit }),
             Answer::Done(outcome) if outcome.output.len() > limit => Err(Failure::Output { limit }),
-            Answer::Done(outcome) if outcome.ports.len() > ports => Err(Failure::Ports {
-                count: outcome.ports.len(),
-                limit: ports,
-            }),
+            Answer::Done(outcome) if outcome.ports.len() > ports => {
+                Err(Failure::Ports { count: outcome.ports.len(), limit: ports })
+            }
             _ => Ok(answer),
         }
     }
@@ -241,10 +230,7 @@ async fn call(
 fn tick(mut store: StoreContextMut<'_, Guest>) -> wasmtime::Result<UpdateDeadline> {
     let call = &mut store.data_mut().call;
     call.ticks = call.ticks.checked_sub(1).ok_or(OutOfCpu)?;
-    Ok(UpdateDeadline::YieldCustom(
-        1,
-        Box::pin(tokio::task::yield_now()),
-    ))
+    Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
 }
 
 /// Processor time in ticks.

@@ -145,11 +145,7 @@ impl Default for SandboxSettings {
             compile_memory_bytes: 4 * 1024 * MIB as u64,
             cache_bytes: 1024 * MIB as u64,
             call: CallBounds::default(),
-            describe: PureBounds {
-                timeout_ms: 1_000,
-                memory_bytes: 32 * MIB,
-                output_bytes: MIB,
-            },
+            describe: PureBounds { timeout_ms: 1_000, memory_bytes: 32 * MIB, output_bytes: MIB },
             expression: PureBounds {
                 timeout_ms: 1_000,
                 memory_bytes: 64 * MIB,
@@ -181,43 +177,25 @@ impl Default for CallBounds {
 
 impl Default for LogBounds {
     fn default() -> Self {
-        Self {
-            lines: 1_000,
-            bytes: 256 * KIB,
-            line_bytes: 8 * KIB,
-        }
+        Self { lines: 1_000, bytes: 256 * KIB, line_bytes: 8 * KIB }
     }
 }
 
 impl Default for StateBounds {
     fn default() -> Self {
-        Self {
-            entries: 256,
-            key_bytes: 256,
-            value_bytes: 256 * KIB,
-        }
+        Self { entries: 256, key_bytes: 256, value_bytes: 256 * KIB }
     }
 }
 
 impl Default for HttpBounds {
     fn default() -> Self {
-        Self {
-            calls: 256,
-            open_calls: 8,
-            request_bytes: 16 * MIB,
-            header_bytes: 64 * KIB,
-        }
+        Self { calls: 256, open_calls: 8, request_bytes: 16 * MIB, header_bytes: 64 * KIB }
     }
 }
 
 impl Default for WarmBounds {
     fn default() -> Self {
-        Self {
-            instances: 64,
-            calls: 1_000,
-            memory_bytes: 16 * MIB,
-            idle_ms: 300_000,
-        }
+        Self { instances: 64, calls: 1_000, memory_bytes: 16 * MIB, idle_ms: 300_000 }
     }
 }
 
@@ -234,10 +212,7 @@ impl SandboxSettings {
 
     /// The largest memory that any kind of call may have.
     pub(crate) fn largest_memory_bytes(&self) -> usize {
-        self.call
-            .memory_bytes
-            .max(self.describe.memory_bytes)
-            .max(self.expression.memory_bytes)
+        self.call.memory_bytes.max(self.describe.memory_bytes).max(self.expression.memory_bytes)
     }
 }
 
@@ -258,13 +233,7 @@ mod tests {
         let settings: SandboxSettings =
             serde_json::from_str(r#"{"instances": 2, "warm": {"calls": 5}}"#).unwrap();
         assert_eq!(settings.instances, 2);
-        assert_eq!(
-            settings.warm,
-            WarmBounds {
-                calls: 5,
-                ..WarmBounds::default()
-            }
-        );
+        assert_eq!(settings.warm, WarmBounds { calls: 5, ..WarmBounds::default() });
         assert_eq!(settings.call, CallBounds::default());
     }
 }

@@ -35,17 +35,10 @@ struct Touched {
 pub(crate) enum StateFault {
     /// More, or larger, than allowed.
     #[error("{what} (limit {limit_name} = {limit})")]
-    Limit {
-        what: String,
-        limit_name: &'static str,
-        limit: usize,
-    },
+    Limit { what: String, limit_name: &'static str, limit: usize },
     /// Not JSON.
     #[error("the value for state key `{key}` is not acceptable: {reason}")]
-    Invalid {
-        key: String,
-        reason: json::InvalidJson,
-    },
+    Invalid { key: String, reason: json::InvalidJson },
     /// The store did not answer.
     #[error(transparent)]
     Unavailable(#[from] StateUnavailable),
@@ -53,12 +46,7 @@ pub(crate) enum StateFault {
 
 impl StateBuffer {
     pub(crate) fn new(reader: Option<Arc<dyn StateReader>>, bounds: StateBounds) -> Self {
-        Self {
-            reader,
-            bounds,
-            entries: HashMap::new(),
-            written: Vec::new(),
-        }
+        Self { reader, bounds, entries: HashMap::new(), written: Vec::new() }
     }
 
     /// The writes, in the order of each key's first one.
@@ -68,11 +56,7 @@ impl StateBuffer {
             .filter_map(|key| {
                 let touched = self.entries.remove(&key)?;
                 let value = touched.value?;
-                Some(StateWrite {
-                    key,
-                    expected: touched.committed_version,
-                    value,
-                })
+                Some(StateWrite { key, expected: touched.committed_version, value })
             })
             .collect()
     }
@@ -104,21 +88,17 @@ impl StateBuffer {
                     Some((value, version)) => (Some(value), version),
                     None => (None, 0),
                 };
-                Ok(entry.insert(Touched {
-                    committed_version: version,
-                    value,
-                    version,
-                }))
+                Ok(entry.insert(Touched { committed_version: version, value, version }))
             }
         }
     }
 
     async fn get(&mut self, key: String) -> Result<Option<state::Entry>, StateFault> {
         let touched = self.touch(key).await?;
-        Ok(touched.value.as_ref().map(|value| state::Entry {
-            value: value.text().to_owned(),
-            version: touched.version,
-        }))
+        Ok(touched
+            .value
+            .as_ref()
+            .map(|value| state::Entry { value: value.text().to_owned(), version: touched.version }))
     }
 
     async fn compare_and_set(
@@ -134,10 +114,8 @@ impl StateBuffer {
                 limit: self.bounds.value_bytes,
             });
         }
-        let value = Json::parse(&value).map_err(|reason| StateFault::Invalid {
-            key: key.clone(),
-            reason,
-        })?;
+        let value = Json::parse(&value)
+            .map_err(|reason| StateFault::Invalid { key: key.clone(), reason })?;
         let touched = self.touch(key.clone()).await?;
         if touched.version != expected {
             return Ok(false);
@@ -188,11 +166,7 @@ mod tests {
     fn buffer() -> StateBuffer {
         StateBuffer::new(
             Some(Arc::new(One)),
-            StateBounds {
-                entries: 2,
-                key_bytes: 10,
-                value_bytes: 10,
-            },
+            StateBounds { entries: 2, key_bytes: 10, value_bytes: 10 },
         )
     }
 
@@ -200,45 +174,17 @@ mod tests {
     async fn an_attempt_reads_its_own_writes_and_keeps_the_committed_version() {
         let mut state = buffer();
         let cursor = "cursor".to_owned();
-        assert!(
-            !state
-                .compare_and_set(cursor.clone(), 2, "8".to_owned())
-                .await
-                .unwrap()
-        );
-        assert!(
-            state
-                .compare_and_set(cursor.clone(), 3, "8".to_owned())
-                .await
-                .unwrap()
-        );
+        assert!(!state.compare_and_set(cursor.clone(), 2, "8".to_owned()).await.unwrap());
+        assert!(state.compare_and_set(cursor.clone(), 3, "8".to_owned()).await.unwrap());
         let entry = state.get(cursor.clone()).await.unwrap().unwrap();
         assert_eq!((entry.value.as_str(), entry.version), ("8", 4));
-        assert!(
-            state
-                .compare_and_set(cursor.clone(), 4, "9".to_owned())
-                .await
-                .unwrap()
-        );
-        assert!(
-            state
-                .compare_and_set("new".to_owned(), 0, "1".to_owned())
-                .await
-                .unwrap()
-        );
+        assert!(state.compare_and_set(cursor.clone(), 4, "9".to_owned()).await.unwrap());
+        assert!(state.compare_and_set("new".to_owned(), 0, "1".to_owned()).await.unwrap());
         assert_eq!(
             state.into_writes(),
             [
-                StateWrite {
-                    key: cursor,
-                    expected: 3,
-                    value: Json::from_trusted("9")
-                },
-                StateWrite {
-                    key: "new".to_owned(),
-                    expected: 0,
-                    value: Json::from_trusted("1")
-                },
+                StateWrite { key: cursor, expected: 3, value: Json::from_trusted("9") },
+                StateWrite { key: "new".to_owned(), expected: 0, value: Json::from_trusted("1") },
             ]
         );
     }
@@ -246,12 +192,7 @@ mod tests {
     #[tokio::test]
     async fn a_refused_write_is_not_committed() {
         let mut state = buffer();
-        assert!(
-            !state
-                .compare_and_set("new".to_owned(), 1, "1".to_owned())
-                .await
-                .unwrap()
-        );
+        assert!(!state.compare_and_set("new".to_owned(), 1, "1".to_owned()).await.unwrap());
         assert_eq!(state.into_writes(), []);
     }
 
@@ -259,23 +200,10 @@ mod tests {
     async fn bounds_and_bad_values_are_named() {
         let mut state = buffer();
         let error = state.get("a-key-too-long".to_owned()).await.unwrap_err();
-        assert!(
-            error.to_string().contains("state.key_bytes = 10"),
-            "{error}"
-        );
-        let error = state
-            .compare_and_set("k".to_owned(), 0, "12345678901".to_owned())
-            .await;
-        assert!(
-            error
-                .unwrap_err()
-                .to_string()
-                .contains("state.value_bytes = 10")
-        );
-        let error = state
-            .compare_and_set("k".to_owned(), 0, "{".to_owned())
-            .await
-            .unwrap_err();
+        assert!(error.to_string().contains("state.key_bytes = 10"), "{error}");
+        let error = state.compare_and_set("k".to_owned(), 0, "12345678901".to_owned()).await;
+        assert!(error.unwrap_err().to_string().contains("state.value_bytes = 10"));
+        let error = state.compare_and_set("k".to_owned(), 0, "{".to_owned()).await.unwrap_err();
         assert!(matches!(error, StateFault::Invalid { .. }), "{error}");
         state.get("a".to_owned()).await.unwrap();
         state.get("b".to_owned()).await.unwrap();

@@ -41,16 +41,8 @@ struct Entry<I> {
 
 impl<I> WarmPool<I> {
     pub(crate) fn new(bounds: WarmBounds) -> Self {
-        let idle = Idle {
-            by_key: HashMap::new(),
-            order: VecDeque::new(),
-            count: 0,
-            next: 0,
-        };
-        Self {
-            bounds,
-            idle: Mutex::new(idle),
-        }
+        let idle = Idle { by_key: HashMap::new(), order: VecDeque::new(), count: 0, next: 0 };
+        Self { bounds, idle: Mutex::new(idle) }
     }
 
     /// True if an instance in this condition may be kept.
@@ -103,19 +95,13 @@ impl<I> Idle<I> {
         let number = self.next;
         self.next += 1;
         self.count += 1;
-        self.by_key.entry(key).or_default().push(Entry {
-            number,
-            since,
-            instance,
-        });
+        self.by_key.entry(key).or_default().push(Entry { number, since, instance });
         self.order.push_back((number, key));
         // Instances that were taken leave their place in the order behind.
         if self.order.len() > 2 * self.count + 16 {
             let by_key = &self.by_key;
             self.order.retain(|(number, key)| {
-                by_key
-                    .get(key)
-                    .is_some_and(|entries| entries.iter().any(|e| e.number == *number))
+                by_key.get(key).is_some_and(|entries| entries.iter().any(|e| e.number == *number))
             });
         }
     }
@@ -188,12 +174,7 @@ mod tests {
     }
 
     fn pool(instances: u32) -> WarmPool<&'static str> {
-        WarmPool::new(WarmBounds {
-            instances,
-            calls: 3,
-            memory_bytes: 10,
-            idle_ms: 1_000,
-        })
+        WarmPool::new(WarmBounds { instances, calls: 3, memory_bytes: 10, idle_ms: 1_000 })
     }
 
     #[test]

@@ -200,16 +200,9 @@ mod tests {
 
     #[test]
     fn a_world_is_its_imports() {
-        let imports = |names: &[&str]| {
-            names
-                .iter()
-                .map(|name| (*name).to_owned())
-                .collect::<Vec<_>>()
-        };
-        let out = imports(&[
-            "wasi:http/outgoing-handler@0.2.6",
-            "tombolo:node/state@1.0.0",
-        ]);
+        let imports =
+            |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let out = imports(&["wasi:http/outgoing-handler@0.2.6", "tombolo:node/state@1.0.0"]);
         assert!(check(World::Connector, &out).is_ok());
         assert!(check(World::Source, &out).is_ok());
         assert!(check(World::Router, &out).is_err());
@@ -230,9 +223,6 @@ mod tests {
         let text = refusal(World::Transform, "wasi:io/poll@0.3.0");
         assert!(text.contains("wasm32-wasip2"), "{text}");
         let text = refusal(World::Transform, "wasi:http/outgoing-handler@0.2.6");
-        assert!(
-            text.contains("world `transform`") && text.contains("connector"),
-            "{text}"
-        );
+        assert!(text.contains("world `transform`") && text.contains("connector"), "{text}");
     }
 }

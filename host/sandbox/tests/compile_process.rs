@@ -41,33 +41,21 @@ fn lab(settings: SandboxSettings, argument: &str) -> (support::Lab, tempfile::Te
         program: std::env::current_exe().expect("this program"),
         arguments: vec![argument.to_owned()],
     };
-    (
-        support::Lab::compiling(settings, folder.path(), evaluator, compiler),
-        folder,
-    )
+    (support::Lab::compiling(settings, folder.path(), evaluator, compiler), folder)
 }
 
 async fn code_of_another_process_runs() {
     let (lab, _folder) = lab(settings(), "compile");
     let abuse = lab.install("guest_abuse").await;
-    assert_eq!(
-        lab.output(Call::new(abuse, "echo", json!([1]))).await,
-        json!([1])
-    );
+    assert_eq!(lab.output(Call::new(abuse, "echo", json!([1]))).await, json!([1]));
 }
 
 async fn a_compiler_without_memory_is_named() {
     let mut settings = settings();
     settings.compile_memory_bytes = 64 * 1024 * 1024;
     let (lab, _folder) = lab(settings, "compile");
-    let error = lab
-        .sandbox
-        .install(component("plugin_jq"))
-        .await
-        .expect_err("too little memory");
-    let InstallError::CompileFailed { reason } = &error else {
-        panic!("{error}")
-    };
+    let error = lab.sandbox.install(component("plugin_jq")).await.expect_err("too little memory");
+    let InstallError::CompileFailed { reason } = &error else { panic!("{error}") };
     assert!(reason.contains("compile_memory_bytes"), "{reason}");
 }
 
@@ -76,14 +64,8 @@ async fn a_compiler_that_hangs_is_killed() {
     settings.compile_timeout_ms = 200;
     let (lab, _folder) = lab(settings, "hang");
     for _ in 0..2 {
-        let error = lab
-            .sandbox
-            .install(WatPlugin::default().build())
-            .await
-            .expect_err("no answer");
-        let InstallError::CompileFailed { reason } = &error else {
-            panic!("{error}")
-        };
+        let error = lab.sandbox.install(WatPlugin::default().build()).await.expect_err("no answer");
+        let InstallError::CompileFailed { reason } = &error else { panic!("{error}") };
         assert!(reason.contains("compile_timeout_ms"), "{reason}");
     }
 }

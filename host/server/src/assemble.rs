@@ -103,10 +103,15 @@ impl Host {
 }
 
 /// A sandbox as `serve` has it; also for looking at a component without a server.
-pub fn sandbox(config: &Config, store: Arc<SqliteStore>, vault: Arc<SealingVault>) -> Result<WasmSandbox> {
+pub fn sandbox(
+    config: &Config,
+    store: Arc<SqliteStore>,
+    vault: Arc<SealingVault>,
+) -> Result<WasmSandbox> {
     let system = Arc::new(System);
-    let egress = HttpEgress::new(config.egress.clone(), vault, system.clone(), Arc::new(SystemResolver))
-        .context("the way out does not start")?;
+    let egress =
+        HttpEgress::new(config.egress.clone(), vault, system.clone(), Arc::new(SystemResolver))
+            .context("the way out does not start")?;
     let source = Arc::new(StoredComponents(store));
     let sandbox = WasmSandbox::new(
         config.sandbox.clone(),
@@ -117,18 +122,24 @@ pub fn sandbox(config: &Config, store: Arc<SqliteStore>, vault: Arc<SealingVault
         Bytes::from_static(EVALUATOR),
     )?;
     let program = std::env::current_exe().context("the path of this program is not known")?;
-    Ok(sandbox.compile_with(Compiler::Process { program, arguments: vec![COMPILE_WORKER.to_owned()] }))
+    Ok(sandbox
+        .compile_with(Compiler::Process { program, arguments: vec![COMPILE_WORKER.to_owned()] }))
 }
 
 /// The master key: from the environment, from its file, or made at the first start.
 fn master_key(config: &Config) -> Result<MasterKey> {
     let variable = &config.vault.key_env;
-    #[expect(clippy::disallowed_methods, reason = "the operator named this variable as the place of the key")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the operator named this variable as the place of the key"
+    )]
     if let Ok(text) = std::env::var(variable) {
-        return MasterKey::parse(&text).with_context(|| format!("the variable {variable} holds no master key"));
+        return MasterKey::parse(&text)
+            .with_context(|| format!("the variable {variable} holds no master key"));
     }
     let file = config.vault.key_file(&config.data);
-    let key = if file.exists() { MasterKey::load(&file) } else { MasterKey::create(&file, &System) };
+    let key =
+        if file.exists() { MasterKey::load(&file) } else { MasterKey::create(&file, &System) };
     Ok(key?)
 }
 

@@ -32,7 +32,10 @@ impl DataDir {
         match lock.try_lock() {
             Ok(()) => Ok(Self { _lock: lock }),
             Err(TryLockError::WouldBlock) => {
-                bail!("another Tombolo works on {}; stop it first, or use another folder (data.dir)", path.display())
+                bail!(
+                    "another Tombolo works on {}; stop it first, or use another folder (data.dir)",
+                    path.display()
+                )
             }
             Err(TryLockError::Error(error)) => {
                 Err(error).with_context(|| format!("{} cannot be locked", file.display()))

@@ -60,13 +60,15 @@ fn announce(config: &Config) {
 
 /// Serves until a signal, then lets requests under way finish within the drain time.
 async fn listen(listener: TcpListener, router: axum::Router, config: &Config) -> Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stopping = CancellationToken::new();
     let listener = listener.tap_io(|connection| {
         // Answers are small and wanted at once.
         let _ = connection.set_nodelay(true);
     });
-    let server = axum::serve(listener, router).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let server =
+        axum::serve(listener, router).with_graceful_shutdown(stopping.clone().cancelled_owned());
     let mut server = std::pin::pin!(server.into_future());
     tokio::select! {
         ended = &mut server => return Ok(ended?),
@@ -88,7 +90,13 @@ async fn listen(listener: TcpListener, router: axum::Router, config: &Config) ->
 ///
 /// # Errors
 /// If the store cannot be written.
-pub async fn create_token(config: Config, name: String, scopes: Vec<Scope>, tenant: String, days: Option<u32>) -> Result<String> {
+pub async fn create_token(
+    config: Config,
+    name: String,
+    scopes: Vec<Scope>,
+    tenant: String,
+    days: Option<u32>,
+) -> Result<String> {
     data_dir::make(&config.data.dir)?;
     let store = SqliteStore::open(&config.data.database(), config.store.sqlite()).await?;
     let tenant = first_start::tenant(&store, &tenant).await?;
@@ -102,7 +110,10 @@ pub async fn create_token(config: Config, name: String, scopes: Vec<Scope>, tena
 ///
 /// # Errors
 /// If the sandbox does not start; the inner result says what is wrong with the component.
-pub async fn inspect(mut config: Config, component: Bytes) -> Result<Result<Installed, InstallError>> {
+pub async fn inspect(
+    mut config: Config,
+    component: Bytes,
+) -> Result<Result<Installed, InstallError>> {
     let scratch = tempfile::tempdir().context("a temporary folder is needed")?;
     config.data.dir = scratch.path().to_owned();
     let host = assemble::host(&config).await?;

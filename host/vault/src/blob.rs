@@ -54,11 +54,7 @@ impl<'a> Blob<'a> {
             let rest = rest.strip_prefix(&[VERSION, XCHACHA20_POLY1305_DERIVED])?;
             let (key, rest) = rest.split_first_chunk::<{ KeyId::BYTES }>()?;
             let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>()?;
-            (ciphertext.len() >= TAG_BYTES).then_some(Self {
-                key: KeyId(*key),
-                nonce,
-                ciphertext,
-            })
+            (ciphertext.len() >= TAG_BYTES).then_some(Self { key: KeyId(*key), nonce, ciphertext })
         };
         parts().ok_or(VaultError::Malformed)
     }

@@ -105,41 +105,26 @@ impl MasterKey {
 
     /// Reads the key file at `path`. On Unix it must be readable by its owner only.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
-        let fail = |source| KeyError::File {
-            path: path.to_owned(),
-            doing: "read",
-            source,
-        };
+        let fail = |source| KeyError::File { path: path.to_owned(), doing: "read", source };
         let file = File::open(path).map_err(fail)?;
         check_private(path, &file)?;
         let mut text = Zeroizing::new(String::with_capacity(128));
-        file.take(MAX_KEY_FILE_BYTES)
-            .read_to_string(&mut text)
-            .map_err(fail)?;
+        file.take(MAX_KEY_FILE_BYTES).read_to_string(&mut text).map_err(fail)?;
         Self::parse_at(&text, &path.display().to_string())
     }
 
     /// Makes a new key and keeps it in a new file at `path`, readable by its owner only. Fails if
     /// there is a file already: a key that is lost takes every secret with it.
     pub fn create(path: &Path, randomness: &dyn Randomness) -> Result<Self, KeyError> {
-        let fail = |source| KeyError::File {
-            path: path.to_owned(),
-            doing: "created",
-            source,
-        };
+        let fail = |source| KeyError::File { path: path.to_owned(), doing: "created", source };
         let key = Self::generate(randomness);
-        let text = Zeroizing::new(format!(
-            "{}\n",
-            &*Zeroizing::new(hex::encode(&key.bytes[..]))
-        ));
+        let text = Zeroizing::new(format!("{}\n", &*Zeroizing::new(hex::encode(&key.bytes[..]))));
         let mut options = File::options();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path).map_err(fail)?;
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(fail)?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(fail)?;
         sync_folder_of(path).map_err(fail)?;
         Ok(key)
     }
@@ -162,10 +147,7 @@ impl MasterKey {
     }
 
     fn from_bytes(bytes: KeyBytes) -> Self {
-        let mut key = Self {
-            id: KeyId([0; KeyId::BYTES]),
-            bytes,
-        };
+        let mut key = Self { id: KeyId([0; KeyId::BYTES]), bytes };
         let derived = key.derive("tombolo key id v1", b"");
         key.id.0.copy_from_slice(&derived[..KeyId::BYTES]);
         key
@@ -176,13 +158,9 @@ impl MasterKey {
         let decoded = Zeroizing::new(decode(text).unwrap_or_default());
         let bytes = <[u8; KEY_BYTES]>::try_from(decoded.as_slice())
             .map(Zeroizing::new)
-            .map_err(|_| KeyError::NotAKey {
-                place: place.to_owned(),
-            })?;
+            .map_err(|_| KeyError::NotAKey { place: place.to_owned() })?;
         if bytes.iter().all(|byte| *byte == bytes[0]) {
-            return Err(KeyError::Placeholder {
-                place: place.to_owned(),
-            });
+            return Err(KeyError::Placeholder { place: place.to_owned() });
         }
         Ok(Self::from_bytes(bytes))
     }
@@ -218,10 +196,7 @@ fn check_private(path: &Path, file: &File) -> Result<(), KeyError> {
     })?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(KeyError::Exposed {
-            path: path.to_owned(),
-            mode,
-        });
+        return Err(KeyError::Exposed { path: path.to_owned(), mode });
     }
     Ok(())
 }
@@ -234,9 +209,7 @@ fn check_private(_path: &Path, _file: &File) -> Result<(), KeyError> {
 /// The new name has to survive a power cut as well as the bytes.
 #[cfg(unix)]
 fn sync_folder_of(path: &Path) -> std::io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 

@@ -14,8 +14,6 @@ impl Randomness for OsRandomness {
     ///
     /// If the operating system has no randomness. To go on would mean to reuse a nonce.
     fn fill(&self, bytes: &mut [u8]) {
-        OsRng
-            .try_fill_bytes(bytes)
-            .expect("the operating system gives random bytes");
+        OsRng.try_fill_bytes(bytes).expect("the operating system gives random bytes");
     }
 }

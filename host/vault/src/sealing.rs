@@ -38,11 +38,7 @@ impl SealingVault {
             }
             ids.push(key.id());
         }
-        Ok(Self {
-            current,
-            older,
-            randomness,
-        })
+        Ok(Self { current, older, randomness })
     }
 
     /// The key that new secrets are sealed under.
@@ -62,9 +58,7 @@ impl SealingVault {
         std::iter::once(&self.current)
             .chain(&self.older)
             .find(|key| key.id() == id)
-            .ok_or_else(|| VaultError::UnknownKey {
-                key_id: id.to_string(),
-            })
+            .ok_or_else(|| VaultError::UnknownKey { key_id: id.to_string() })
     }
 }
 
@@ -73,20 +67,9 @@ impl Vault for SealingVault {
         let mut nonce = [0; NONCE_BYTES];
         self.randomness.fill(&mut nonce);
         let ciphertext = cipher(&self.current, place)
-            .encrypt(
-                XNonce::from_slice(&nonce),
-                Payload {
-                    msg: plain.reveal(),
-                    aad: &aad(place),
-                },
-            )
+            .encrypt(XNonce::from_slice(&nonce), Payload { msg: plain.reveal(), aad: &aad(place) })
             .expect("a secret is shorter than the cipher's 256 GiB");
-        Blob {
-            key: self.current.id(),
-            nonce: &nonce,
-            ciphertext: &ciphertext,
-        }
-        .write()
+        Blob { key: self.current.id(), nonce: &nonce, ciphertext: &ciphertext }.write()
     }
 
     fn open(&self, place: SecretPlace<'_>, sealed: &Sealed) -> Result<Secret, VaultError> {
@@ -95,10 +78,7 @@ impl Vault for SealingVault {
         cipher(key, place)
             .decrypt(
                 XNonce::from_slice(blob.nonce),
-                Payload {
-                    msg: blob.ciphertext,
-                    aad: &aad(place),
-                },
+                Payload { msg: blob.ciphertext, aad: &aad(place) },
             )
             .map(Secret::new)
             .map_err(|_| VaultError::WrongPlace)

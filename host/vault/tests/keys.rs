@@ -24,13 +24,7 @@ fn every_spelling_is_the_same_key() {
 #[test]
 fn what_is_no_key_is_refused_and_not_repeated() {
     let long = format!("{HEX}00");
-    for text in [
-        "",
-        "hunter2",
-        &HEX[2..],
-        long.as_str(),
-        &HEX.replace('f', "g"),
-    ] {
+    for text in ["", "hunter2", &HEX[2..], long.as_str(), &HEX.replace('f', "g")] {
         let error = MasterKey::parse(text).unwrap_err();
         assert!(matches!(error, KeyError::NotAKey { .. }), "{text}: {error}");
         assert!(text.is_empty() || !format!("{error} {error:?}").contains(text));
@@ -47,16 +41,7 @@ fn a_created_key_file_loads_and_is_never_overwritten() {
     assert_eq!(MasterKey::load(&path).unwrap().id(), created.id());
 
     let again = MasterKey::create(&path, &OsRandomness).unwrap_err();
-    assert!(
-        matches!(
-            again,
-            KeyError::File {
-                doing: "created",
-                ..
-            }
-        ),
-        "{again}"
-    );
+    assert!(matches!(again, KeyError::File { doing: "created", .. }), "{again}");
     assert_eq!(MasterKey::load(&path).unwrap().id(), created.id());
 }
 
@@ -69,10 +54,7 @@ fn a_missing_and_an_endless_key_file_end_in_an_error() {
     let path = folder.path().join("large");
     MasterKey::create(&path, &OsRandomness).unwrap();
     fs::write(&path, "0".repeat(1_000_000)).unwrap();
-    assert!(matches!(
-        MasterKey::load(&path),
-        Err(KeyError::NotAKey { .. })
-    ));
+    assert!(matches!(MasterKey::load(&path), Err(KeyError::NotAKey { .. })));
 }
 
 #[cfg(unix)]
@@ -82,16 +64,10 @@ fn a_key_file_is_private() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("master.key");
     MasterKey::create(&path, &OsRandomness).unwrap();
-    assert_eq!(
-        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
     let error = MasterKey::load(&path).unwrap_err();
-    assert!(
-        matches!(error, KeyError::Exposed { mode: 0o640, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, KeyError::Exposed { mode: 0o640, .. }), "{error}");
     assert!(error.to_string().contains("chmod 600"), "{error}");
 }

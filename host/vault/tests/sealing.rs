@@ -24,11 +24,7 @@ fn tenant(number: u128) -> TenantId {
 }
 
 fn place() -> SecretPlace<'static> {
-    SecretPlace {
-        tenant: tenant(1),
-        connection: "hubspot",
-        field: "bearer",
-    }
+    SecretPlace { tenant: tenant(1), connection: "hubspot", field: "bearer" }
 }
 
 fn secret(text: &str) -> Secret {
@@ -39,10 +35,7 @@ fn secret(text: &str) -> Secret {
 fn opens_where_it_was_sealed() {
     let vault = vault(KEY_A, &[]);
     let sealed = vault.seal(place(), &secret(CANARY));
-    assert_eq!(
-        vault.open(place(), &sealed).unwrap().reveal(),
-        CANARY.as_bytes()
-    );
+    assert_eq!(vault.open(place(), &sealed).unwrap().reveal(), CANARY.as_bytes());
     let empty = vault.seal(place(), &secret(""));
     assert_eq!(vault.open(place(), &empty).unwrap().reveal(), b"");
 }
@@ -52,36 +45,15 @@ fn opens_nowhere_else() {
     let vault = vault(KEY_A, &[]);
     let sealed = vault.seal(place(), &secret(CANARY));
     let elsewhere = [
-        SecretPlace {
-            tenant: tenant(2),
-            ..place()
-        },
-        SecretPlace {
-            connection: "asana",
-            ..place()
-        },
-        SecretPlace {
-            field: "signing",
-            ..place()
-        },
+        SecretPlace { tenant: tenant(2), ..place() },
+        SecretPlace { connection: "asana", ..place() },
+        SecretPlace { field: "signing", ..place() },
         // The same letters, divided differently.
-        SecretPlace {
-            connection: "hubspotb",
-            field: "earer",
-            ..place()
-        },
-        SecretPlace {
-            connection: "hubspo",
-            field: "tbearer",
-            ..place()
-        },
+        SecretPlace { connection: "hubspotb", field: "earer", ..place() },
+        SecretPlace { connection: "hubspo", field: "tbearer", ..place() },
     ];
     for other in elsewhere {
-        assert_eq!(
-            vault.open(other, &sealed).unwrap_err(),
-            VaultError::WrongPlace,
-            "{other:?}"
-        );
+        assert_eq!(vault.open(other, &sealed).unwrap_err(), VaultError::WrongPlace, "{other:?}");
     }
 }
 
@@ -112,18 +84,13 @@ fn an_older_key_opens_and_only_the_current_one_seals() {
     let old = before.seal(place(), &secret(CANARY));
 
     let rotated = vault(KEY_B, &[KEY_A]);
-    assert_eq!(
-        rotated.open(place(), &old).unwrap().reveal(),
-        CANARY.as_bytes()
-    );
+    assert_eq!(rotated.open(place(), &old).unwrap().reveal(), CANARY.as_bytes());
     assert_eq!(rotated.check(&old), Ok(key(KEY_A).id()));
     let new = rotated.seal(place(), &secret(CANARY));
     assert_eq!(rotated.check(&new), Ok(rotated.current_key()));
     assert_eq!(rotated.current_key(), key(KEY_B).id());
 
-    let unknown = VaultError::UnknownKey {
-        key_id: key(KEY_B).id().to_string(),
-    };
+    let unknown = VaultError::UnknownKey { key_id: key(KEY_B).id().to_string() };
     assert_eq!(before.open(place(), &new).unwrap_err(), unknown);
     assert_eq!(before.check(&new), Err(unknown));
 }
@@ -141,10 +108,7 @@ fn nothing_shows_in_debug() {
     let shown = format!("{vault:?} {sealed:?} {:?} {:?}", secret(CANARY), key(KEY_A));
     assert!(!shown.contains(CANARY), "{shown}");
     assert!(!shown.contains("0102030405"), "{shown}");
-    assert!(
-        shown.contains(&key(KEY_B).id().to_string()),
-        "key ids are public: {shown}"
-    );
+    assert!(shown.contains(&key(KEY_B).id().to_string()), "key ids are public: {shown}");
 }
 
 /// Always the same bytes, so that the format can be pinned.

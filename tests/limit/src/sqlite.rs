@@ -89,11 +89,7 @@ impl Database {
             )
         };
         check(self.0, code, ffi::SQLITE_OK)?;
-        Ok(Statement {
-            statement,
-            database: self.0,
-            lives: PhantomData,
-        })
+        Ok(Statement { statement, database: self.0, lives: PhantomData })
     }
 }
 

@@ -43,13 +43,11 @@ impl Writer {
     pub fn start(database: Database, steps: u32) -> anyhow::Result<Self> {
         database.run(SCHEMA)?;
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
-        std::thread::Builder::new()
-            .name("writer".to_owned())
-            .spawn(move || {
-                if let Err(error) = serve(&database, steps, receiver) {
-                    eprintln!("the writer ended: {error}");
-                }
-            })?;
+        std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
+            if let Err(error) = serve(&database, steps, receiver) {
+                eprintln!("the writer ended: {error}");
+            }
+        })?;
         Ok(Self(sender))
     }
 
@@ -108,14 +106,11 @@ impl<'d> Statements<'d> {
         let (event, run) = (event.as_bytes(), run.as_bytes());
         let ended = Value::Text("succeeded");
         let now = Value::Number(now);
-        self.event
-            .run(&[Value::Bytes(event), Value::Bytes(body), now])?;
-        self.run
-            .run(&[Value::Bytes(run), Value::Bytes(event), ended, now, now])?;
+        self.event.run(&[Value::Bytes(event), Value::Bytes(body), now])?;
+        self.run.run(&[Value::Bytes(run), Value::Bytes(event), ended, now, now])?;
         for node in 0..steps {
             let node = Value::Number(node.into());
-            self.step
-                .run(&[Value::Bytes(run), node, ended, Value::Bytes(body), now])?;
+            self.step.run(&[Value::Bytes(run), node, ended, Value::Bytes(body), now])?;
         }
         Ok(())
     }
@@ -129,8 +124,6 @@ fn new_id(now_ms: i64) -> Uuid {
 }
 
 fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -87,14 +87,7 @@ fn sandbox(
     }
     let (egress, source) = (Arc::new(NoWayOut), Arc::new(Nothing));
     let clock = Arc::new(Standing(NOW));
-    Ok(WasmSandbox::new(
-        settings,
-        cache,
-        egress,
-        source,
-        clock,
-        evaluator.into(),
-    )?)
+    Ok(WasmSandbox::new(settings, cache, egress, source, clock, evaluator.into())?)
 }
 
 async fn install(sandbox: &WasmSandbox, component: Vec<u8>) -> anyhow::Result<ContentHash> {
@@ -164,9 +157,7 @@ fn evaluation() -> Evaluation {
 
 /// About 1 KiB of JSON.
 fn deal() -> Value {
-    let line = |number: u32| {
-        json!({"sku": format!("A-{number:04}"), "quantity": number % 9 + 1, "price": 12.5})
-    };
+    let line = |number: u32| json!({"sku": format!("A-{number:04}"), "quantity": number % 9 + 1, "price": 12.5});
     let lines: Vec<Value> = (1..=20).map(line).collect();
     json!({"id": 1, "name": "Ada Lovelace", "email": "ada@example.com", "amount": 129.5,
            "tags": ["b", "a"], "lines": lines})
@@ -195,9 +186,6 @@ impl Times {
             let time = times.get((times.len() as f64 * part) as usize);
             time.map_or(0.0, |time| (time.as_secs_f64() * 1e7).round() / 10.0)
         };
-        Ok(Self {
-            p50: at(0.5),
-            p99: at(0.99),
-        })
+        Ok(Self { p50: at(0.5), p99: at(0.99) })
     }
 }

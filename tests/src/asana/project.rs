@@ -21,9 +21,7 @@ const PATH: &str = "/api/1.0/projects";
 type Answer = Result<Response<Body>, Refusal>;
 
 pub(super) fn routes() -> Router<Arc<Asana>> {
-    Router::new()
-        .route(PATH, get(list).post(create))
-        .route("/api/1.0/projects/{gid}", get(read))
+    Router::new().route(PATH, get(list).post(create)).route("/api/1.0/projects/{gid}", get(read))
 }
 
 /// `POST /api/1.0/projects`
@@ -57,23 +55,14 @@ async fn create(State(asana): State<Arc<Asana>>, body: Bytes) -> Answer {
     for (name, value) in checked.as_object().into_iter().flatten() {
         set(name, value.clone());
     }
-    set(
-        "archived",
-        data.get("archived").cloned().unwrap_or(false.into()),
-    );
+    set("archived", data.get("archived").cloned().unwrap_or(false.into()));
     set("completed", false.into());
     set("created_at", at.clone().into());
     set("modified_at", at.into());
     set("permalink_url", permalink.into());
     set("workspace", reference(&workspace, "workspace"));
-    set(
-        "team",
-        team.map_or(Value::Null, |team| reference(&team, "team")),
-    );
-    set(
-        "owner",
-        owner.map_or(Value::Null, |owner| reference(owner, "user")),
-    );
+    set("team", team.map_or(Value::Null, |team| reference(&team, "team")));
+    set("owner", owner.map_or(Value::Null, |owner| reference(owner, "user")));
     set("members", json!([]));
     set("followers", json!([]));
     set("custom_fields", json!([]));
@@ -89,10 +78,8 @@ async fn read(
     Query(fields): Query<Fields>,
 ) -> Answer {
     let records = asana.records();
-    let project = records.project(&gid).ok_or(Refusal::Unknown {
-        what: "project",
-        gid: gid.clone(),
-    })?;
+    let project =
+        records.project(&gid).ok_or(Refusal::Unknown { what: "project", gid: gid.clone() })?;
     Ok(found(fields.of(project)))
 }
 
@@ -106,16 +93,12 @@ struct Filter {
 impl Filter {
     fn lets_through(&self, project: &Record) -> bool {
         let refers = |name: &str, wanted: &Option<String>| {
-            let gid = project
-                .get(name)
-                .and_then(|reference| reference["gid"].as_str());
+            let gid = project.get(name).and_then(|reference| reference["gid"].as_str());
             wanted.as_deref().is_none_or(|wanted| gid == Some(wanted))
         };
         refers("workspace", &self.workspace)
             && refers("team", &self.team)
-            && self
-                .archived
-                .is_none_or(|wanted| project.get("archived") == Some(&wanted.into()))
+            && self.archived.is_none_or(|wanted| project.get("archived") == Some(&wanted.into()))
     }
 }
 

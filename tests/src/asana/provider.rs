@@ -41,30 +41,17 @@ pub struct Asana {
 impl Asana {
     /// An account with nothing in it.
     pub fn new(token: &str) -> Self {
-        Self {
-            token: token.to_owned(),
-            records: Mutex::new(Records::empty()),
-        }
+        Self { token: token.to_owned(), records: Mutex::new(Records::empty()) }
     }
 
     /// All projects in the order of their creation, as `GET /projects/{gid}` shows them.
     pub fn projects(&self) -> Vec<Value> {
-        self.records()
-            .projects
-            .iter()
-            .cloned()
-            .map(Value::Object)
-            .collect()
+        self.records().projects.iter().cloned().map(Value::Object).collect()
     }
 
     /// All tasks in the order of their creation, as `GET /tasks/{gid}` shows them.
     pub fn tasks(&self) -> Vec<Value> {
-        self.records()
-            .tasks
-            .iter()
-            .cloned()
-            .map(Value::Object)
-            .collect()
+        self.records().tasks.iter().cloned().map(Value::Object).collect()
     }
 
     pub(super) fn records(&self) -> MutexGuard<'_, Records> {
@@ -108,9 +95,7 @@ impl Provider for Asana {
 
     fn rate_limited(&self, retry_after_s: u64) -> http::Response<Body> {
         let mut response = json_response(StatusCode::TOO_MANY_REQUESTS, &error::rate_limit());
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, retry_after_s.into());
+        response.headers_mut().insert(header::RETRY_AFTER, retry_after_s.into());
         response
     }
 

@@ -18,11 +18,7 @@ pub(super) struct Records {
 
 impl Records {
     pub fn empty() -> Self {
-        Self {
-            projects: Vec::new(),
-            tasks: Vec::new(),
-            next_gid: FIRST_GID,
-        }
+        Self { projects: Vec::new(), tasks: Vec::new(), next_gid: FIRST_GID }
     }
 
     /// A gid nobody has had.
@@ -39,10 +35,7 @@ impl Records {
     /// By gid, or by `external:` and the external gid.
     pub fn task(&self, gid: &str) -> Option<&Record> {
         match gid.strip_prefix("external:") {
-            Some(external) => self
-                .tasks
-                .iter()
-                .find(|task| external_gid(task) == Some(external)),
+            Some(external) => self.tasks.iter().find(|task| external_gid(task) == Some(external)),
             None => find(&self.tasks, gid),
         }
     }
@@ -54,9 +47,7 @@ pub(super) fn external_gid(task: &Record) -> Option<&str> {
 }
 
 fn find<'a>(records: &'a [Record], gid: &str) -> Option<&'a Record> {
-    records
-        .iter()
-        .find(|record| record.get("gid").and_then(Value::as_str) == Some(gid))
+    records.iter().find(|record| record.get("gid").and_then(Value::as_str) == Some(gid))
 }
 
 /// Now, as Asana writes times: ISO 8601 in UTC with milliseconds.

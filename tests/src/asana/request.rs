@@ -37,19 +37,13 @@ impl Data {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(Refusal::Invalid(format!(
-                "{name}: Value is not a string: {other}"
-            ))),
+            Some(other) => Err(Refusal::Invalid(format!("{name}: Value is not a string: {other}"))),
         }
     }
 
     /// A field that is an object's id, as text or as a number.
     pub fn gid(&self, name: &str) -> Result<Option<String>, Refusal> {
-        self.0
-            .get(name)
-            .filter(|value| !value.is_null())
-            .map(|value| gid(name, value))
-            .transpose()
+        self.0.get(name).filter(|value| !value.is_null()).map(|value| gid(name, value)).transpose()
     }
 
     /// A field that is a list of ids; empty if it is not there.
@@ -57,9 +51,7 @@ impl Data {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(Vec::new()),
             Some(Value::Array(list)) => list.iter().map(|value| gid(name, value)).collect(),
-            Some(other) => Err(Refusal::Invalid(format!(
-                "{name}: Value is not an array: {other}"
-            ))),
+            Some(other) => Err(Refusal::Invalid(format!("{name}: Value is not an array: {other}"))),
         }
     }
 
@@ -87,9 +79,7 @@ fn gid(name: &str, value: &Value) -> Result<String, Refusal> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(text);
     }
-    Err(Refusal::Invalid(format!(
-        "{name}: Not a recognized ID: {text}"
-    )))
+    Err(Refusal::Invalid(format!("{name}: Not a recognized ID: {text}")))
 }
 
 /// The query of a call that reads one object.
@@ -173,10 +163,7 @@ pub(super) fn found(data: Value) -> Response<Body> {
 /// 201 with `{"data": ..}` and where to find it.
 pub(super) fn created(path: &str, record: &Record) -> Response<Body> {
     let mut response = json_response(StatusCode::CREATED, &json!({ "data": record }));
-    let gid = record
-        .get("gid")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let gid = record.get("gid").and_then(Value::as_str).unwrap_or_default();
     if let Ok(location) = HeaderValue::from_str(&format!("{path}/{gid}")) {
         response.headers_mut().insert(header::LOCATION, location);
     }

@@ -23,9 +23,7 @@ const MAX_EXTERNAL_DATA_CHARS: usize = 32_768;
 type Answer = Result<Response<Body>, Refusal>;
 
 pub(super) fn routes() -> Router<Arc<Asana>> {
-    Router::new()
-        .route(PATH, post(create))
-        .route("/api/1.0/tasks/{gid}", get(read))
+    Router::new().route(PATH, post(create)).route("/api/1.0/tasks/{gid}", get(read))
 }
 
 /// `POST /api/1.0/tasks`
@@ -54,32 +52,14 @@ async fn create(State(asana): State<Arc<Asana>>, body: Bytes) -> Answer {
     for (name, value) in checked.as_object().into_iter().flatten() {
         set(name, value.clone());
     }
-    set(
-        "completed",
-        data.get("completed").cloned().unwrap_or(false.into()),
-    );
-    set(
-        "assignee",
-        assignee.map_or(Value::Null, |user| reference(user, "user")),
-    );
+    set("completed", data.get("completed").cloned().unwrap_or(false.into()));
+    set("assignee", assignee.map_or(Value::Null, |user| reference(user, "user")));
     set("created_at", at.clone().into());
     set("modified_at", at.into());
     set("permalink_url", permalink.into());
     set("workspace", reference(&place.workspace, "workspace"));
-    set(
-        "projects",
-        place
-            .projects
-            .iter()
-            .map(|gid| reference(gid, "project"))
-            .collect(),
-    );
-    set(
-        "parent",
-        place
-            .parent
-            .map_or(Value::Null, |gid| reference(&gid, "task")),
-    );
+    set("projects", place.projects.iter().map(|gid| reference(gid, "project")).collect());
+    set("parent", place.parent.map_or(Value::Null, |gid| reference(&gid, "task")));
     if let Some(external) = external {
         set("external", external);
     }
@@ -95,10 +75,7 @@ async fn read(
     Query(fields): Query<Fields>,
 ) -> Answer {
     let records = asana.records();
-    let wanted = records.task(&gid).ok_or(Refusal::Unknown {
-        what: "task",
-        gid: gid.clone(),
-    })?;
+    let wanted = records.task(&gid).ok_or(Refusal::Unknown { what: "task", gid: gid.clone() })?;
     Ok(found(fields.of(wanted)))
 }
 
@@ -120,13 +97,8 @@ impl Place {
             return Err(Refusal::Invalid(message.to_owned()));
         }
         let workspace_of = |record: Option<&Record>, what: &'static str, gid: &str| {
-            let record = record.ok_or(Refusal::Unknown {
-                what,
-                gid: gid.to_owned(),
-            })?;
-            let gid = record
-                .get("workspace")
-                .and_then(|reference| reference["gid"].as_str());
+            let record = record.ok_or(Refusal::Unknown { what, gid: gid.to_owned() })?;
+            let gid = record.get("workspace").and_then(|reference| reference["gid"].as_str());
             Ok(gid.map(str::to_owned))
         };
         let mut inherited = None;
@@ -136,14 +108,8 @@ impl Place {
         if let Some(gid) = &parent {
             inherited = workspace_of(records.task(gid), "parent", gid)?.or(inherited);
         }
-        let workspace = workspace
-            .or(inherited)
-            .unwrap_or_else(|| WORKSPACE_GID.to_owned());
-        Ok(Self {
-            workspace,
-            projects,
-            parent,
-        })
+        let workspace = workspace.or(inherited).unwrap_or_else(|| WORKSPACE_GID.to_owned());
+        Ok(Self { workspace, projects, parent })
     }
 }
 
@@ -158,10 +124,7 @@ fn external(data: &Data, records: &Records) -> Result<Option<Value>, Refusal> {
         Some(Value::Object(external)) => external,
         Some(other) => return invalid(format!("external: Value is not an object: {other}")),
     };
-    let limits = [
-        ("gid", MAX_EXTERNAL_GID_CHARS),
-        ("data", MAX_EXTERNAL_DATA_CHARS),
-    ];
+    let limits = [("gid", MAX_EXTERNAL_GID_CHARS), ("data", MAX_EXTERNAL_DATA_CHARS)];
     let mut kept = Record::new();
     for (name, max_chars) in limits {
         match external.get(name) {
@@ -180,9 +143,7 @@ fn external(data: &Data, records: &Records) -> Result<Option<Value>, Refusal> {
     let gid = kept.get("gid").and_then(Value::as_str);
     if gid.is_some() && records.tasks.iter().any(|known| external_gid(known) == gid) {
         let gid = gid.unwrap_or_default();
-        return invalid(format!(
-            "external.gid: {gid} is already assigned to another task"
-        ));
+        return invalid(format!("external.gid: {gid} is already assigned to another task"));
     }
     Ok((!kept.is_empty()).then_some(Value::Object(kept)))
 }

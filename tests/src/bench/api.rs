@@ -21,10 +21,7 @@ pub struct Api {
 impl Api {
     /// The API at an address.
     pub fn new(address: SocketAddr, token: &str) -> Self {
-        Self {
-            address,
-            authorization: format!("Bearer {token}"),
-        }
+        Self { address, authorization: format!("Bearer {token}") }
     }
 
     /// Uploads a component.
@@ -33,9 +30,7 @@ impl Api {
     /// If it is refused.
     pub async fn add_plugin(&self, component: Vec<u8>) -> anyhow::Result<()> {
         let (method, path) = (Method::POST, "/api/v1/plugins");
-        self.send(method, path, "application/wasm", component.into())
-            .await
-            .map(|_| ())
+        self.send(method, path, "application/wasm", component.into()).await.map(|_| ())
     }
 
     /// Puts JSON.
@@ -44,9 +39,7 @@ impl Api {
     /// If it is refused.
     pub async fn put(&self, path: &str, value: &Value) -> anyhow::Result<()> {
         let body = value.to_string().into();
-        self.send(Method::PUT, path, "application/json", body)
-            .await
-            .map(|_| ())
+        self.send(Method::PUT, path, "application/json", body).await.map(|_| ())
     }
 
     /// Gets JSON.
@@ -54,9 +47,7 @@ impl Api {
     /// # Errors
     /// If the answer is none, or not what is expected.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
-        let body = self
-            .send(Method::GET, path, "application/json", Bytes::new())
-            .await?;
+        let body = self.send(Method::GET, path, "application/json", Bytes::new()).await?;
         serde_json::from_slice(&body).with_context(|| format!("the answer to {path}"))
     }
 

@@ -50,8 +50,7 @@ struct Run {
 /// # Errors
 /// If one stays open.
 pub async fn drained(api: &Api, workflow: &str) -> anyhow::Result<()> {
-    let path =
-        format!("/api/v1/runs?workflow={workflow}&state=queued,running,waiting&limit=1");
+    let path = format!("/api/v1/runs?workflow={workflow}&state=queued,running,waiting&limit=1");
     let asked = Instant::now();
     loop {
         let page: Page = api.get(&path).await?;

@@ -38,11 +38,8 @@ pub async fn measure(place: &Place, settings: &Settings, kind: Kind) -> anyhow::
         .arg("--steps")
         .arg(kind.steps.to_string());
     let process = Process::start(command, &place.work().join("limit.log"))?;
-    let target = Target {
-        address: process.address,
-        path: "/".to_owned(),
-        expects: StatusCode::ACCEPTED,
-    };
+    let target =
+        Target { address: process.address, path: "/".to_owned(), expects: StatusCode::ACCEPTED };
     let plan = Plan {
         connections: kind.connections,
         pace: Pace::Closed,

@@ -33,9 +33,7 @@ impl Pacer {
             due: Semaphore::new(0),
         });
         let pacing = Arc::clone(&pacer);
-        std::thread::Builder::new()
-            .name("pacer".to_owned())
-            .spawn(move || pacing.run())?;
+        std::thread::Builder::new().name("pacer".to_owned()).spawn(move || pacing.run())?;
         Ok(pacer)
     }
 

@@ -54,10 +54,7 @@ impl Payloads {
             tail.push_str(&lines(size.bytes().saturating_sub(tail.len())));
         }
         tail.push('}');
-        Self {
-            next: AtomicU64::new(FIRST_ID),
-            tail,
-        }
+        Self { next: AtomicU64::new(FIRST_ID), tail }
     }
 
     /// The next payload and its id.
@@ -89,11 +86,9 @@ mod tests {
 
     #[test]
     fn payloads_are_json_of_their_size_with_an_id_each() {
-        for (size, least, most) in [
-            (Size::Small, 100, 120),
-            (Size::Medium, 3_900, 4_200),
-            (Size::Large, 260_000, 262_200),
-        ] {
+        for (size, least, most) in
+            [(Size::Small, 100, 120), (Size::Medium, 3_900, 4_200), (Size::Large, 260_000, 262_200)]
+        {
             let payloads = Payloads::new(size);
             let (first, second) = (payloads.next(), payloads.next());
             assert_ne!(first.0, second.0);

@@ -68,10 +68,7 @@ impl Place {
             })
             .collect();
         plugins.sort();
-        ensure!(
-            !plugins.is_empty(),
-            "no plugin is built: run `cargo xtask plugins`"
-        );
+        ensure!(!plugins.is_empty(), "no plugin is built: run `cargo xtask plugins`");
         Ok(plugins)
     }
 

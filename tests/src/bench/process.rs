@@ -55,13 +55,9 @@ impl Process {
     /// If it does not start.
     pub fn start(mut command: Command, log: &Path) -> anyhow::Result<Self> {
         let log_file = File::create(log).with_context(|| format!("{}", log.display()))?;
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(log_file);
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("cannot start {:?}", command.get_program()))?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log_file);
+        let mut child =
+            command.spawn().with_context(|| format!("cannot start {:?}", command.get_program()))?;
         let told = child.stdout.take().map(address_in);
         match told {
             Some(Ok(address)) => Ok(Self { child, address }),

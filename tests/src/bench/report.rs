@@ -32,7 +32,7 @@ impl Report {
             settings: json!({
                 "rounds": settings.rounds,
                 "seconds": settings.duration.as_secs_f64(),
-                "store": "sqlite", "synchronous": "full",
+                "store": "sqlite", "synchronous": "full", "variables": settings.variables,
             }),
             path: place.work().join("report.json"),
             shapes: Vec::new(),

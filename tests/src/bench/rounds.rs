@@ -35,12 +35,10 @@ const RATES: [u32; 2] = [200, 1_000];
 /// If a program does not start or answers what it never should. Wrong answers and lost runs stand in
 /// the report.
 pub async fn run(place: &Place, settings: &Settings) -> anyhow::Result<Report> {
-    let sink = Sink::start(SinkOptions {
-        recording: Recording::Arrivals,
-        ..SinkOptions::default()
-    })?;
+    let sink =
+        Sink::start(SinkOptions { recording: Recording::Arrivals, ..SinkOptions::default() })?;
     let template = match settings.shapes.iter().any(|shape| shape.is_served()) {
-        true => Some(Template::make(place, &sink).await?),
+        true => Some(Template::make(place, settings, &sink).await?),
         false => None,
     };
     let mut report = Report::new(place, settings);
@@ -127,7 +125,7 @@ impl Round<'_> {
     }
 
     fn server(&self, data: &Data) -> anyhow::Result<Server> {
-        Server::start(self.place, data.path(), &self.sink.address().to_string())
+        Server::start(self.place, self.settings, data.path(), self.sink)
     }
 
     async fn ack(&mut self) -> anyhow::Result<()> {
@@ -203,11 +201,7 @@ impl Round<'_> {
 
 /// The yardstick of a run with so many steps.
 fn rows(steps: u32) -> Kind {
-    Kind {
-        steps,
-        size: Size::Small,
-        connections: CONNECTIONS,
-    }
+    Kind { steps, size: Size::Small, connections: CONNECTIONS }
 }
 
 /// `limit` is the one with a step, at as many connections as the shapes have.

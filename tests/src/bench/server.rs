@@ -8,6 +8,8 @@ use anyhow::Context;
 use super::api::Api;
 use super::place::Place;
 use super::process::{Process, Usage};
+use super::settings::Settings;
+use crate::sink::Sink;
 
 /// The tenant of a fresh data folder.
 const TENANT: &str = "default";
@@ -20,11 +22,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it on the folder; `allow` is the one address on this machine that it may call.
+    /// Starts it on the folder; it may call the sink and nothing else on this machine.
     ///
     /// # Errors
     /// If it does not start.
-    pub fn start(place: &Place, data: &Path, allow: &str) -> anyhow::Result<Self> {
+    pub fn start(
+        place: &Place,
+        settings: &Settings,
+        data: &Path,
+        sink: &Sink,
+    ) -> anyhow::Result<Self> {
         let mut command = Command::new(place.program("tombolo"));
         command
             .arg("serve")
@@ -33,12 +40,10 @@ impl Server {
             .env("TOMBOLO_DATA__DIR", data)
             .env("TOMBOLO_SERVER__LISTEN", "127.0.0.1:0")
             .env("TOMBOLO_LOG__LEVEL", "warn")
-            .env("TOMBOLO_EGRESS__ALLOW", allow);
+            .env("TOMBOLO_EGRESS__ALLOW", sink.address().to_string())
+            .envs(settings.variables.iter().cloned());
         let process = Process::start(command, &place.work().join("tombolo.log"))?;
-        Ok(Self {
-            process,
-            data: data.to_owned(),
-        })
+        Ok(Self { process, data: data.to_owned() })
     }
 
     /// The process.

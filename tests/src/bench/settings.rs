@@ -29,6 +29,8 @@ pub struct Settings {
     pub warm_up: Duration,
     /// Calls into the sandbox of each kind.
     pub sandbox_calls: u32,
+    /// Variables that the server starts with, to try other settings than its defaults.
+    pub variables: Vec<(String, String)>,
 }
 
 impl Settings {
@@ -42,15 +44,13 @@ impl Settings {
             duration: Duration::from_secs_f64(seconds),
             warm_up: Duration::from_secs_f64((seconds / 4.0).min(1.0)),
             sandbox_calls: 5_000,
+            variables: Vec::new(),
         }
     }
 
     /// Seconds for everything: shows that the benchmarks work, not what they measure.
     #[must_use]
     pub fn quick(shapes: Vec<Shape>) -> Self {
-        Self {
-            sandbox_calls: 500,
-            ..Self::full(shapes, 1, 0.5)
-        }
+        Self { sandbox_calls: 500, ..Self::full(shapes, 1, 0.5) }
     }
 }

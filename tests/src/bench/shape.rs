@@ -23,15 +23,8 @@ pub enum Shape {
 
 impl Shape {
     /// All of them, in the order of the report.
-    pub const ALL: [Self; 7] = [
-        Self::Limit,
-        Self::Ack,
-        Self::W1,
-        Self::W2,
-        Self::W4,
-        Self::Start,
-        Self::Sandbox,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Limit, Self::Ack, Self::W1, Self::W2, Self::W4, Self::Start, Self::Sandbox];
 
     /// True if the server is needed.
     pub fn is_served(self) -> bool {

@@ -41,11 +41,11 @@ pub async fn measure(
 ) -> anyhow::Result<Figures> {
     let mut figures = Figures::default();
     let data = template.copy()?.without_compiled()?;
-    drop(first(place, &data, sink, "cold_", &mut figures).await?);
+    drop(first(place, settings, &data, sink, "cold_", &mut figures).await?);
     drop(data);
 
     let data = template.copy()?;
-    let server = first(place, &data, sink, "warm_", &mut figures).await?;
+    let server = first(place, settings, &data, sink, "warm_", &mut figures).await?;
     tokio::time::sleep(IDLE).await;
     figures.set("idle_mib", server.usage().resident_bytes as f64 / MIB);
     let mut under_load = Figures::default();
@@ -65,6 +65,7 @@ pub async fn measure(
 /// one whose run needs a plugin.
 async fn first(
     place: &Place,
+    settings: &Settings,
     data: &Data,
     sink: &Sink,
     group: &str,
@@ -73,7 +74,7 @@ async fn first(
     // Ids that no measurement uses: each has payloads of its own.
     let payloads = Payloads::new(Size::Medium);
     let started = Instant::now();
-    let server = Server::start(place, data.path(), &sink.address().to_string())?;
+    let server = Server::start(place, settings, data.path(), sink)?;
     answered(&server, "ack", StatusCode::ACCEPTED, payloads.next().1).await?;
     figures.set(format!("{group}accepted_ms"), ms(started));
     answered(&server, "w1", StatusCode::OK, payloads.next().1).await?;

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::place::Place;
 use super::server::Server;
+use super::settings::Settings;
 use super::workflows::{self, SINK};
 use crate::sink::Sink;
 
@@ -29,14 +30,14 @@ impl Template {
     ///
     /// # Errors
     /// If the server does not start, or refuses something.
-    pub async fn make(place: &Place, sink: &Sink) -> anyhow::Result<Self> {
+    pub async fn make(place: &Place, settings: &Settings, sink: &Sink) -> anyhow::Result<Self> {
         let (prepared, copies) = (place.work().join("prepared"), place.work().join("data"));
         for folder in [&prepared, &copies] {
             if folder.exists() {
                 fs::remove_dir_all(folder)?;
             }
         }
-        let server = Server::start(place, &prepared, &sink.address().to_string())?;
+        let server = Server::start(place, settings, &prepared, sink)?;
         let api = server.api()?;
         for path in place.plugins()? {
             let component = fs::read(&path)?;
@@ -44,12 +45,10 @@ impl Template {
             added.with_context(|| format!("{}", path.display()))?;
         }
         let connection = json!({"base_url": sink.origin()});
-        api.put(&format!("/api/v1/connections/{SINK}"), &connection)
-            .await?;
+        api.put(&format!("/api/v1/connections/{SINK}"), &connection).await?;
         for workflow in workflows::all() {
             let name = workflow["name"].as_str().unwrap_or_default();
-            api.put(&format!("/api/v1/workflows/{name}"), &workflow)
-                .await?;
+            api.put(&format!("/api/v1/workflows/{name}"), &workflow).await?;
         }
         server.stop()?;
         Ok(Self { prepared, copies })

@@ -90,9 +90,8 @@ impl<'a> Webhook<'a> {
         group: &str,
         figures: &mut Figures,
     ) -> anyhow::Result<()> {
-        let load = self
-            .measure(OPEN_CONNECTIONS, Pace::PerSecond(per_second), group, figures)
-            .await?;
+        let load =
+            self.measure(OPEN_CONNECTIONS, Pace::PerSecond(per_second), group, figures).await?;
         if let Some(sink) = self.sink {
             let to_sink = to_sink(&load, sink);
             let ms = |percentile| to_sink.value_at_percentile(percentile) as f64 / 1e3;

@@ -19,7 +19,8 @@ pub fn all() -> Vec<Value> {
 
 /// Answered when durable; one pure node.
 fn ack() -> Value {
-    let set = json!({"use": "set", "with": {"id": "${ .trigger.id }", "name": "${ .trigger.name }"}});
+    let set =
+        json!({"use": "set", "with": {"id": "${ .trigger.id }", "name": "${ .trigger.name }"}});
     workflow("ack", "accepted", json!({ "keep": set }))
 }
 

@@ -20,6 +20,15 @@ struct Arguments {
     /// One short round: shows that everything works, not how fast it is.
     #[arg(long)]
     quick: bool,
+    /// A variable that the server starts with, to try another setting:
+    /// `TOMBOLO_STORE__CACHE_KIB=8192`. Stands in the report.
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
+    variables: Vec<(String, String)>,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').ok_or("there is no `=`")?;
+    Ok((parts.0.to_owned(), parts.1.to_owned()))
 }
 
 /// One thread for the client, so that it takes no more than it must from what is measured.
@@ -30,9 +39,12 @@ async fn main() -> anyhow::Result<()> {
         [] => Shape::ALL.to_vec(),
         chosen => chosen.to_vec(),
     };
-    let settings = match arguments.quick {
-        true => Settings::quick(shapes),
-        false => Settings::full(shapes, arguments.rounds, arguments.seconds),
+    let settings = Settings {
+        variables: arguments.variables,
+        ..match arguments.quick {
+            true => Settings::quick(shapes),
+            false => Settings::full(shapes, arguments.rounds, arguments.seconds),
+        }
     };
     let place = Place::find()?;
     let report = bench::run(&place, &settings).await?;

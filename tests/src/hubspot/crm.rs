@@ -93,9 +93,7 @@ impl Crm {
 
     /// All objects of a type, oldest id first.
     pub fn all(&self, kind: ObjectType) -> impl Iterator<Item = &CrmObject> {
-        self.objects
-            .range((kind, 0)..=(kind, u64::MAX))
-            .map(|(_, object)| object)
+        self.objects.range((kind, 0)..=(kind, u64::MAX)).map(|(_, object)| object)
     }
 
     pub fn define_property(&mut self, kind: ObjectType, name: &str) {
@@ -105,11 +103,7 @@ impl Crm {
     }
 
     pub fn value_kind(&self, kind: ObjectType, name: &str) -> Option<ValueKind> {
-        let custom = || {
-            self.custom
-                .contains(&(kind, name.to_owned()))
-                .then_some(ValueKind::Text)
-        };
+        let custom = || self.custom.contains(&(kind, name.to_owned())).then_some(ValueKind::Text);
         kind.value_kind(name).or_else(custom)
     }
 
@@ -118,16 +112,11 @@ impl Crm {
         for (name, _) in properties {
             self.define_property(kind, name);
         }
-        let values = properties
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned())));
+        let values =
+            properties.iter().map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned())));
         let now = jiff::Timestamp::now();
-        let mut object = CrmObject {
-            id,
-            properties: BTreeMap::new(),
-            created_at: now,
-            updated_at: now,
-        };
+        let mut object =
+            CrmObject { id, properties: BTreeMap::new(), created_at: now, updated_at: now };
         object.set(kind, values.collect());
         self.objects.insert((kind, id), object);
     }
@@ -143,12 +132,8 @@ impl Crm {
         let id = self.next_id;
         self.next_id += 1;
         let now = jiff::Timestamp::now();
-        let mut object = CrmObject {
-            id,
-            properties: BTreeMap::new(),
-            created_at: now,
-            updated_at: now,
-        };
+        let mut object =
+            CrmObject { id, properties: BTreeMap::new(), created_at: now, updated_at: now };
         object.set(kind, values);
         self.objects.insert((kind, id), object);
         Ok(id)
@@ -194,10 +179,7 @@ impl Crm {
     pub fn id_by_property(&self, kind: ObjectType, name: &str, value: &str) -> Option<u64> {
         self.all(kind)
             .find(|object| {
-                object
-                    .properties
-                    .get(name)
-                    .is_some_and(|own| own.eq_ignore_ascii_case(value))
+                object.properties.get(name).is_some_and(|own| own.eq_ignore_ascii_case(value))
             })
             .map(|object| object.id)
     }
@@ -227,11 +209,7 @@ impl Crm {
     pub fn all_json(&self, kind: ObjectType) -> Value {
         let everything = |object: &CrmObject| {
             object.json(
-                object
-                    .properties
-                    .iter()
-                    .map(|(n, v)| (n.clone(), v.clone().into()))
-                    .collect(),
+                object.properties.iter().map(|(n, v)| (n.clone(), v.clone().into())).collect(),
             )
         };
         self.all(kind).map(everything).collect()

@@ -25,10 +25,7 @@ pub fn signed_delivery(secret: &str, uri: &str, body: &[u8], timestamp_ms: i64) 
     let signature = STANDARD.encode(mac.finalize().into_bytes());
 
     let mut headers = HeaderMap::new();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(
         "x-hubspot-signature-v3",
         HeaderValue::from_str(&signature).expect("base64 is plain ASCII"),
@@ -73,12 +70,8 @@ mod tests {
     /// `printf 'POSThttps://example.com/hook{}1700000000000' | openssl dgst -sha256 -hmac secret -binary | base64`
     #[test]
     fn the_signature_is_the_documented_one() {
-        let headers = signed_delivery(
-            "secret",
-            "https://example.com/hook",
-            b"{}",
-            1_700_000_000_000,
-        );
+        let headers =
+            signed_delivery("secret", "https://example.com/hook", b"{}", 1_700_000_000_000);
         assert_eq!(
             headers["x-hubspot-signature-v3"],
             "rRpSLcEM6XHmPKI8EZTxQsmhW0uVNFhheBsAZYeoHx8="

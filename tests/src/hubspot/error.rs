@@ -57,10 +57,9 @@ impl Refusal {
                 &format!("Property values were not valid: {}", details(invalid)),
                 "VALIDATION_ERROR",
             ),
-            Self::ContactExists { id } => body(
-                &format!("Contact already exists. Existing ID: {id}"),
-                "CONFLICT",
-            ),
+            Self::ContactExists { id } => {
+                body(&format!("Contact already exists. Existing ID: {id}"), "CONFLICT")
+            }
         }
     }
 }
@@ -73,10 +72,7 @@ impl IntoResponse for Refusal {
 
 /// The body of a 429.
 pub(super) fn rate_limit() -> Value {
-    let mut value = body(
-        "You have reached your ten_secondly_rolling limit.",
-        "RATE_LIMITS",
-    );
+    let mut value = body("You have reached your ten_secondly_rolling limit.", "RATE_LIMITS");
     value["errorType"] = "RATE_LIMIT".into();
     value["policyName"] = "TEN_SECONDLY_ROLLING".into();
     value["groupName"] = format!("publicapi:private-apps:{PORTAL_ID}").into();

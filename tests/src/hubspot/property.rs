@@ -115,10 +115,7 @@ pub(super) fn checked(
         match kind_of(name) {
             None => invalid.push(no_such_property(name)),
             Some(kind) => match as_text(name, value) {
-                Ok(text) => match text
-                    .as_deref()
-                    .map_or(Ok(()), |text| fits(name, kind, text))
-                {
+                Ok(text) => match text.as_deref().map_or(Ok(()), |text| fits(name, kind, text)) {
                     Ok(()) => kept.push((name.clone(), text)),
                     Err(misfit) => invalid.push(misfit),
                 },
@@ -126,11 +123,7 @@ pub(super) fn checked(
             },
         }
     }
-    if invalid.is_empty() {
-        Ok(kept)
-    } else {
-        Err(Refusal::InvalidProperties(invalid))
-    }
+    if invalid.is_empty() { Ok(kept) } else { Err(Refusal::InvalidProperties(invalid)) }
 }
 
 /// Numbers and booleans are taken as their text, null and the empty text as no value.
@@ -167,17 +160,10 @@ fn fits(name: &str, kind: ValueKind, text: &str) -> Result<(), InvalidProperty> 
         ValueKind::Time if time_ms(text).is_none() => {
             ("INVALID_DATE", format!("{text} was not a valid date."))
         }
-        ValueKind::ReadOnly => (
-            "READ_ONLY_VALUE",
-            format!("\"{name}\" is a read only property"),
-        ),
+        ValueKind::ReadOnly => ("READ_ONLY_VALUE", format!("\"{name}\" is a read only property")),
         _ => return Ok(()),
     };
-    Err(InvalidProperty {
-        name: name.to_owned(),
-        code,
-        message,
-    })
+    Err(InvalidProperty { name: name.to_owned(), code, message })
 }
 
 fn is_email(text: &str) -> bool {
@@ -199,10 +185,5 @@ pub(super) fn time_ms(text: &str) -> Option<i64> {
         return Some(at.as_millisecond());
     }
     let day = text.parse::<jiff::civil::Date>().ok()?;
-    Some(
-        day.to_zoned(jiff::tz::TimeZone::UTC)
-            .ok()?
-            .timestamp()
-            .as_millisecond(),
-    )
+    Some(day.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond())
 }

@@ -40,10 +40,7 @@ pub struct HubSpot {
 impl HubSpot {
     /// A portal with the seeded deal, company and contact.
     pub fn new(token: &str) -> Self {
-        Self {
-            token: token.to_owned(),
-            crm: Mutex::new(seed::crm()),
-        }
+        Self { token: token.to_owned(), crm: Mutex::new(seed::crm()) }
     }
 
     /// Adds or replaces an object under this id; an unknown property becomes a custom one.
@@ -92,14 +89,9 @@ impl Provider for HubSpot {
         let headers = response.headers_mut();
         headers.insert("retry-after", retry_after_s.into());
         headers.insert("x-hubspot-ratelimit-max", TEN_SECONDLY_LIMIT.into());
-        headers.insert(
-            "x-hubspot-ratelimit-remaining",
-            HeaderValue::from_static("0"),
-        );
-        headers.insert(
-            "x-hubspot-ratelimit-interval-milliseconds",
-            HeaderValue::from_static("10000"),
-        );
+        headers.insert("x-hubspot-ratelimit-remaining", HeaderValue::from_static("0"));
+        headers
+            .insert("x-hubspot-ratelimit-interval-milliseconds", HeaderValue::from_static("10000"));
         response
     }
 

@@ -171,21 +171,15 @@ fn object_id(
 ) -> Result<u64, Refusal> {
     match id_property {
         None | Some("hs_object_id") => text.parse().map_err(|_| Refusal::NotFound),
-        Some("email") if kind == ObjectType::Contacts => crm
-            .id_by_property(kind, "email", text)
-            .ok_or(Refusal::NotFound),
-        Some(other) => Err(Refusal::Invalid(format!(
-            "{other} is not a unique property"
-        ))),
+        Some("email") if kind == ObjectType::Contacts => {
+            crm.id_by_property(kind, "email", text).ok_or(Refusal::NotFound)
+        }
+        Some(other) => Err(Refusal::Invalid(format!("{other} is not a unique property"))),
     }
 }
 
 fn list_of(text: &str) -> Vec<String> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect()
+    text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {

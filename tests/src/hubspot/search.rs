@@ -88,10 +88,7 @@ enum Direction {
 impl Sort {
     fn parts(&self) -> (&str, Direction) {
         match self {
-            Self::Long {
-                property_name,
-                direction,
-            } => (property_name, *direction),
+            Self::Long { property_name, direction } => (property_name, *direction),
             Self::Short(name) => match name.strip_prefix('-') {
                 Some(name) => (name, Direction::Descending),
                 None => (name, Direction::Ascending),
@@ -106,24 +103,16 @@ pub(super) fn run(crm: &Crm, kind: ObjectType, request: &SearchRequest) -> Resul
     let limit = request.limit.unwrap_or(DEFAULT_PAGE);
     let start = after(request)?;
     if start + limit > MAX_RESULTS {
-        return Err(invalid(format!(
-            "the total number of results is limited to {MAX_RESULTS}"
-        )));
+        return Err(invalid(format!("the total number of results is limited to {MAX_RESULTS}")));
     }
 
-    let mut found: Vec<&CrmObject> = crm
-        .all(kind)
-        .filter(|object| matches(kind, object, request))
-        .collect();
+    let mut found: Vec<&CrmObject> =
+        crm.all(kind).filter(|object| matches(kind, object, request)).collect();
     for sort in request.sorts.iter().rev() {
         let (name, direction) = sort.parts();
         found.sort_by(|one, other| {
             let order = compare_properties(one, other, name);
-            if direction == Direction::Descending {
-                order.reverse()
-            } else {
-                order
-            }
+            if direction == Direction::Descending { order.reverse() } else { order }
         });
     }
 
@@ -146,9 +135,7 @@ fn check(crm: &Crm, kind: ObjectType, request: &SearchRequest) -> Result<(), Ref
     let filters: usize = groups.iter().map(|group| group.filters.len()).sum();
     if groups.len() > MAX_GROUPS
         || filters > MAX_FILTERS
-        || groups
-            .iter()
-            .any(|group| group.filters.len() > MAX_FILTERS_PER_GROUP)
+        || groups.iter().any(|group| group.filters.len() > MAX_FILTERS_PER_GROUP)
     {
         return Err(invalid(format!(
             "at most {MAX_GROUPS} filterGroups, {MAX_FILTERS_PER_GROUP} filters in each and \
@@ -160,22 +147,14 @@ fn check(crm: &Crm, kind: ObjectType, request: &SearchRequest) -> Result<(), Ref
     }
     let asked = groups
         .iter()
-        .flat_map(|group| {
-            group
-                .filters
-                .iter()
-                .map(|filter| filter.property_name.as_str())
-        })
+        .flat_map(|group| group.filters.iter().map(|filter| filter.property_name.as_str()))
         .chain(request.sorts.iter().map(|sort| sort.parts().0));
     for name in asked {
         if crm.value_kind(kind, name).is_none() {
             return Err(invalid(format!("Property \"{name}\" does not exist")));
         }
     }
-    groups
-        .iter()
-        .flat_map(|group| &group.filters)
-        .try_for_each(Filter::check)
+    groups.iter().flat_map(|group| &group.filters).try_for_each(Filter::check)
 }
 
 fn after(request: &SearchRequest) -> Result<usize, Refusal> {
@@ -192,14 +171,8 @@ fn after(request: &SearchRequest) -> Result<usize, Refusal> {
 fn matches(kind: ObjectType, object: &CrmObject, request: &SearchRequest) -> bool {
     let groups = &request.filter_groups;
     let by_filter = groups.is_empty()
-        || groups
-            .iter()
-            .any(|group| group.filters.iter().all(|filter| filter.holds(object)));
-    by_filter
-        && request
-            .query
-            .as_deref()
-            .is_none_or(|query| mentions(kind, object, query))
+        || groups.iter().any(|group| group.filters.iter().all(|filter| filter.holds(object)));
+    by_filter && request.query.as_deref().is_none_or(|query| mentions(kind, object, query))
 }
 
 fn mentions(kind: ObjectType, object: &CrmObject, query: &str) -> bool {
@@ -221,10 +194,7 @@ impl Filter {
         if complete {
             return Ok(());
         }
-        Err(invalid(format!(
-            "the filter on \"{}\" lacks its value",
-            self.property_name
-        )))
+        Err(invalid(format!("the filter on \"{}\" lacks its value", self.property_name)))
     }
 
     fn holds(&self, object: &CrmObject) -> bool {
@@ -239,12 +209,7 @@ impl Filter {
         };
         let value = text(self.value.as_ref());
         let order = || compare(own, &value);
-        let listed = || {
-            self.values
-                .iter()
-                .flatten()
-                .any(|value| equal(own, &text(Some(value))))
-        };
+        let listed = || self.values.iter().flatten().any(|value| equal(own, &text(Some(value))));
         match self.operator {
             Operator::HasProperty => true,
             Operator::NotHasProperty => false,
@@ -304,15 +269,9 @@ fn contains_token(own: &str, wanted: &str) -> bool {
     let own = own.to_lowercase();
     let wanted = wanted.to_lowercase();
     let is_part = |c: char| c.is_alphanumeric() || c == '*';
-    let mut parts = wanted
-        .split(|c| !is_part(c))
-        .filter(|part| !part.is_empty())
-        .peekable();
+    let mut parts = wanted.split(|c| !is_part(c)).filter(|part| !part.is_empty()).peekable();
     parts.peek().is_some()
-        && parts.all(|part| {
-            own.split(|c: char| !c.is_alphanumeric())
-                .any(|own| fits(own, part))
-        })
+        && parts.all(|part| own.split(|c: char| !c.is_alphanumeric()).any(|own| fits(own, part)))
 }
 
 fn fits(own: &str, part: &str) -> bool {
@@ -348,14 +307,8 @@ mod tests {
     fn values_compare_as_numbers_then_times_then_text() {
         assert_eq!(compare("9", "10"), Ordering::Less);
         assert_eq!(compare("12500.00", "12500"), Ordering::Equal);
-        assert_eq!(
-            compare("2023-03-15T16:00:00.000Z", "1678896000000"),
-            Ordering::Equal
-        );
-        assert_eq!(
-            compare("2023-03-15", "2023-03-16T00:00:00Z"),
-            Ordering::Less
-        );
+        assert_eq!(compare("2023-03-15T16:00:00.000Z", "1678896000000"), Ordering::Equal);
+        assert_eq!(compare("2023-03-15", "2023-03-16T00:00:00Z"), Ordering::Less);
         assert_eq!(compare("beta", "Alpha"), Ordering::Greater);
     }
 }

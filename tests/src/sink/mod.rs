@@ -69,10 +69,7 @@ impl Sink {
     /// # Errors
     /// If the address is taken.
     pub fn start(options: SinkOptions) -> Result<Self, SinkError> {
-        let failed = |source| SinkError {
-            address: options.address,
-            source,
-        };
+        let failed = |source| SinkError { address: options.address, source };
         let listener = TcpListener::bind(options.address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -83,12 +80,7 @@ impl Sink {
             .name("sink".to_owned())
             .spawn(move || server::block_on(serving))
             .map_err(failed)?;
-        Ok(Self {
-            address,
-            tally,
-            stop,
-            thread: Some(thread),
-        })
+        Ok(Self { address, tally, stop, thread: Some(thread) })
     }
 
     /// Where it listens.
@@ -116,13 +108,11 @@ impl Sink {
     /// # Errors
     /// After `limit`.
     pub async fn wait_for(&self, calls: u64, limit: Duration) -> Result<SinkCounts, SinkWaitError> {
-        tokio::time::timeout(limit, self.tally.until(calls))
-            .await
-            .map_err(|_| SinkWaitError {
-                limit,
-                wanted: calls,
-                got: self.counts().calls,
-            })
+        tokio::time::timeout(limit, self.tally.until(calls)).await.map_err(|_| SinkWaitError {
+            limit,
+            wanted: calls,
+            got: self.counts().calls,
+        })
     }
 
     /// Forgets all calls.

@@ -27,9 +27,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// # Panics
 /// If the process has no descriptors left for a runtime.
 pub(super) fn block_on(serving: impl Future<Output = std::io::Result<()>>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime
         .and_then(|runtime| runtime.block_on(serving))
         .expect("the sink's thread needs a runtime");
@@ -75,18 +73,12 @@ async fn respond(
 ) -> Result<Answer, Infallible> {
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, MAX_REQUEST_BODY_BYTES).collect().await else {
-        return Ok(json(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            r#"{"error":"the body is too large"}"#,
-        ));
+        return Ok(json(StatusCode::PAYLOAD_TOO_LARGE, r#"{"error":"the body is too large"}"#));
     };
     if head.uri.path().starts_with("/_control") {
         return Ok(control(&head.method, head.uri.path(), &tally));
     }
-    let key = head
-        .headers
-        .get("idempotency-key")
-        .map(HeaderValue::as_bytes);
+    let key = head.headers.get("idempotency-key").map(HeaderValue::as_bytes);
     tally.record(key, &body.to_bytes());
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
@@ -114,9 +106,8 @@ fn control(method: &Method, path: &str, tally: &Tally) -> Answer {
 fn json(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -79,12 +79,7 @@ struct WithId<'a> {
 
 impl Tally {
     pub fn new(recording: Recording) -> Self {
-        Self {
-            recording,
-            calls: AtomicU64::new(0),
-            seen: Mutex::default(),
-            changed: Notify::new(),
-        }
+        Self { recording, calls: AtomicU64::new(0), seen: Mutex::default(), changed: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
@@ -94,9 +89,7 @@ impl Tally {
     /// Counts one call and keeps of it what is to be kept.
     pub fn record(&self, key: Option<&[u8]>, body: &[u8]) {
         if self.recording >= Recording::Duplicates {
-            let id = serde_json::from_slice::<WithId>(body)
-                .ok()
-                .map(|with| with.id.get());
+            let id = serde_json::from_slice::<WithId>(body).ok().map(|with| with.id.get());
             self.remember(id, key);
         }
         self.calls.fetch_add(1, Ordering::Release);
@@ -105,36 +98,18 @@ impl Tally {
 
     fn remember(&self, id: Option<&str>, key: Option<&[u8]>) {
         let mut seen = self.lock();
-        let Seen {
-            ids,
-            keys,
-            counts,
-            arrivals,
-        } = &mut *seen;
+        let Seen { ids, keys, counts, arrivals } = &mut *seen;
         let mut room = true;
         if let Some(id) = id {
-            room &= note(
-                ids,
-                id.as_bytes(),
-                &mut counts.distinct_ids,
-                &mut counts.repeated_ids,
-            );
+            room &= note(ids, id.as_bytes(), &mut counts.distinct_ids, &mut counts.repeated_ids);
         }
         if let Some(key) = key {
-            room &= note(
-                keys,
-                key,
-                &mut counts.distinct_keys,
-                &mut counts.repeated_keys,
-            );
+            room &= note(keys, key, &mut counts.distinct_keys, &mut counts.repeated_keys);
         }
         if self.recording == Recording::Arrivals {
             if arrivals.len() < MAX_ARRIVALS {
                 let at_unix_us = jiff::Timestamp::now().as_microsecond();
-                arrivals.push(Arrival {
-                    id: id.unwrap_or_default().into(),
-                    at_unix_us,
-                });
+                arrivals.push(Arrival { id: id.unwrap_or_default().into(), at_unix_us });
             } else {
                 room = false;
             }
@@ -144,10 +119,7 @@ impl Tally {
 
     pub fn counts(&self) -> SinkCounts {
         let calls = self.calls.load(Ordering::Acquire);
-        SinkCounts {
-            calls,
-            ..self.lock().counts
-        }
+        SinkCounts { calls, ..self.lock().counts }
     }
 
     pub fn arrivals(&self) -> Vec<Arrival> {

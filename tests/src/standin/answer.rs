@@ -52,10 +52,7 @@ impl Shared {
         cut: CancellationToken,
     ) -> Response<Body> {
         let (head, incoming) = request.into_parts();
-        let body = match Limited::new(incoming, MAX_REQUEST_BODY_BYTES)
-            .collect()
-            .await
-        {
+        let body = match Limited::new(incoming, MAX_REQUEST_BODY_BYTES).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => return too_large(),
             // The client broke off in the middle of its request.
@@ -66,11 +63,7 @@ impl Shared {
         let Some(sequence) = self.log.arrived(&head, body.clone(), misbehaviour.clone()) else {
             return record_full();
         };
-        let call = Recorded {
-            head,
-            body,
-            sequence,
-        };
+        let call = Recorded { head, body, sequence };
         let response = match misbehaviour {
             None => self.work(call).await.map(Body::from),
             Some(misbehaviour) => self.misbehave(misbehaviour, call, cut).await,
@@ -106,10 +99,9 @@ impl Shared {
             Misbehaviour::CloseMidBody => {
                 keep_length(self.work(call).await).map(|whole| body::cut_in_the_middle(whole, cut))
             }
-            Misbehaviour::MalformedJson => self
-                .work(call)
-                .await
-                .map(|whole| Body::from(whole.slice(..whole.len() / 2))),
+            Misbehaviour::MalformedJson => {
+                self.work(call).await.map(|whole| Body::from(whole.slice(..whole.len() / 2)))
+            }
             Misbehaviour::EmptyBody => self.work(call).await.map(|_| Body::empty()),
             Misbehaviour::Html => web_page(),
             Misbehaviour::Oversized { bytes } => json_head(body::oversized(bytes)),
@@ -123,12 +115,8 @@ impl Shared {
 
     /// Lets the provider do the work, or repeats its first answer where keys are honoured.
     async fn work(&self, call: Recorded) -> Response<Bytes> {
-        let honoured = self
-            .honour_idempotency_keys
-            .load(std::sync::atomic::Ordering::Relaxed)
-            && self
-                .provider
-                .is_write(&call.head.method, call.head.uri.path());
+        let honoured = self.honour_idempotency_keys.load(std::sync::atomic::Ordering::Relaxed)
+            && self.provider.is_write(&call.head.method, call.head.uri.path());
         let key = idempotency_key(&call.head.headers).filter(|_| honoured);
         let Some(key) = key else {
             return self.perform(call).await;
@@ -151,9 +139,7 @@ impl Shared {
     }
 
     async fn perform(&self, call: Recorded) -> Response<Bytes> {
-        let is_write = self
-            .provider
-            .is_write(&call.head.method, call.head.uri.path());
+        let is_write = self.provider.is_write(&call.head.method, call.head.uri.path());
         let request = Request::from_parts(call.head, Body::from(call.body));
         let response = self
             .router
@@ -168,11 +154,7 @@ impl Shared {
         // The length of the body that is sent in the end, not of this one, is to be told.
         head.headers.remove(header::CONTENT_LENGTH);
         // A provider's body is complete in memory, so reading it cannot fail.
-        let body = body
-            .collect()
-            .await
-            .map(|body| body.to_bytes())
-            .unwrap_or_default();
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         Response::from_parts(head, body)
     }
 
@@ -198,18 +180,15 @@ async fn cut_off(cut: &CancellationToken) -> Response<Body> {
 /// Announces the whole length, so that half of the body is seen to be half.
 fn keep_length(mut response: Response<Bytes>) -> Response<Bytes> {
     let length = HeaderValue::from(response.body().len());
-    response
-        .headers_mut()
-        .insert(header::CONTENT_LENGTH, length);
+    response.headers_mut().insert(header::CONTENT_LENGTH, length);
     response
 }
 
 fn json_head(body: Body) -> Response<Body> {
     let mut response = Response::new(body);
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -217,10 +196,9 @@ fn web_page() -> Response<Body> {
     const PAGE: &str = "<!doctype html><html><head><title>Maintenance</title></head>\
                         <body><h1>We will be back soon</h1></body></html>";
     let mut response = Response::new(Body::from(PAGE));
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/html; charset=utf-8"),
-    );
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     response
 }
 

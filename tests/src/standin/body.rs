@@ -28,23 +28,12 @@ pub(super) fn oversized(bytes: u64) -> Body {
         let (chunk, next) = match part {
             Part::Head => {
                 let around = (HEAD.len() + TAIL.len()) as u64;
-                (
-                    Bytes::from_static(HEAD),
-                    Part::Filler {
-                        left: bytes.saturating_sub(around),
-                    },
-                )
+                (Bytes::from_static(HEAD), Part::Filler { left: bytes.saturating_sub(around) })
             }
             Part::Filler { left: 0 } => (Bytes::from_static(TAIL), Part::End),
             Part::Filler { left } => {
-                let size = usize::try_from(left)
-                    .unwrap_or(CHUNK_BYTES)
-                    .min(CHUNK_BYTES);
-                let left = if bytes == u64::MAX {
-                    left
-                } else {
-                    left - size as u64
-                };
+                let size = usize::try_from(left).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
+                let left = if bytes == u64::MAX { left } else { left - size as u64 };
                 (Bytes::from_static(&FILLER[..size]), Part::Filler { left })
             }
             Part::End => return None,

@@ -59,10 +59,7 @@ impl Call {
             .headers
             .iter()
             .map(|(name, value)| {
-                (
-                    name.to_string(),
-                    String::from_utf8_lossy(value.as_bytes()).into(),
-                )
+                (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into())
             })
             .collect();
         json!({
@@ -165,20 +162,12 @@ impl Log {
     }
 
     pub fn count(&self, matches: impl Fn(&Call) -> bool) -> usize {
-        self.lock()
-            .calls
-            .iter()
-            .filter(|call| matches(call))
-            .count()
+        self.lock().calls.iter().filter(|call| matches(call)).count()
     }
 
     /// How many idempotency keys saw their work performed more than once.
     pub fn duplicates(&self) -> usize {
-        self.lock()
-            .performed
-            .values()
-            .filter(|times| **times > 1)
-            .count()
+        self.lock().performed.values().filter(|times| **times > 1).count()
     }
 
     pub fn clear(&self) {

@@ -48,9 +48,7 @@ struct Settings {
 /// `POST /_control/settings`: `{"honour_idempotency_keys": true}`.
 async fn settings(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
     with(&body, |settings: Settings| {
-        shared
-            .honour_idempotency_keys
-            .store(settings.honour_idempotency_keys, Ordering::Relaxed);
+        shared.honour_idempotency_keys.store(settings.honour_idempotency_keys, Ordering::Relaxed);
     })
 }
 
@@ -84,9 +82,8 @@ fn with<T: DeserializeOwned>(body: &[u8], act: impl FnOnce(T)) -> Answer {
             act(value);
             done()
         }
-        Err(error) => json_response(
-            StatusCode::BAD_REQUEST,
-            &json!({ "error": error.to_string() }),
-        ),
+        Err(error) => {
+            json_response(StatusCode::BAD_REQUEST, &json!({ "error": error.to_string() }))
+        }
     }
 }

@@ -51,11 +51,7 @@ impl<P: Provider> Standin<P> {
     /// Starts at this address; port 0 takes any free port.
     pub async fn start_at(provider: P, address: SocketAddr) -> Result<Self, StartError> {
         let name = provider.name();
-        let failed = |source| StartError {
-            name,
-            address,
-            source,
-        };
+        let failed = |source| StartError { name, address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
 
@@ -69,11 +65,7 @@ impl<P: Provider> Standin<P> {
             honour_idempotency_keys: AtomicBool::new(false),
         }));
         server.open.spawn(server.clone().run(listener));
-        Ok(Self {
-            provider,
-            address,
-            server,
-        })
+        Ok(Self { provider, address, server })
     }
 
     /// The provider's own part, to look at or add objects.
@@ -110,10 +102,7 @@ impl<P: Provider> Standin<P> {
     /// From now on, whether a repeated `Idempotency-Key` gets the first answer, the work being
     /// performed once. Off at the start: neither HubSpot nor Asana knows such keys.
     pub fn honour_idempotency_keys(&self, honour: bool) {
-        self.server
-            .shared
-            .honour_idempotency_keys
-            .store(honour, Ordering::Relaxed);
+        self.server.shared.honour_idempotency_keys.store(honour, Ordering::Relaxed);
     }
 
     /// All calls, in the order of arrival.
@@ -152,10 +141,7 @@ impl<P: Provider> Standin<P> {
         let log = &self.server.shared.log;
         tokio::time::timeout(WAIT_LIMIT, log.until(condition))
             .await
-            .map_err(|_| WaitError {
-                name: self.provider.name(),
-                calls: summary(&log.calls()),
-            })
+            .map_err(|_| WaitError { name: self.provider.name(), calls: summary(&log.calls()) })
     }
 
     /// Back to the start: no calls, no commands, no first answers, the seeded objects.
@@ -194,9 +180,7 @@ fn summary(calls: &[Call]) -> String {
     let lines: Vec<String> = calls
         .iter()
         .map(|call| {
-            let status = call
-                .status
-                .map_or("no answer".to_owned(), |status| status.to_string());
+            let status = call.status.map_or("no answer".to_owned(), |status| status.to_string());
             format!("{} {} ({status})", call.method, call.path)
         })
         .collect();

@@ -113,21 +113,14 @@ impl Rule {
     }
 
     fn matches(&self, base: &str, method: &str, path: &str) -> bool {
-        self.method
-            .as_deref()
-            .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
+        self.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
             && below(base, &self.path_prefix, path)
     }
 }
 
 impl From<Misbehaviour> for Rule {
     fn from(misbehaviour: Misbehaviour) -> Self {
-        Self {
-            method: None,
-            path_prefix: String::new(),
-            times: once(),
-            misbehaviour,
-        }
+        Self { method: None, path_prefix: String::new(), times: once(), misbehaviour }
     }
 }
 
@@ -135,8 +128,7 @@ impl From<Misbehaviour> for Rule {
 pub(super) fn below(base: &str, prefix: &str, path: &str) -> bool {
     let prefix = prefix.trim_end_matches('/');
     let lies_below = |path: &str| {
-        path.strip_prefix(prefix)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     lies_below(path) || path.strip_prefix(base).is_some_and(lies_below)
 }
@@ -154,10 +146,7 @@ impl Queue {
 
     /// The first command that matches, one use of it taken.
     pub fn take(&mut self, base: &str, method: &str, path: &str) -> Option<Misbehaviour> {
-        let place = self
-            .0
-            .iter()
-            .position(|rule| rule.matches(base, method, path))?;
+        let place = self.0.iter().position(|rule| rule.matches(base, method, path))?;
         let rule = self.0.get_mut(place)?;
         rule.times -= 1;
         let misbehaviour = rule.misbehaviour.clone();
@@ -184,11 +173,7 @@ mod tests {
     #[test]
     fn a_prefix_ends_at_a_segment_and_may_leave_out_the_base() {
         assert!(below("/api/1.0", "/projects", "/api/1.0/projects"));
-        assert!(below(
-            "/api/1.0",
-            "/api/1.0/projects",
-            "/api/1.0/projects/12"
-        ));
+        assert!(below("/api/1.0", "/api/1.0/projects", "/api/1.0/projects/12"));
         assert!(below("/api/1.0", "", "/anything"));
         assert!(!below("/api/1.0", "/projects", "/api/1.0/projects_old"));
         assert!(!below("/api/1.0", "/projects", "/api/1.0/tasks"));
@@ -201,32 +186,17 @@ mod tests {
         queue.push(Misbehaviour::Html.into());
         queue.push(Misbehaviour::EmptyBody.times(0));
         assert_eq!(queue.left(), 3);
-        assert_eq!(
-            queue.take("/api", "GET", "/api/projects"),
-            Some(Misbehaviour::Html)
-        );
+        assert_eq!(queue.take("/api", "GET", "/api/projects"), Some(Misbehaviour::Html));
         assert_eq!(queue.take("/api", "GET", "/api/projects"), None);
-        assert_eq!(
-            queue.take("/api", "POST", "/api/projects"),
-            Some(Misbehaviour::Hang)
-        );
-        assert_eq!(
-            queue.take("/api", "post", "/projects"),
-            Some(Misbehaviour::Hang)
-        );
+        assert_eq!(queue.take("/api", "POST", "/api/projects"), Some(Misbehaviour::Hang));
+        assert_eq!(queue.take("/api", "post", "/projects"), Some(Misbehaviour::Hang));
         assert_eq!(queue.take("/api", "POST", "/api/projects"), None);
     }
 
     #[test]
     fn the_json_form_has_defaults_and_refuses_unknown_keys() {
         let rule: Rule = serde_json::from_str(r#"{"misbehaviour":{"kind":"oversized"}}"#).unwrap();
-        assert_eq!(
-            rule,
-            Misbehaviour::Oversized {
-                bytes: OVERSIZED_BODY_BYTES
-            }
-            .into()
-        );
+        assert_eq!(rule, Misbehaviour::Oversized { bytes: OVERSIZED_BODY_BYTES }.into());
         let unknown = r#"{"path":"/x","misbehaviour":{"kind":"hang"}}"#;
         assert!(serde_json::from_str::<Rule>(unknown).is_err());
     }

@@ -38,12 +38,7 @@ pub(super) struct Server {
 impl Server {
     pub fn new(shared: Arc<Shared>) -> Self {
         let control = control::router(Arc::clone(&shared));
-        Self {
-            shared,
-            control,
-            stop: CancellationToken::new(),
-            open: TaskTracker::new(),
-        }
+        Self { shared, control, stop: CancellationToken::new(), open: TaskTracker::new() }
     }
 
     /// Accepts until told to stop.

@@ -5,10 +5,7 @@ use serde_json::Value;
 
 /// A client that follows no redirects and keeps no connection for another test.
 pub fn client() -> Client {
-    Client::builder()
-        .redirect(redirect::Policy::none())
-        .build()
-        .unwrap()
+    Client::builder().redirect(redirect::Policy::none()).build().unwrap()
 }
 
 /// Calls of one stand-in with one token.
@@ -23,9 +20,7 @@ impl Caller {
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        client()
-            .request(method, format!("{}{path}", self.base_url))
-            .bearer_auth(self.token)
+        client().request(method, format!("{}{path}", self.base_url)).bearer_auth(self.token)
     }
 
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {

@@ -16,12 +16,7 @@ async fn start() -> (Standin<HubSpot>, Caller) {
 }
 
 fn ids(found: &Value) -> Vec<&str> {
-    found["results"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| one["id"].as_str().unwrap())
-        .collect()
+    found["results"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect()
 }
 
 #[tokio::test]
@@ -39,10 +34,7 @@ async fn a_deal_is_read_with_the_properties_asked_for() {
     assert_eq!(properties["hs_object_id"], "123456789");
     assert_eq!(properties["dealtype"], Value::Null);
     assert!(!properties.contains_key("nonsense"));
-    assert!(
-        !properties.contains_key("dealstage"),
-        "it was not asked for"
-    );
+    assert!(!properties.contains_key("dealstage"), "it was not asked for");
 
     let (_, by_default) = hubspot.get(&format!("/deals/{SEED_DEAL_ID}")).await;
     assert_eq!(by_default["properties"]["dealstage"], "closedwon");
@@ -88,25 +80,13 @@ async fn objects_are_created_and_updated() {
     assert_eq!(status, StatusCode::OK);
     assert_eq!(updated["properties"]["dealstage"], "closedlost");
 
-    let (_, read) = hubspot
-        .get(&format!(
-            "{path}?properties=dealname,amount&associations=contacts"
-        ))
-        .await;
+    let (_, read) =
+        hubspot.get(&format!("{path}?properties=dealname,amount&associations=contacts")).await;
     assert_eq!(read["properties"]["dealname"], "New");
-    assert_eq!(
-        read["properties"]["amount"],
-        Value::Null,
-        "an empty value takes it away"
-    );
-    assert_eq!(
-        read["associations"]["contacts"]["results"][0]["type"],
-        "deal_to_contact"
-    );
+    assert_eq!(read["properties"]["amount"], Value::Null, "an empty value takes it away");
+    assert_eq!(read["associations"]["contacts"]["results"][0]["type"], "deal_to_contact");
     assert_eq!(standin.performed(), 2);
-    let stage = standin
-        .provider()
-        .property(ObjectType::Deals, id.parse().unwrap(), "dealstage");
+    let stage = standin.provider().property(ObjectType::Deals, id.parse().unwrap(), "dealstage");
     assert_eq!(stage.as_deref(), Some("closedlost"));
 }
 
@@ -123,13 +103,9 @@ async fn two_contacts_cannot_have_one_address() {
     let own = format!("/contacts/{SEED_CONTACT_ID}");
     let (status, _) = hubspot.patch(&own, &taken).await;
     assert_eq!(status, StatusCode::OK, "it is the contact's own address");
-    let (status, contact) = hubspot
-        .get("/contacts/ada.lovelace@acme.example?idProperty=email")
-        .await;
-    assert_eq!(
-        (status, &contact["id"]),
-        (StatusCode::OK, &SEED_CONTACT_ID.to_string().into())
-    );
+    let (status, contact) =
+        hubspot.get("/contacts/ada.lovelace@acme.example?idProperty=email").await;
+    assert_eq!((status, &contact["id"]), (StatusCode::OK, &SEED_CONTACT_ID.to_string().into()));
 }
 
 #[tokio::test]
@@ -143,18 +119,12 @@ async fn errors_have_the_documented_shape() {
     assert_eq!(error["correlationId"].as_str().unwrap().len(), 36);
 
     let path = format!("{}/deals/{SEED_DEAL_ID}", standin.base_url());
-    for request in [
-        client().get(&path),
-        client().get(&path).bearer_auth("wrong"),
-    ] {
+    for request in [client().get(&path), client().get(&path).bearer_auth("wrong")] {
         let (status, error) = answer(request).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED);
         assert_eq!(error["category"], "INVALID_AUTHENTICATION");
         let message = error["message"].as_str().unwrap();
-        assert!(
-            message.starts_with("Authentication credentials not found"),
-            "{message}"
-        );
+        assert!(message.starts_with("Authentication credentials not found"), "{message}");
     }
 
     let bad_values = json!({ "properties": { "colour": "red", "amount": "much" } });
@@ -162,36 +132,20 @@ async fn errors_have_the_documented_shape() {
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert_eq!(error["category"], "VALIDATION_ERROR");
     let message = error["message"].as_str().unwrap();
-    for part in [
-        "PROPERTY_DOESNT_EXIST",
-        "colour",
-        "much was not a valid number",
-    ] {
+    for part in ["PROPERTY_DOESNT_EXIST", "colour", "much was not a valid number"] {
         assert!(message.contains(part), "{message}");
     }
 
     let broken = hubspot.request(Method::POST, "/deals").body("{");
     let (status, error) = answer(broken).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert!(
-        error["message"]
-            .as_str()
-            .unwrap()
-            .starts_with("Invalid input JSON on line 1")
-    );
+    assert!(error["message"].as_str().unwrap().starts_with("Invalid input JSON on line 1"));
 
     let (status, error) = hubspot.get("/planets/1").await;
-    assert_eq!(
-        (status, &error["category"]),
-        (StatusCode::BAD_REQUEST, &"VALIDATION_ERROR".into())
-    );
+    assert_eq!((status, &error["category"]), (StatusCode::BAD_REQUEST, &"VALIDATION_ERROR".into()));
 
     standin.misbehave(Misbehaviour::RateLimit { retry_after_s: 7 });
-    let response = hubspot
-        .request(Method::GET, "/deals/1")
-        .send()
-        .await
-        .unwrap();
+    let response = hubspot.request(Method::GET, "/deals/1").send().await.unwrap();
     assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(response.headers()["retry-after"], "7");
     let error: Value = response.json().await.unwrap();
@@ -205,32 +159,17 @@ fn filter(name: &str, operator: &str, value: &str) -> Value {
 }
 
 fn any_of(groups: &[Value]) -> Value {
-    let groups: Vec<Value> = groups
-        .iter()
-        .map(|filters| json!({ "filters": filters }))
-        .collect();
+    let groups: Vec<Value> = groups.iter().map(|filters| json!({ "filters": filters })).collect();
     json!({ "filterGroups": groups })
 }
 
 async fn three_more_deals(standin: &Standin<HubSpot>) {
-    let deals = [
-        (11, "Beta Works", "900"),
-        (12, "Gamma Plan", "20000"),
-        (13, "Delta", "1000.5"),
-    ];
+    let deals = [(11, "Beta Works", "900"), (12, "Gamma Plan", "20000"), (13, "Delta", "1000.5")];
     for (id, name, amount) in deals {
-        let properties = [
-            ("dealname", name),
-            ("amount", amount),
-            ("dealstage", "qualified"),
-        ];
-        standin
-            .provider()
-            .insert(ObjectType::Deals, id, &properties);
+        let properties = [("dealname", name), ("amount", amount), ("dealstage", "qualified")];
+        standin.provider().insert(ObjectType::Deals, id, &properties);
     }
-    standin
-        .provider()
-        .insert(ObjectType::Deals, 14, &[("dealname", "No amount")]);
+    standin.provider().insert(ObjectType::Deals, 14, &[("dealname", "No amount")]);
 }
 
 #[tokio::test]
@@ -239,30 +178,12 @@ async fn search_filters() {
     three_more_deals(&standin).await;
     let by_group = |filters: Value| any_of(&[filters]);
     let cases = [
-        (
-            by_group(json!([filter("dealstage", "EQ", "CLOSEDWON")])),
-            vec!["123456789"],
-        ),
-        (
-            by_group(json!([filter("dealstage", "NEQ", "qualified")])),
-            vec!["14", "123456789"],
-        ),
-        (
-            by_group(json!([filter("amount", "GT", "1000.5")])),
-            vec!["12", "123456789"],
-        ),
-        (
-            by_group(json!([filter("amount", "GTE", "1000.5")])),
-            vec!["12", "13", "123456789"],
-        ),
-        (
-            by_group(json!([filter("amount", "LT", "1000")])),
-            vec!["11"],
-        ),
-        (
-            by_group(json!([filter("dealname", "CONTAINS_TOKEN", "plan")])),
-            vec!["12", "123456789"],
-        ),
+        (by_group(json!([filter("dealstage", "EQ", "CLOSEDWON")])), vec!["123456789"]),
+        (by_group(json!([filter("dealstage", "NEQ", "qualified")])), vec!["14", "123456789"]),
+        (by_group(json!([filter("amount", "GT", "1000.5")])), vec!["12", "123456789"]),
+        (by_group(json!([filter("amount", "GTE", "1000.5")])), vec!["12", "13", "123456789"]),
+        (by_group(json!([filter("amount", "LT", "1000")])), vec!["11"]),
+        (by_group(json!([filter("dealname", "CONTAINS_TOKEN", "plan")])), vec!["12", "123456789"]),
         (
             by_group(json!([{ "propertyName": "amount", "operator": "HAS_PROPERTY" }])),
             vec!["11", "12", "13", "123456789"],
@@ -357,10 +278,7 @@ async fn custom_properties_are_known_once_defined() {
     let (standin, hubspot) = start().await;
     let values = json!({ "properties": { "run": "run_1" } });
     let path = format!("/deals/{SEED_DEAL_ID}");
-    assert_eq!(
-        hubspot.patch(&path, &values).await.0,
-        StatusCode::BAD_REQUEST
-    );
+    assert_eq!(hubspot.patch(&path, &values).await.0, StatusCode::BAD_REQUEST);
     standin.provider().define_property(ObjectType::Deals, "run");
     assert_eq!(hubspot.patch(&path, &values).await.0, StatusCode::OK);
 }

@@ -52,15 +52,8 @@ async fn a_connection_closed_before_the_work() {
     assert_eq!(standin.provider().projects().len(), 0);
     let calls = standin.calls();
     assert_eq!(calls.len(), 2);
-    assert!(
-        calls
-            .iter()
-            .all(|call| call.status.is_none() && !call.performed)
-    );
-    assert_eq!(
-        create(&asana).send().await.unwrap().status(),
-        StatusCode::CREATED
-    );
+    assert!(calls.iter().all(|call| call.status.is_none() && !call.performed));
+    assert_eq!(create(&asana).send().await.unwrap().status(), StatusCode::CREATED);
 }
 
 #[tokio::test]
@@ -70,12 +63,7 @@ async fn a_connection_closed_after_the_work() {
     assert_eq!(raw_answer(&standin).await, b"", "not one byte comes back");
     assert!(create(&asana).send().await.unwrap_err().is_request());
     assert_eq!(standin.provider().projects().len(), 2, "the work was done");
-    assert!(
-        standin
-            .calls()
-            .iter()
-            .all(|call| call.status.is_none() && call.performed)
-    );
+    assert!(standin.calls().iter().all(|call| call.status.is_none() && call.performed));
     assert_eq!(standin.misbehaviours_left(), 0);
 }
 
@@ -90,10 +78,7 @@ async fn a_connection_closed_in_the_middle_of_the_body() {
     assert!(serde_json::from_str::<Value>(half).is_err());
 
     let response = create(&asana).send().await.unwrap();
-    assert!(
-        response.bytes().await.is_err(),
-        "the length that was told did not come"
-    );
+    assert!(response.bytes().await.is_err(), "the length that was told did not come");
     assert_eq!(standin.provider().projects().len(), 2);
 }
 
@@ -104,11 +89,7 @@ async fn hanging_before_and_after_the_work() {
         standin.misbehave(misbehaviour);
         let mut answer = tokio::spawn(create(&asana).send());
         standin
-            .wait_for(|calls| {
-                calls
-                    .last()
-                    .is_some_and(|call| call.performed == (done == 1))
-            })
+            .wait_for(|calls| calls.last().is_some_and(|call| call.performed == (done == 1)))
             .await
             .unwrap();
         let in_vain = tokio::time::timeout(NO_ANSWER_WITHIN, &mut answer).await;
@@ -125,10 +106,7 @@ async fn a_late_answer_comes_after_the_work() {
     standin.misbehave(Misbehaviour::Delay { delay_ms: 50 });
     let started = Instant::now();
     let answer = tokio::spawn(create(&asana).send());
-    let calls = standin
-        .wait_for(|calls| calls.iter().any(|call| call.performed))
-        .await
-        .unwrap();
+    let calls = standin.wait_for(|calls| calls.iter().any(|call| call.performed)).await.unwrap();
     assert_eq!(calls[0].status, None, "done, not yet answered");
     assert_eq!(answer.await.unwrap().unwrap().status(), StatusCode::CREATED);
     assert!(started.elapsed() >= Duration::from_millis(50));
@@ -152,10 +130,7 @@ async fn malformed_and_empty_bodies_hide_work_that_was_done() {
     let malformed = create(&asana).send().await.unwrap();
     assert_eq!(malformed.status(), StatusCode::CREATED);
     let text = malformed.text().await.unwrap();
-    assert!(
-        text.starts_with('{') && serde_json::from_str::<Value>(&text).is_err(),
-        "{text}"
-    );
+    assert!(text.starts_with('{') && serde_json::from_str::<Value>(&text).is_err(), "{text}");
 
     let empty = create(&asana).send().await.unwrap();
     assert_eq!(empty.status(), StatusCode::CREATED);
@@ -168,17 +143,10 @@ async fn a_web_page_and_a_redirect_instead_of_an_answer() {
     let (standin, asana) = start().await;
     standin.misbehave(Misbehaviour::Html);
     let location = "http://127.0.0.1:9/elsewhere".to_owned();
-    standin.misbehave(Misbehaviour::Redirect {
-        location: location.clone(),
-    });
+    standin.misbehave(Misbehaviour::Redirect { location: location.clone() });
     let page = create(&asana).send().await.unwrap();
     assert_eq!(page.status(), StatusCode::OK);
-    assert!(
-        page.headers()["content-type"]
-            .to_str()
-            .unwrap()
-            .starts_with("text/html")
-    );
+    assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
     assert!(page.text().await.unwrap().starts_with("<!doctype html>"));
 
     let redirect = create(&asana).send().await.unwrap();
@@ -206,10 +174,7 @@ async fn an_oversized_body_is_streamed_in_chunks() {
         read += endless.chunk().await.unwrap().expect("it has no end").len();
     }
     drop(endless);
-    assert_eq!(
-        create(&asana).send().await.unwrap().status(),
-        StatusCode::CREATED
-    );
+    assert_eq!(create(&asana).send().await.unwrap().status(), StatusCode::CREATED);
 }
 
 #[tokio::test]
@@ -231,11 +196,7 @@ async fn a_slow_body_comes_byte_by_byte() {
 #[tokio::test]
 async fn a_rule_hits_only_what_matches_and_only_so_often() {
     let (standin, asana) = start().await;
-    standin.misbehave(
-        Misbehaviour::Status { status: 503 }
-            .on("POST", "/projects")
-            .times(2),
-    );
+    standin.misbehave(Misbehaviour::Status { status: 503 }.on("POST", "/projects").times(2));
     assert_eq!(asana.get("/projects").await.0, StatusCode::OK);
     assert_eq!(asana.post("/tasks", &body()).await.0, StatusCode::CREATED);
     let mut statuses = Vec::new();

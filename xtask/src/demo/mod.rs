@@ -2,17 +2,17 @@
 //! part of it is checked; if anything is not as told, the demo fails.
 
 mod first_line;
+mod folder;
 mod http;
 mod standins;
 mod tombolo;
 
-use std::time::{Duration, Instant};
-
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
+use self::folder::Folder;
 use self::standins::{ASANA_TOKEN, Calls, HUBSPOT_TOKEN, Standins, deliver};
-use self::tombolo::{Tombolo, log_of};
+use self::tombolo::Tombolo;
 use crate::build;
 use crate::place::Place;
 
@@ -27,12 +27,6 @@ const APP_SECRET: &str = "demo-hubspot-app-secret";
 
 /// The project that has to come out.
 const PROJECT: &str = "Onboarding: Acme Corp – Annual Plan";
-
-/// How long the run may take.
-const RUN_LIMIT: Duration = Duration::from_secs(60);
-
-/// The pause between two looks at it.
-const RUN_PAUSE: Duration = Duration::from_millis(50);
 
 /// Whether the demo has to build what it shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,20 +51,21 @@ pub fn run(place: &Place, builds: Builds, ending: Ending) -> anyhow::Result<()> 
     if builds == Builds::Needed {
         build_all(place)?;
     }
+    let folder = Folder::fresh(place, ending)?;
+    play(place, &folder, ending).inspect_err(|_| folder.show_log(place))
+}
+
+fn play(place: &Place, folder: &Folder, ending: Ending) -> anyhow::Result<()> {
     headline("Start stand-ins of HubSpot and Asana, and Tombolo on an empty SQLite");
     let standins = Standins::start(place)?;
-    let mut tombolo = Tombolo::start(place, &standins)?;
-    story(place, &standins, &tombolo).with_context(|| log_of(place))?;
-    match ending {
-        Ending::Once => {
-            println!("\nEverything was as expected.");
-            Ok(())
-        }
-        Ending::CtrlC => {
-            stay(place, &tombolo);
-            tombolo.wait()
-        }
+    let mut tombolo = Tombolo::start(place, folder, &standins)?;
+    story(place, &standins, &tombolo)?;
+    if ending == Ending::Once {
+        println!("\nEverything was as expected.");
+        return Ok(());
     }
+    stay(place, folder, &tombolo);
+    tombolo.wait()
 }
 
 fn build_all(place: &Place) -> anyhow::Result<()> {
@@ -92,24 +87,33 @@ fn story(place: &Place, standins: &Standins, tombolo: &Tombolo) -> anyhow::Resul
 
     headline("HubSpot says: deal 123456789 was won");
     let uri = format!("{}{HOOK}", tombolo.origin);
-    let answer = deliver(place, &uri, APP_SECRET)?;
-    println!("{answer:#}");
-    ensure!(answer["status"] == 202, "the webhook was not accepted: {answer}");
+    let first = delivered(place, &uri)?;
+    ensure!(first["accepted"] == 1, "one new event was expected: {first}");
     let run = only_run(tombolo)?;
-    wait_for(tombolo, &run)?;
-    tombolo.tell(&["run", "show", &run], None)?;
-    let before = check_outcome(standins)?;
+    // Stays until the run has ended, and fails if it ended badly.
+    tombolo.tell(&["run", "show", &run, "--follow"], None)?;
+    show_project(&only_project(standins)?);
+    let before = calls(standins)?;
 
     headline("HubSpot sends the same event again, as it does when it missed our answer");
-    let answer = deliver(place, &uri, APP_SECRET)?;
-    println!("{answer:#}");
-    ensure!(answer["status"] == 202, "the second delivery was not accepted: {answer}");
+    let second = delivered(place, &uri)?;
+    ensure!(second["accepted"] == 0, "the second delivery counted as new: {second}");
+    ensure!(second["runs"] == first["runs"], "the second delivery tells other runs: {second}");
     tombolo.tell(&["run", "list"], None)?;
     ensure!(only_run(tombolo)? == run, "the second delivery started a run");
-    let after = check_outcome(standins)?;
+    only_project(standins)?;
+    let after = calls(standins)?;
     ensure!(before == after, "the second delivery made calls: {before:?}, then {after:?}");
     println!("\nOne run, one project, no further call: nothing happened twice.");
     Ok(())
+}
+
+/// Sends the webhook, and gives what Tombolo answered when it had accepted it.
+fn delivered(place: &Place, uri: &str) -> anyhow::Result<Value> {
+    let mut answer = deliver(place, uri, APP_SECRET)?;
+    println!("{answer:#}");
+    ensure!(answer["status"] == 202, "the webhook was not accepted: {answer}");
+    Ok(answer["body"].take())
 }
 
 fn add_plugins(place: &Place, tombolo: &Tombolo) -> anyhow::Result<()> {
@@ -141,62 +145,48 @@ fn set_connections(standins: &Standins, tombolo: &Tombolo) -> anyhow::Result<()>
 /// The id of the one run that there is.
 fn only_run(tombolo: &Tombolo) -> anyhow::Result<String> {
     let list = tombolo.ask(&["run", "list"])?;
-    let runs = list.as_array().or_else(|| list["items"].as_array());
+    let runs = list["items"].as_array();
     let runs = runs.with_context(|| format!("`tombolo run list` tells no list but {list}"))?;
     ensure!(runs.len() == 1, "one run was expected, there are {}: {list:#}", runs.len());
     let id = runs[0]["id"].as_str().context("the run has no id")?;
     Ok(id.to_owned())
 }
 
-/// Waits until the run has ended, and well.
-fn wait_for(tombolo: &Tombolo, run: &str) -> anyhow::Result<()> {
-    let asked = Instant::now();
-    loop {
-        let shown = tombolo.ask(&["run", "show", run])?;
-        match shown["state"].as_str() {
-            Some("succeeded") => return Ok(()),
-            Some("failed" | "cancelled") => {
-                tombolo.tell(&["run", "show", run], None)?;
-                anyhow::bail!("the run did not succeed: {shown:#}");
-            }
-            _ => {}
-        }
-        ensure!(
-            asked.elapsed() < RUN_LIMIT,
-            "the run has not ended after {} s: {shown:#}",
-            RUN_LIMIT.as_secs()
-        );
-        std::thread::sleep(RUN_PAUSE);
-    }
+/// The one project that there is in Asana.
+fn only_project(standins: &Standins) -> anyhow::Result<Value> {
+    let mut projects = standins.projects()?;
+    let project = projects.pop().context("there is no project in Asana")?;
+    ensure!(
+        projects.is_empty(),
+        "one project was expected in Asana, there are more: {projects:#?}"
+    );
+    ensure!(project["name"] == PROJECT, "another project was expected: {project:#}");
+    Ok(project)
 }
 
-/// Prints the project, and checks that there is exactly this one, made by exactly one call.
-fn check_outcome(standins: &Standins) -> anyhow::Result<(Calls, Calls)> {
-    let projects = standins.projects()?;
-    ensure!(projects.len() == 1, "one project was expected in Asana, there are {projects:#?}");
-    let project = &projects[0];
-    ensure!(project["name"] == PROJECT, "another project was expected: {project:#}");
+fn show_project(project: &Value) {
     println!("\nThe project in Asana:");
     for key in ["gid", "name", "notes", "permalink_url"] {
         if let Value::String(text) = &project[key] {
             println!("  {key:<14} {}", text.replace('\n', &format!("\n{:17}", "")));
         }
     }
+}
+
+/// Prints what HubSpot and Asana were asked, and checks that exactly one call changed something.
+fn calls(standins: &Standins) -> anyhow::Result<(Calls, Calls)> {
     let (hubspot, asana) = (standins.calls(&standins.hubspot)?, standins.calls(&standins.asana)?);
-    println!("Calls so far: HubSpot {}, Asana {}", hubspot.total, asana.total);
+    println!("\nCalls so far: HubSpot {}, Asana {}", hubspot.total, asana.total);
     ensure!(asana.performed == 1, "one change in Asana was expected: {asana:?}");
     ensure!(hubspot.performed == 0, "no change in HubSpot was expected: {hubspot:?}");
     Ok((hubspot, asana))
 }
 
-fn stay(place: &Place, tombolo: &Tombolo) {
+fn stay(place: &Place, folder: &Folder, tombolo: &Tombolo) {
     headline("Your turn");
     println!("The API, to read and to try:  {}", tombolo.api_page);
-    println!(
-        "Its token is in               {}",
-        place.shown(&place.demo().join("data/admin.token"))
-    );
-    println!("The log is in                 {}", place.shown(&place.demo().join("tombolo.log")));
+    println!("Its token is in               {}", place.shown(&folder.data().join("admin.token")));
+    println!("The log is in                 {}", place.shown(&folder.log()));
     println!("For the commands above, in another terminal, from here:");
     println!("  {}", tombolo.shell_variables(place));
     println!("\nTombolo and the stand-ins run until you press ctrl-c.");

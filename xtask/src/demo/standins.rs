@@ -40,7 +40,7 @@ impl Standins {
     pub fn start(place: &Place) -> anyhow::Result<Self> {
         let mut command = Command::new(place.binary("standins"));
         command.args(["--hubspot-token", HUBSPOT_TOKEN, "--asana-token", ASANA_TOKEN]);
-        eprintln!("$ {}", shown(&command));
+        println!("$ {}", shown(&command));
         let mut process = Kept::start(&command, |streams| {
             streams.stdout(std::process::Stdio::piped());
         })?;
@@ -77,7 +77,7 @@ impl Standins {
 pub fn deliver(place: &Place, uri: &str, secret: &str) -> anyhow::Result<Value> {
     let mut command = Command::new(place.binary("standins"));
     command.args(["deliver", "--uri", uri, "--secret", secret]);
-    eprintln!("$ {}", shown(&command));
+    println!("$ {}", shown(&command));
     let told = output(&mut command)?;
     serde_json::from_str(&told).with_context(|| format!("the delivery told no JSON but `{told}`"))
 }

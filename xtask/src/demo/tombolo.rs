@@ -10,9 +10,10 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use super::first_line::first_line;
+use super::folder::Folder;
 use super::http;
 use super::standins::Standins;
-use crate::keep::Kept;
+use crate::keep::{self, Kept};
 use crate::place::Place;
 use crate::program::{output, shown};
 
@@ -22,8 +23,8 @@ const READY_LIMIT: Duration = Duration::from_secs(60);
 /// The pause between two questions whether it is.
 const READY_PAUSE: Duration = Duration::from_millis(20);
 
-/// How much of the log is shown when something went wrong, in lines.
-const LOG_LINES: usize = 30;
+/// How long one command may take; watching a run to its end is one.
+const COMMAND_LIMIT: Duration = Duration::from_secs(60);
 
 /// A server that ends with this value, and what its command line needs to speak to it.
 pub struct Tombolo {
@@ -40,26 +41,21 @@ pub struct Tombolo {
 impl Tombolo {
     /// Starts it on a free port with an empty database, allowed to call the stand-ins and nobody
     /// else on this machine.
-    pub fn start(place: &Place, standins: &Standins) -> anyhow::Result<Self> {
-        let folder = place.demo();
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder).context("cannot remove the data of the last demo")?;
-        }
-        std::fs::create_dir_all(&folder).context("cannot make the folder of the demo")?;
-        let config = folder.join("tombolo.toml");
-        std::fs::write(&config, configuration(place, standins)?)?;
-
+    pub fn start(place: &Place, folder: &Folder, standins: &Standins) -> anyhow::Result<Self> {
+        let config = folder.config();
+        std::fs::write(&config, configuration(place, folder, standins)?)
+            .context("cannot write the configuration")?;
         let binary = place.binary("tombolo");
         let mut command = Command::new(&binary);
         command.args(["serve", "--config", &place.shown(&config)]).current_dir(place.root());
-        eprintln!("$ {}", shown(&command));
-        let log = File::create(folder.join("tombolo.log")).context("cannot make the log")?;
+        println!("$ {}", shown(&command));
+        let log = File::create(folder.log()).context("cannot make the log")?;
         let mut process = Kept::start(&command, |streams| {
             streams.stdout(Stdio::piped()).stderr(log);
         })?;
         let line = first_line(&mut process, |line| line.contains("http://"));
-        let line = line.with_context(|| format!("Tombolo does not start\n{}", log_of(place)))?;
-        eprintln!("{line}");
+        let line = line.context("Tombolo does not start")?;
+        println!("{line}");
         let mut addresses = line.split([' ', '(', ')']).filter(|word| word.starts_with("http://"));
         let origin = addresses.next().context("Tombolo tells no address")?.to_owned();
         let api_page = addresses.next().unwrap_or(&origin).to_owned();
@@ -108,7 +104,11 @@ impl Tombolo {
             variable = format!("{name}=.. ");
         }
         println!("\n$ {variable}{}", shown(&command));
-        let status = command.stdin(Stdio::null()).status().context("cannot start tombolo")?;
+        let child = command.stdin(Stdio::null()).spawn().context("cannot start tombolo")?;
+        let ended = keep::within(child, COMMAND_LIMIT)?;
+        let status = ended.with_context(|| {
+            format!("`{}` took longer than {} s", shown(&command), COMMAND_LIMIT.as_secs())
+        })?;
         ensure!(status.success(), "`{}` failed: {status}", shown(&command));
         Ok(())
     }
@@ -135,23 +135,13 @@ impl Tombolo {
     }
 }
 
-/// The end of the server's log.
-pub fn log_of(place: &Place) -> String {
-    let path = place.demo().join("tombolo.log");
-    let text = std::fs::read_to_string(&path).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    let last = &lines[lines.len().saturating_sub(LOG_LINES)..];
-    format!("the end of {}:\n{}", place.shown(&path), last.join("\n"))
-}
-
-fn configuration(place: &Place, standins: &Standins) -> anyhow::Result<String> {
-    let data = place.demo().join("data");
+fn configuration(place: &Place, folder: &Folder, standins: &Standins) -> anyhow::Result<String> {
     Ok(format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n\n\
          [data]\ndir = \"{}\"\n\n\
          # The stand-ins, by host and port: nothing else on this machine can be called.\n\
          [egress]\nallow = [\"{}\", \"{}\"]\n",
-        place.shown(&data),
+        place.shown(&folder.data()),
         http::host(&standins.hubspot)?,
         http::host(&standins.asana)?,
     ))

@@ -60,28 +60,13 @@ fn echo(seen: Seen) -> Response<bytes::Bytes> {
 fn connections(house: &House, base_url: &str) -> Vec<Connection> {
     let sealed = |field: &str| house.seal(field, CANARY);
     [
-        Auth::Bearer {
-            token: sealed("bearer"),
-        },
-        Auth::Basic {
-            user: "ann".to_owned(),
-            password: sealed("password"),
-        },
-        Auth::Header {
-            name: "x-api-key".to_owned(),
-            value: sealed("header"),
-        },
-        Auth::Query {
-            name: "q".to_owned(),
-            value: sealed("query"),
-        },
+        Auth::Bearer { token: sealed("bearer") },
+        Auth::Basic { user: "ann".to_owned(), password: sealed("password") },
+        Auth::Header { name: "x-api-key".to_owned(), value: sealed("header") },
+        Auth::Query { name: "q".to_owned(), value: sealed("query") },
     ]
     .into_iter()
-    .map(|auth| Connection {
-        auth,
-        signing: Some(sealed("signing")),
-        ..connection(base_url)
-    })
+    .map(|auth| Connection { auth, signing: Some(sealed("signing")), ..connection(base_url) })
     .collect()
 }
 
@@ -135,16 +120,10 @@ async fn a_secret_is_in_no_record_error_debug_or_log() {
     // Not a test of nothing: the servers were told, the log was written.
     for server in [plain, secure] {
         let told = format!("{:?}", server.seen());
-        assert!(
-            told.contains("Bearer canary/") && told.contains("q=canary%2F"),
-            "{told}"
-        );
+        assert!(told.contains("Bearer canary/") && told.contains("q=canary%2F"), "{told}");
     }
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(
-        log.contains("credentials attached") && log.contains("hyper_util"),
-        "{log}"
-    );
+    assert!(log.contains("credentials attached") && log.contains("hyper_util"), "{log}");
     let leak = log.lines().find(|line| find_canary(line).is_some());
     assert_eq!(leak, None);
 }

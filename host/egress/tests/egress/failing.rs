@@ -43,20 +43,14 @@ async fn closed_after_the_request_is_broken() {
         })
         .await;
         let error = error_of(&server, &connection(&server.url(""))).await;
-        assert!(
-            matches!(error, EgressError::Broken { .. }),
-            "{script:?}: {error}"
-        );
+        assert!(matches!(error, EgressError::Broken { .. }), "{script:?}: {error}");
     }
 }
 
 #[tokio::test]
 async fn silence_after_the_request_is_a_timeout_that_may_have_been_sent() {
-    let scripts: [&[u8]; 3] = [
-        b"",
-        b"HTTP/1.1 200 OK\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
-    ];
+    let scripts: [&[u8]; 3] =
+        [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"];
     for script in scripts {
         let server = raw(move |mut stream| async move {
             stream.write_all(script).await.unwrap();
@@ -64,11 +58,8 @@ async fn silence_after_the_request_is_a_timeout_that_may_have_been_sent() {
         })
         .await;
         let error = error_of(&server, &quick(&server.url(""), 100)).await;
-        let expected = EgressError::Timeout {
-            host: server.address.to_string(),
-            limit_ms: 100,
-            sent: true,
-        };
+        let expected =
+            EgressError::Timeout { host: server.address.to_string(), limit_ms: 100, sent: true };
         assert_eq!(error, expected);
     }
 }
@@ -80,31 +71,13 @@ async fn no_connection_in_time_is_nothing_sent() {
     let house = Authority::new().house(&server);
     let mut connection = connection(&named(&server, ""));
     connection.limits.connect_timeout_ms = 100;
-    let error = house
-        .send(get(&named(&server, "/"), &connection))
-        .await
-        .0
-        .unwrap_err();
+    let error = house.send(get(&named(&server, "/"), &connection)).await.0.unwrap_err();
     assert!(matches!(error, EgressError::Connect { .. }), "{error}");
 
     connection.limits.connect_timeout_ms = 60_000;
     connection.limits.total_timeout_ms = 100;
-    let error = house
-        .send(get(&named(&server, "/"), &connection))
-        .await
-        .0
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            EgressError::Timeout {
-                limit_ms: 100,
-                sent: false,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    let error = house.send(get(&named(&server, "/"), &connection)).await.0.unwrap_err();
+    assert!(matches!(error, EgressError::Timeout { limit_ms: 100, sent: false, .. }), "{error}");
 }
 
 #[tokio::test]
@@ -116,14 +89,7 @@ async fn the_budget_bounds_the_limit() {
         call.budget = Duration::from_millis(budget_ms);
         let error = house.send(call).await.0.unwrap_err();
         let host = server.address.to_string();
-        assert_eq!(
-            error,
-            EgressError::Timeout {
-                host,
-                limit_ms: budget_ms,
-                sent
-            }
-        );
+        assert_eq!(error, EgressError::Timeout { host, limit_ms: budget_ms, sent });
     }
 }
 
@@ -136,10 +102,7 @@ async fn who_waits_for_a_turn_too_long_has_sent_nothing() {
         async move {
             busy.notify_one();
             done.notified().await;
-            stream
-                .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
-                .await
-                .unwrap();
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
         }
     })
     .await;
@@ -149,19 +112,13 @@ async fn who_waits_for_a_turn_too_long_has_sent_nothing() {
     };
     let house = Arc::new(House::new(one_at_a_time, Names::new(&[])));
     let first = tokio::spawn({
-        let (house, call) = (
-            house.clone(),
-            get(&server.url("/"), &connection(&server.url(""))),
-        );
+        let (house, call) = (house.clone(), get(&server.url("/"), &connection(&server.url(""))));
         async move { house.send(call).await.0 }
     });
     busy.notified().await;
     let second = get(&server.url("/"), &quick(&server.url(""), 50));
     let error = house.send(second).await.0.unwrap_err();
-    assert!(
-        matches!(error, EgressError::Timeout { sent: false, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, EgressError::Timeout { sent: false, .. }), "{error}");
     done.notify_one();
     assert_eq!(first.await.unwrap().unwrap().status.as_u16(), 204);
     assert_eq!(server.accepted(), 1);
@@ -194,16 +151,8 @@ async fn an_endless_answer_ends_at_the_limit() {
     connection.limits.max_response_bytes = LIMIT;
     let error = error_of(&server, &connection).await;
     let host = server.address.to_string();
-    assert_eq!(
-        error,
-        EgressError::ResponseTooLarge {
-            host,
-            limit_bytes: LIMIT
-        }
-    );
-    tokio::time::timeout(AMPLE, gone.notified())
-        .await
-        .expect("the connection is closed");
+    assert_eq!(error, EgressError::ResponseTooLarge { host, limit_bytes: LIMIT });
+    tokio::time::timeout(AMPLE, gone.notified()).await.expect("the connection is closed");
     // What the kernel buffers comes on top of the limit.
     assert!(written.load(Ordering::SeqCst) < LIMIT + 64 * 1024 * 1024);
 }
@@ -217,11 +166,7 @@ async fn an_announced_flood_is_not_begun() {
     })
     .await;
     let error = error_of(&server, &connection(&server.url(""))).await;
-    assert!(
-        error
-            .to_string()
-            .contains("larger than 16777216 bytes (limit max_response_bytes)")
-    );
+    assert!(error.to_string().contains("larger than 16777216 bytes (limit max_response_bytes)"));
 }
 
 #[tokio::test]
@@ -231,42 +176,19 @@ async fn the_limits_are_inclusive() {
     let mut connection = connection(&server.url(""));
     connection.limits.max_response_bytes = 4;
     connection.limits.max_request_bytes = 5;
-    let answer = house
-        .send(post(&server.url("/"), &connection, "four"))
-        .await
-        .0
-        .unwrap();
+    let answer = house.send(post(&server.url("/"), &connection, "four")).await.0.unwrap();
     assert_eq!(answer.body, "four");
-    let error = house
-        .send(post(&server.url("/"), &connection, "fiver"))
-        .await
-        .0
-        .unwrap_err();
-    assert!(
-        matches!(error, EgressError::ResponseTooLarge { limit_bytes: 4, .. }),
-        "{error}"
-    );
-    let error = house
-        .send(post(&server.url("/"), &connection, "sixsix"))
-        .await
-        .0
-        .unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("limit max_request_bytes of connection `crm`"),
-        "{error}"
-    );
+    let error = house.send(post(&server.url("/"), &connection, "fiver")).await.0.unwrap_err();
+    assert!(matches!(error, EgressError::ResponseTooLarge { limit_bytes: 4, .. }), "{error}");
+    let error = house.send(post(&server.url("/"), &connection, "sixsix")).await.0.unwrap_err();
+    assert!(error.to_string().contains("limit max_request_bytes of connection `crm`"), "{error}");
     assert_eq!(server.seen().len(), 2);
 }
 
 #[tokio::test]
 async fn an_endless_head_is_broken() {
     let server = raw(|mut stream| async move {
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\nX-Large: ")
-            .await
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nX-Large: ").await.unwrap();
         while stream.write_all(&[b'x'; 0x10000]).await.is_ok() {}
     })
     .await;
@@ -277,16 +199,11 @@ async fn an_endless_head_is_broken() {
 #[tokio::test]
 async fn a_certificate_that_does_not_fit_is_no_connection() {
     let (trusted, stranger) = (Authority::new(), Authority::new());
-    for tls in [
-        stranger.server("api.test", &[]),
-        trusted.server("other.test", &[]),
-    ] {
+    for tls in [stranger.server("api.test", &[]), trusted.server("other.test", &[])] {
         let server = https(tls, |_| ok("")).await;
         let house = trusted.house(&server);
         let error = house.error_of(&named(&server, "/")).await;
-        let EgressError::Connect { reason, .. } = &error else {
-            panic!("{error}")
-        };
+        let EgressError::Connect { reason, .. } = &error else { panic!("{error}") };
         assert!(reason.contains("certificate"), "{reason}");
         assert!(server.seen().is_empty());
     }

@@ -20,11 +20,7 @@ async fn http1_keeps_its_connection() {
     let house = House::open_to(&[&server]);
     let connection = connection(&server.url(""));
     for _ in 0..5 {
-        house
-            .send(post(&server.url("/"), &connection, "x"))
-            .await
-            .0
-            .unwrap();
+        house.send(post(&server.url("/"), &connection, "x")).await.0.unwrap();
     }
     assert_eq!((server.seen().len(), server.accepted()), (5, 1));
 }
@@ -32,17 +28,11 @@ async fn http1_keeps_its_connection() {
 #[tokio::test]
 async fn http2_is_chosen_and_shared() {
     let authority = Authority::new();
-    let server = https(authority.server("api.test", &["h2", "http/1.1"]), |seen| {
-        ok(seen.body)
-    })
-    .await;
+    let server =
+        https(authority.server("api.test", &["h2", "http/1.1"]), |seen| ok(seen.body)).await;
     let house = authority.house(&server);
     let (url, connection) = (named(&server, "/"), connection(&named(&server, "")));
-    house
-        .send(post(&url, &connection, "first"))
-        .await
-        .0
-        .unwrap();
+    house.send(post(&url, &connection, "first")).await.0.unwrap();
     let calls = (0..20).map(|_| house.send(post(&url, &connection, "x")));
     for (result, _) in join_all(calls).await {
         assert_eq!(result.unwrap().body, "x");
@@ -58,15 +48,7 @@ async fn http1_over_tls_where_the_server_wants_it() {
     let server = https(authority.server("api.test", &["http/1.1"]), |_| ok("fine")).await;
     let house = authority.house(&server);
     let url = named(&server, "/");
-    assert_eq!(
-        house
-            .send(get(&url, &connection(&url)))
-            .await
-            .0
-            .unwrap()
-            .body,
-        "fine"
-    );
+    assert_eq!(house.send(get(&url, &connection(&url))).await.0.unwrap().body, "fine");
     assert_eq!(server.seen()[0].version, Version::HTTP_11);
 }
 
@@ -107,22 +89,11 @@ async fn a_stale_connection_costs_nothing() {
     let other = http(|_| ok("")).await;
     let house = House::open_to(&[&server, &other]);
     let connection = connection(&server.url(""));
-    house
-        .send(post(&server.url("/"), &connection, "{}"))
-        .await
-        .0
-        .unwrap();
+    house.send(post(&server.url("/"), &connection, "{}")).await.0.unwrap();
     close.notify_one();
     closed.notified().await;
     // A call elsewhere: when it is answered, the end of the idle connection has been seen, too.
-    house
-        .send(get(
-            &other.url("/"),
-            &crate::support::connection(&other.url("")),
-        ))
-        .await
-        .0
-        .unwrap();
+    house.send(get(&other.url("/"), &crate::support::connection(&other.url("")))).await.0.unwrap();
     let (result, _) = house.send(post(&server.url("/"), &connection, "{}")).await;
     assert_eq!(result.unwrap().body, "ok");
     assert_eq!(server.accepted(), 2);
@@ -140,22 +111,8 @@ async fn what_may_have_been_sent_is_not_sent_again() {
     .await;
     let house = House::open_to(&[&server]);
     let connection = connection(&server.url(""));
-    house
-        .send(get(&server.url("/"), &connection))
-        .await
-        .0
-        .unwrap();
-    let error = house
-        .send(get(&server.url("/"), &connection))
-        .await
-        .0
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            tombolo_core::ports::egress::EgressError::Broken { .. }
-        ),
-        "{error}"
-    );
+    house.send(get(&server.url("/"), &connection)).await.0.unwrap();
+    let error = house.send(get(&server.url("/"), &connection)).await.0.unwrap_err();
+    assert!(matches!(error, tombolo_core::ports::egress::EgressError::Broken { .. }), "{error}");
     assert_eq!(server.accepted(), 1);
 }

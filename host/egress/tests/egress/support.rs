@@ -78,14 +78,7 @@ impl Server {
     async fn listen() -> (Self, TcpListener) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        (
-            Self {
-                address,
-                accepted: Arc::default(),
-                seen: Arc::default(),
-            },
-            listener,
-        )
+        (Self { address, accepted: Arc::default(), seen: Arc::default() }, listener)
     }
 
     async fn note(&self, request: Request<Incoming>) -> Seen {
@@ -229,10 +222,7 @@ impl Names {
             .iter()
             .map(|(name, turns)| ((*name).to_owned(), turns.iter().map(parse).collect()))
             .collect();
-        Arc::new(Self {
-            answers,
-            asked: AtomicUsize::new(0),
-        })
+        Arc::new(Self { answers, asked: AtomicUsize::new(0) })
     }
 }
 
@@ -263,10 +253,7 @@ pub struct House {
 impl House {
     /// With the addresses of `servers` allowed.
     pub fn open_to(servers: &[&Server]) -> Self {
-        let allow = servers
-            .iter()
-            .map(|server| server.address.to_string())
-            .collect::<Vec<_>>();
+        let allow = servers.iter().map(|server| server.address.to_string()).collect::<Vec<_>>();
         Self::new(settings(&allow), Names::new(&[]))
     }
 
@@ -279,13 +266,8 @@ impl House {
     }
 
     pub fn seal(&self, field: &str, secret: &str) -> Sealed {
-        let place = SecretPlace {
-            tenant: tenant(),
-            connection: "crm",
-            field,
-        };
-        self.vault
-            .seal(place, &Secret::new(secret.as_bytes().to_vec()))
+        let place = SecretPlace { tenant: tenant(), connection: "crm", field };
+        self.vault.seal(place, &Secret::new(secret.as_bytes().to_vec()))
     }
 
     pub async fn send(
@@ -303,10 +285,7 @@ impl House {
 
 pub fn settings<T: AsRef<str>>(allow: &[T]) -> EgressSettings {
     EgressSettings {
-        allow: allow
-            .iter()
-            .map(|text| text.as_ref().parse().unwrap())
-            .collect(),
+        allow: allow.iter().map(|text| text.as_ref().parse().unwrap()).collect(),
         ..EgressSettings::default()
     }
 }
@@ -352,15 +331,10 @@ pub fn get(uri: &str, connection: &Connection) -> OutboundCall {
 }
 
 pub fn post(uri: &str, connection: &Connection, body: &'static str) -> OutboundCall {
-    OutboundCall {
-        method: http::Method::POST,
-        body: body.into(),
-        ..get(uri, connection)
-    }
+    OutboundCall { method: http::Method::POST, body: body.into(), ..get(uri, connection) }
 }
 
 pub fn with_header(mut call: OutboundCall, name: &str, value: &str) -> OutboundCall {
-    call.headers
-        .append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+    call.headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
     call
 }

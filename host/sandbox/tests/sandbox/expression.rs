@@ -34,29 +34,13 @@ async fn values_keep_their_types_and_their_order() {
     let lab = Lab::new(settings());
     let values = values(
         &lab,
-        &[
-            ".steps.deal.amount > 10",
-            "\"Onboarding: \" + .steps.deal.name",
-            ".item",
-            "[1, {a: 2}]",
-        ],
+        &[".steps.deal.amount > 10", "\"Onboarding: \" + .steps.deal.name", ".item", "[1, {a: 2}]"],
     );
     assert_eq!(
         values.await.unwrap(),
-        [
-            json!(true),
-            json!("Onboarding: Käse"),
-            json!(null),
-            json!([1, { "a": 2 }])
-        ]
+        [json!(true), json!("Onboarding: Käse"), json!(null), json!([1, { "a": 2 }])]
     );
-    assert_eq!(
-        lab.sandbox
-            .evaluate(evaluation(json!({}), &[]))
-            .await
-            .unwrap(),
-        Vec::<Json>::new()
-    );
+    assert_eq!(lab.sandbox.evaluate(evaluation(json!({}), &[])).await.unwrap(), Vec::<Json>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,11 +71,7 @@ async fn what_never_ends_or_grows_without_end_reaches_a_limit() {
         let started = std::time::Instant::now();
         let error = error(&lab, &[bomb]).await;
         assert_eq!(error.code, "expression-limit", "{bomb}: {error:?}");
-        assert!(
-            started.elapsed().as_secs() < 20,
-            "{bomb} took {:?}",
-            started.elapsed()
-        );
+        assert!(started.elapsed().as_secs() < 20, "{bomb} took {:?}", started.elapsed());
     }
     assert_eq!(values(&lab, &["1 + 1"]).await.unwrap(), [json!(2)]);
 }
@@ -117,34 +97,17 @@ async fn syntax_is_checked_without_evaluating() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_evaluators_instance_does_not_cross_tenants() {
     let lab = Lab::new(settings());
-    lab.sandbox
-        .evaluate(evaluation(json!({}), &["1"]))
-        .await
-        .unwrap();
-    lab.sandbox
-        .evaluate(evaluation(json!({}), &["1"]))
-        .await
-        .unwrap();
-    assert_eq!(
-        lab.sandbox.warm_instances(),
-        1,
-        "the same instance for the same workflow"
-    );
+    lab.sandbox.evaluate(evaluation(json!({}), &["1"])).await.unwrap();
+    lab.sandbox.evaluate(evaluation(json!({}), &["1"])).await.unwrap();
+    assert_eq!(lab.sandbox.warm_instances(), 1, "the same instance for the same workflow");
     let mut other = evaluation(json!({}), &["1"]);
     other.tenant = TenantId(Uuid::from_u128(2));
     lab.sandbox.evaluate(other).await.unwrap();
-    assert_eq!(
-        lab.sandbox.warm_instances(),
-        2,
-        "another for another tenant"
-    );
+    assert_eq!(lab.sandbox.warm_instances(), 2, "another for another tenant");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expression_sees_the_clock_it_is_given() {
     let lab = Lab::new(settings());
-    assert_eq!(
-        values(&lab, &["now"]).await.unwrap(),
-        [json!(1_678_886_400)]
-    );
+    assert_eq!(values(&lab, &["now"]).await.unwrap(), [json!(1_678_886_400)]);
 }

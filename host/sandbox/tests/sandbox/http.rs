@@ -28,28 +28,18 @@ async fn a_call_goes_through_the_egress_and_is_on_record() {
         let mut headers = HeaderMap::new();
         headers.insert("x-request-id", HeaderValue::from_static("r-1"));
         let body = "{\"id\":7}".into();
-        Answer::Now(Ok(InboundResponse {
-            status: StatusCode::CREATED,
-            headers,
-            body,
-        }))
+        Answer::Now(Ok(InboundResponse { status: StatusCode::CREATED, headers, body }))
     });
     let invoked = lab.run(call(caller, post())).await;
     let outcome = invoked.result.unwrap();
     assert_eq!(outcome.output.value()["status"], 201);
     assert_eq!(outcome.output.value()["body"], "{\"id\":7}");
-    assert_eq!(
-        outcome.output.value()["headers"],
-        json!([["x-request-id", "r-1"]])
-    );
+    assert_eq!(outcome.output.value()["headers"], json!([["x-request-id", "r-1"]]));
 
     let calls = lab.outside.calls();
     assert_eq!(calls.len(), 1);
     assert_eq!(calls[0].method, Method::POST);
-    assert_eq!(
-        calls[0].uri.to_string(),
-        "https://api.example.com/deals?limit=1"
-    );
+    assert_eq!(calls[0].uri.to_string(), "https://api.example.com/deals?limit=1");
     assert_eq!(&calls[0].body[..], b"{\"a\":1}");
     assert!(!calls[0].headers.contains_key("host"), "the egress sets it");
     assert_eq!(calls[0].caller.idempotency_key, "key-1");
@@ -67,70 +57,23 @@ async fn the_guest_learns_whether_something_may_have_been_sent() {
     let lab = Lab::new(settings());
     let caller = lab.install("guest_caller").await;
     let host = || "api.example.com:443".to_owned();
-    let cases: [(fn(String) -> EgressError, &str); 7] = [
-        (
-            |_| EgressError::Refused {
-                reason: "allowed_hosts".to_owned(),
-            },
-            "HttpRequestDenied",
-        ),
-        (
-            |_| EgressError::InvalidRequest {
-                reason: "no host".to_owned(),
-            },
-            "HttpRequestUriInvalid",
-        ),
-        (
-            |host| EgressError::Connect {
-                host,
-                reason: "closed".to_owned(),
-            },
-            "ConnectionRefused",
-        ),
-        (
-            |host| EgressError::Timeout {
-                host,
-                limit_ms: 5,
-                sent: false,
-            },
-            "ConnectionTimeout",
-        ),
-        (
-            |host| EgressError::Timeout {
-                host,
-                limit_ms: 5,
-                sent: true,
-            },
-            "HttpResponseTimeout",
-        ),
-        (
-            |host| EgressError::Broken {
-                host,
-                reason: "reset".to_owned(),
-            },
-            "ConnectionTerminated",
-        ),
-        (
-            |host| EgressError::ResponseTooLarge {
-                host,
-                limit_bytes: 5,
-            },
-            "HttpResponseBodySize",
-        ),
+    type Refusal = fn(String) -> EgressError;
+    let cases: [(Refusal, &str); 7] = [
+        (|_| EgressError::Refused { reason: "allowed_hosts".to_owned() }, "HttpRequestDenied"),
+        (|_| EgressError::InvalidRequest { reason: "no host".to_owned() }, "HttpRequestUriInvalid"),
+        (|host| EgressError::Connect { host, reason: "closed".to_owned() }, "ConnectionRefused"),
+        (|host| EgressError::Timeout { host, limit_ms: 5, sent: false }, "ConnectionTimeout"),
+        (|host| EgressError::Timeout { host, limit_ms: 5, sent: true }, "HttpResponseTimeout"),
+        (|host| EgressError::Broken { host, reason: "reset".to_owned() }, "ConnectionTerminated"),
+        (|host| EgressError::ResponseTooLarge { host, limit_bytes: 5 }, "HttpResponseBodySize"),
     ];
     for (error, expected) in cases {
-        lab.outside
-            .answers(move |_| Answer::Now(Err(error(host()))));
+        lab.outside.answers(move |_| Answer::Now(Err(error(host()))));
         let invoked = lab.run(call(caller, post())).await;
         assert_eq!(invoked.result.unwrap().output.value()["error"], expected);
         let sentence = error(host()).to_string();
         assert_eq!(invoked.calls[0].error.as_ref(), Some(&sentence));
-        assert!(
-            invoked
-                .logs
-                .iter()
-                .any(|line| line.message.contains(&sentence))
-        );
+        assert!(invoked.logs.iter().any(|line| line.message.contains(&sentence)));
     }
 }
 
@@ -147,9 +90,8 @@ async fn a_call_without_an_answer_is_unknown_only_if_it_can_have_changed_somethi
     ];
     for (method, effect, class) in cases {
         let params = json!({ "method": method, "path": "/slow?token=s3cret" });
-        let slow = Call::new(caller, "call", params)
-            .effect(effect)
-            .timeout(Duration::from_millis(300));
+        let slow =
+            Call::new(caller, "call", params).effect(effect).timeout(Duration::from_millis(300));
         let invoked = lab.run(slow).await;
         let error = invoked.result.unwrap_err();
         assert_eq!(
@@ -159,19 +101,11 @@ async fn a_call_without_an_answer_is_unknown_only_if_it_can_have_changed_somethi
         );
         assert_eq!(invoked.calls.len(), 1);
         assert_eq!(invoked.calls[0].url, "https://api.example.com/slow?…");
-        assert!(
-            invoked.calls[0]
-                .error
-                .as_ref()
-                .unwrap()
-                .contains("ended before the answer")
-        );
+        assert!(invoked.calls[0].error.as_ref().unwrap().contains("ended before the answer"));
     }
     let calls = lab.outside.calls();
     assert!(
-        calls
-            .iter()
-            .all(|call| call.budget < Duration::from_millis(300)),
+        calls.iter().all(|call| call.budget < Duration::from_millis(300)),
         "less than the attempt"
     );
 }
@@ -187,11 +121,7 @@ async fn a_change_that_was_answered_before_the_timeout_counts_too() {
     };
     let error = lab.error(spin(post(), Effect::Unsafe)).await;
     assert_eq!(error.class, ErrorClass::UnknownOutcome);
-    lab.outside.answers(|_| {
-        Answer::Now(Err(EgressError::Refused {
-            reason: "no".to_owned(),
-        }))
-    });
+    lab.outside.answers(|_| Answer::Now(Err(EgressError::Refused { reason: "no".to_owned() })));
     let error = lab.error(spin(post(), Effect::Unsafe)).await;
     assert_eq!(error.class, ErrorClass::Transient, "nothing was sent");
 }
@@ -200,19 +130,10 @@ async fn a_change_that_was_answered_before_the_timeout_counts_too() {
 async fn a_pure_step_reaches_nothing_whatever_its_component_can() {
     let lab = Lab::new(settings());
     let caller = lab.install("guest_caller").await;
-    let invoked = lab
-        .run(Call::new(caller, "call", post()).effect(Effect::Pure))
-        .await;
-    assert_eq!(
-        invoked.result.unwrap().output.value()["error"],
-        "HttpRequestDenied"
-    );
+    let invoked = lab.run(Call::new(caller, "call", post()).effect(Effect::Pure)).await;
+    assert_eq!(invoked.result.unwrap().output.value()["error"], "HttpRequestDenied");
     assert!(lab.outside.calls().is_empty());
-    assert!(
-        invoked.logs[0].message.contains("effect `pure`"),
-        "{:?}",
-        invoked.logs
-    );
+    assert!(invoked.logs[0].message.contains("effect `pure`"), "{:?}", invoked.logs);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,20 +142,13 @@ async fn answers_that_nobody_reads_are_bounded() {
     let caller = lab.install("guest_caller").await;
     lab.outside.answers(|_| response(200, "x"));
     let params = json!({ "path": "/page", "n": 12 });
-    let invoked = lab
-        .run(Call::new(caller, "hoard", params).effect(Effect::Read))
-        .await;
+    let invoked = lab.run(Call::new(caller, "hoard", params).effect(Effect::Read)).await;
     let answers = invoked.result.unwrap().output.value().clone();
     let answers = answers.as_array().unwrap();
     assert_eq!(answers[..8], vec![json!(200); 8]);
     assert_eq!(answers[8..], vec![json!("ConnectionLimitReached"); 4]);
     assert_eq!(lab.outside.calls().len(), 8);
-    assert!(
-        invoked
-            .logs
-            .iter()
-            .any(|line| line.message.contains("http.open_calls"))
-    );
+    assert!(invoked.logs.iter().any(|line| line.message.contains("http.open_calls")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,13 +158,8 @@ async fn calls_of_an_attempt_are_bounded() {
     let lab = Lab::new(settings);
     let caller = lab.install("guest_caller").await;
     let params = json!({ "path": "/page", "n": 5 });
-    let output = lab
-        .output(Call::new(caller, "hoard", params).effect(Effect::Read))
-        .await;
-    assert_eq!(
-        output,
-        json!([200, 200, 200, "HttpRequestDenied", "HttpRequestDenied"])
-    );
+    let output = lab.output(Call::new(caller, "hoard", params).effect(Effect::Read)).await;
+    assert_eq!(output, json!([200, 200, 200, "HttpRequestDenied", "HttpRequestDenied"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -263,12 +172,7 @@ async fn forty_thousand_headers_end_the_attempt() {
         let many = Call::new(caller, operation, json!({ "n": 40_000 })).effect(Effect::Read);
         let error = lab.error(many).await;
         assert_eq!(error.class, ErrorClass::Permanent, "{error:?}");
-        assert_eq!(error.code, "trap", "{error:?}");
-        assert!(
-            error.message.contains("total size of fields exceeds limit"),
-            "{}",
-            error.message
-        );
+        assert_eq!(error.code, "header-limit", "{error:?}");
     }
 }
 
@@ -281,11 +185,7 @@ async fn an_answer_with_forty_thousand_headers_is_not_passed_on() {
         for _ in 0..20_000 {
             headers.append("x-header", HeaderValue::from_static("value"));
         }
-        Answer::Now(Ok(InboundResponse {
-            status: StatusCode::OK,
-            headers,
-            body: "x".into(),
-        }))
+        Answer::Now(Ok(InboundResponse { status: StatusCode::OK, headers, body: "x".into() }))
     });
     let output = lab.output(call(caller, post())).await;
     assert_eq!(output["error"], "HttpResponseHeaderSectionSize");
@@ -300,11 +200,7 @@ async fn hop_by_hop_headers_of_an_answer_do_not_reach_the_guest() {
         headers.insert("connection", HeaderValue::from_static("close"));
         headers.insert("proxy-authenticate", HeaderValue::from_static("Basic"));
         headers.insert("etag", HeaderValue::from_static("v1"));
-        Answer::Now(Ok(InboundResponse {
-            status: StatusCode::OK,
-            headers,
-            body: "x".into(),
-        }))
+        Answer::Now(Ok(InboundResponse { status: StatusCode::OK, headers, body: "x".into() }))
     });
     let output = lab.output(call(caller, post())).await;
     assert_eq!(output["headers"], json!([["etag", "v1"]]));
@@ -323,13 +219,7 @@ async fn a_request_body_is_bounded_and_nothing_is_sent() {
     assert_eq!(output["error"], "HttpRequestBodySize");
     assert_eq!(output["stopped"], true, "the guest is told while it writes");
     assert!(lab.outside.calls().is_empty());
-    assert!(
-        invoked.calls[0]
-            .error
-            .as_ref()
-            .unwrap()
-            .starts_with("not sent")
-    );
+    assert!(invoked.calls[0].error.as_ref().unwrap().starts_with("not sent"));
     assert_eq!(lab.output(upload(90_000)).await["status"], 200);
 }
 
@@ -337,8 +227,7 @@ async fn a_request_body_is_bounded_and_nothing_is_sent() {
 async fn a_large_answer_arrives_whole() {
     let lab = Lab::new(settings());
     let caller = lab.install("guest_caller").await;
-    lab.outside
-        .answers(|_| response(200, "x".repeat(5_000_000)));
+    lab.outside.answers(|_| response(200, "x".repeat(5_000_000)));
     let output = lab.output(call(caller, post())).await;
     assert_eq!(output["body"].as_str().map(str::len), Some(5_000_000));
 }
@@ -367,11 +256,8 @@ async fn a_guest_is_told_who_it_works_for() {
 async fn state_is_written_with_the_result_or_not_at_all() {
     let lab = Lab::new(settings());
     let caller = lab.install("guest_caller").await;
-    let state = || {
-        Call::new(caller, "state", json!({}))
-            .effect(Effect::Keyed)
-            .state("visits", "5", 3)
-    };
+    let state =
+        || Call::new(caller, "state", json!({})).effect(Effect::Keyed).state("visits", "5", 3);
     let invoked = lab.run(state()).await;
     assert_eq!(
         invoked.result.unwrap().output.value(),
@@ -379,10 +265,7 @@ async fn state_is_written_with_the_result_or_not_at_all() {
     );
     assert_eq!(invoked.state.len(), 1);
     let write = &invoked.state[0];
-    assert_eq!(
-        (write.key.as_str(), write.expected, write.value.text()),
-        ("visits", 3, "7")
-    );
+    assert_eq!((write.key.as_str(), write.expected, write.value.text()), ("visits", 3, "7"));
 
     let failing = Call::new(caller, "state-then-fail", json!({})).effect(Effect::Keyed);
     let invoked = lab.run(failing).await;

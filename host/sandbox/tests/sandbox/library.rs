@@ -35,10 +35,7 @@ async fn after_a_restart_the_compiled_form_is_taken_from_the_cache() {
     drop(before);
     // This one has no source that knows the component.
     let after = Lab::at(settings(), folder.path(), evaluator);
-    assert_eq!(
-        after.output(Call::new(plugin, "run", json!({}))).await,
-        json!(null)
-    );
+    assert_eq!(after.output(Call::new(plugin, "run", json!({}))).await, json!(null));
     assert_eq!(after.shelf.asked(), 0);
 }
 
@@ -53,10 +50,7 @@ async fn a_changed_cache_is_not_trusted() {
     let file = std::fs::read_dir(folder.path())
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .find(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "cwasm")
-        })
+        .find(|path| path.extension().is_some_and(|extension| extension == "cwasm"))
         .unwrap();
     let mut code = std::fs::read(&file).unwrap();
     let middle = code.len() / 2;
@@ -65,15 +59,8 @@ async fn a_changed_cache_is_not_trusted() {
 
     let after = Lab::at(settings(), folder.path(), evaluator);
     after.shelf.put(bytes);
-    assert_eq!(
-        after.output(Call::new(plugin, "run", json!({}))).await,
-        json!(null)
-    );
-    assert_eq!(
-        after.shelf.asked(),
-        1,
-        "it was compiled again from its bytes"
-    );
+    assert_eq!(after.output(Call::new(plugin, "run", json!({}))).await, json!(null));
+    assert_eq!(after.shelf.asked(), 1, "it was compiled again from its bytes");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,10 +68,7 @@ async fn a_component_that_nobody_has_is_named() {
     let lab = Lab::new(settings());
     let nowhere = ContentHash::of(b"nowhere");
     let error = lab.error(Call::new(nowhere, "run", json!({}))).await;
-    assert_eq!(
-        (error.code.as_str(), error.class),
-        ("plugin-missing", ErrorClass::Permanent)
-    );
+    assert_eq!((error.code.as_str(), error.class), ("plugin-missing", ErrorClass::Permanent));
     assert!(error.message.contains(&nowhere.to_string()));
 }
 
@@ -92,10 +76,7 @@ async fn a_component_that_nobody_has_is_named() {
 async fn a_refused_component_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let lab = Lab::at(settings(), folder.path(), component("plugin_jq"));
-    let bad = WatPlugin {
-        descriptor: "{}".to_owned(),
-        ..WatPlugin::default()
-    };
+    let bad = WatPlugin { descriptor: "{}".to_owned(), ..WatPlugin::default() };
     lab.sandbox.install(bad.build()).await.unwrap_err();
     let left: Vec<_> = std::fs::read_dir(folder.path())
         .unwrap()
@@ -112,16 +93,10 @@ async fn components_in_memory_are_bounded() {
     let mut plugins = Vec::new();
     for n in 1..=3_u32 {
         // Each its own bytes.
-        let plugin = WatPlugin {
-            pages: 2 + n,
-            ..WatPlugin::default()
-        };
+        let plugin = WatPlugin { pages: 2 + n, ..WatPlugin::default() };
         plugins.push(lab.install_bytes(plugin.build()).await);
     }
     for plugin in plugins {
-        assert_eq!(
-            lab.output(Call::new(plugin, "run", json!({}))).await,
-            json!(null)
-        );
+        assert_eq!(lab.output(Call::new(plugin, "run", json!({}))).await, json!(null));
     }
 }

@@ -12,10 +12,7 @@ async fn the_clock_of_a_transform_stands_and_sleeping_takes_no_time() {
     let lab = Lab::new(settings());
     let abuse = lab.install("guest_abuse").await;
     let seen = lab.output(Call::new(abuse, "clock", json!({}))).await;
-    assert_eq!(
-        seen,
-        json!({ "before": NOW.0, "after": NOW.0, "slept_ms": 0 })
-    );
+    assert_eq!(seen, json!({ "before": NOW.0, "after": NOW.0, "slept_ms": 0 }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,12 +21,7 @@ async fn the_randomness_of_a_transform_belongs_to_its_step() {
     let abuse = lab.install("guest_abuse").await;
     // A workflow of its own each, so that no instance is used twice.
     let draw = async |workflow, key| {
-        lab.output(
-            Call::new(abuse, "random", json!({}))
-                .workflow(workflow)
-                .key(key),
-        )
-        .await
+        lab.output(Call::new(abuse, "random", json!({})).workflow(workflow).key(key)).await
     };
     let first = draw(10, "a").await;
     assert_eq!(first.as_array().map(Vec::len), Some(4));
@@ -43,17 +35,13 @@ async fn a_connector_has_the_real_clock_and_randomness() {
     let caller = lab.install("guest_caller").await;
     let mut drawn = HashSet::new();
     for _ in 0..3 {
-        let seen = lab
-            .output(Call::new(caller, "clock", json!({})).effect(Effect::Read))
-            .await;
+        let seen = lab.output(Call::new(caller, "clock", json!({})).effect(Effect::Read)).await;
         assert!(seen["now"].as_i64().unwrap() > NOW.0 + 1_000_000, "{seen}");
         drawn.insert(seen["random"].as_u64().unwrap());
     }
     assert_eq!(drawn.len(), 3);
     // A pure step of a connector computes only, so it sees what every pure step sees.
-    let seen = lab
-        .output(Call::new(caller, "clock", json!({})).effect(Effect::Pure))
-        .await;
+    let seen = lab.output(Call::new(caller, "clock", json!({})).effect(Effect::Pure)).await;
     assert_eq!(seen["now"], json!(NOW.0));
 }
 
@@ -73,10 +61,7 @@ async fn a_connector_gets_a_fresh_instance_every_time() {
     let lab = Lab::new(settings());
     let caller = lab.install("guest_caller").await;
     for _ in 0..3 {
-        assert_eq!(
-            lab.output(Call::new(caller, "count", json!({}))).await,
-            json!(1)
-        );
+        assert_eq!(lab.output(Call::new(caller, "count", json!({}))).await, json!(1));
     }
     assert_eq!(lab.sandbox.warm_instances(), 0);
 }
@@ -87,27 +72,15 @@ async fn a_warm_instance_stays_with_tenant_workflow_and_version() {
     let abuse = lab.install("guest_abuse").await;
     let count = || Call::new(abuse, "count", json!({}));
     assert_eq!(lab.output(count()).await, json!(1));
-    assert_eq!(
-        lab.output(count()).await,
-        json!(2),
-        "reused for the same key"
-    );
+    assert_eq!(lab.output(count()).await, json!(2), "reused for the same key");
     assert_eq!(lab.output(count().tenant(2)).await, json!(1));
     assert_eq!(lab.output(count().workflow(2)).await, json!(1));
     assert_eq!(lab.output(count().version(2)).await, json!(1));
     assert_eq!(lab.output(count()).await, json!(3));
     assert_eq!(lab.sandbox.warm_instances(), 4);
     assert_eq!(lab.output(count().tenant(3)).await, json!(1));
-    assert_eq!(
-        lab.sandbox.warm_instances(),
-        4,
-        "the one unused for longest made room"
-    );
-    assert_eq!(
-        lab.output(count().tenant(2)).await,
-        json!(1),
-        "and that was the second tenant's"
-    );
+    assert_eq!(lab.sandbox.warm_instances(), 4, "the one unused for longest made room");
+    assert_eq!(lab.output(count().tenant(2)).await, json!(1), "and that was the second tenant's");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,10 +96,7 @@ async fn a_warm_instance_is_not_kept_after_trouble() {
         ("allocate", json!({ "n": 40 * 1024 * 1024 })),
     ];
     for (operation, params) in trouble {
-        assert_eq!(
-            lab.output(Call::new(abuse, "count", json!({}))).await,
-            json!(1)
-        );
+        assert_eq!(lab.output(Call::new(abuse, "count", json!({}))).await, json!(1));
         let _ = lab.run(Call::new(abuse, operation, params)).await;
     }
     assert_eq!(lab.sandbox.warm_instances(), 0);
@@ -139,10 +109,7 @@ async fn a_warm_instance_is_replaced_after_its_calls() {
     let lab = Lab::new(settings);
     let abuse = lab.install("guest_abuse").await;
     for expected in [1, 2, 1, 2, 1] {
-        assert_eq!(
-            lab.output(Call::new(abuse, "count", json!({}))).await,
-            json!(expected)
-        );
+        assert_eq!(lab.output(Call::new(abuse, "count", json!({}))).await, json!(expected));
     }
 }
 

@@ -18,27 +18,17 @@ async fn ten_endless_loops_do_not_keep_others_from_their_turn() {
     let mut loops = JoinSet::new();
     for workflow in 100..110 {
         let sandbox = lab.sandbox.clone();
-        let call = Call::new(abuse, "spin", json!({}))
-            .workflow(workflow)
-            .timeout(LONG * 10);
+        let call = Call::new(abuse, "spin", json!({})).workflow(workflow).timeout(LONG * 10);
         loops.spawn(async move { sandbox.invoke(call.invocation()).await });
     }
     for n in 0..50 {
-        let echoed = lab
-            .output(Call::new(abuse, "echo", json!({ "n": n })))
-            .await;
+        let echoed = lab.output(Call::new(abuse, "echo", json!({ "n": n }))).await;
         assert_eq!(echoed, json!({ "n": n }));
     }
-    assert!(
-        loops.try_join_next().is_none(),
-        "the loops are still running"
-    );
+    assert!(loops.try_join_next().is_none(), "the loops are still running");
     // Cancelling is dropping the future.
     loops.shutdown().await;
-    assert_eq!(
-        lab.output(Call::new(abuse, "echo", json!("after"))).await,
-        json!("after")
-    );
+    assert_eq!(lab.output(Call::new(abuse, "echo", json!("after"))).await, json!("after"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,14 +69,8 @@ async fn a_call_that_waits_too_long_may_try_again_later() {
             Err(error) => break error,
         }
     };
-    assert_eq!(
-        (error.code.as_str(), error.class),
-        ("sandbox-busy", ErrorClass::Transient)
-    );
-    assert_eq!(
-        holder.await.unwrap().result.unwrap_err().code,
-        "step-timeout"
-    );
+    assert_eq!((error.code.as_str(), error.class), ("sandbox-busy", ErrorClass::Transient));
+    assert_eq!(holder.await.unwrap().result.unwrap_err().code, "step-timeout");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,14 +80,21 @@ async fn a_cancelled_call_gives_its_instance_back() {
     let lab = Lab::new(settings);
     let abuse = lab.install("guest_abuse").await;
     for _ in 0..5 {
-        let spin = lab
-            .sandbox
-            .invoke(Call::new(abuse, "spin", json!({})).invocation());
+        let spin = lab.sandbox.invoke(Call::new(abuse, "spin", json!({})).invocation());
         let cancelled = tokio::time::timeout(Duration::from_millis(20), spin).await;
         assert!(cancelled.is_err(), "it was dropped while it ran");
     }
-    assert_eq!(
-        lab.output(Call::new(abuse, "echo", json!(1))).await,
-        json!(1)
-    );
+    assert_eq!(lab.output(Call::new(abuse, "echo", json!(1))).await, json!(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_address_space_instances_are_made_on_demand() {
+    let mut settings = settings();
+    // A pool of this size would need more addresses than a processor has.
+    settings.instances = 1_000_000;
+    let lab = Lab::new(settings);
+    let abuse = lab.install("guest_abuse").await;
+    assert_eq!(lab.output(Call::new(abuse, "echo", json!(1))).await, json!(1));
+    let bomb = Call::new(abuse, "allocate", json!({ "n": 200 * 1024 * 1024 }));
+    assert_eq!(lab.error(bomb).await.code, "memory-limit");
 }

@@ -9,11 +9,7 @@ use crate::support::wat_plugin::{WatPlugin, descriptor};
 use crate::support::{Lab, component, settings};
 
 async fn refused(bytes: impl Into<Bytes>) -> InstallError {
-    Lab::new(settings())
-        .sandbox
-        .install(bytes.into())
-        .await
-        .expect_err("a refusal")
+    Lab::new(settings()).sandbox.install(bytes.into()).await.expect_err("a refusal")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,17 +20,8 @@ async fn a_good_plugin_is_described() {
     assert_eq!(installed.hash, tombolo_core::id::ContentHash::of(&bytes));
     assert_eq!(installed.descriptor.name, "caller");
     assert_eq!(installed.descriptor.world, World::Connector);
-    assert!(
-        installed
-            .imports
-            .iter()
-            .any(|name| name.starts_with("wasi:http/outgoing-handler@"))
-    );
-    assert_eq!(
-        lab.sandbox.install(bytes).await.unwrap(),
-        installed,
-        "twice is the same as once"
-    );
+    assert!(installed.imports.iter().any(|name| name.starts_with("wasi:http/outgoing-handler@")));
+    assert_eq!(lab.sandbox.install(bytes).await.unwrap(), installed, "twice is the same as once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,13 +36,7 @@ async fn the_plugins_of_the_house_are_accepted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_mebibytes_are_too_many() {
     let error = refused(vec![0; 100 * 1024 * 1024]).await;
-    assert_eq!(
-        error,
-        InstallError::TooLarge {
-            size: 104_857_600,
-            limit: 20_971_520
-        }
-    );
+    assert_eq!(error, InstallError::TooLarge { size: 104_857_600, limit: 20_971_520 });
     assert!(error.to_string().contains("max_component_bytes"));
 }
 
@@ -72,11 +53,7 @@ async fn a_cut_off_or_foreign_file_is_malformed() {
     for length in [0, 3, 6, 8, 100, whole.len() / 2, whole.len() - 1] {
         let error = refused(whole.slice(..length)).await;
         // A component's bare header is a whole, empty component.
-        let expected = if length == 8 {
-            "not-a-plugin"
-        } else {
-            "malformed-component"
-        };
+        let expected = if length == 8 { "not-a-plugin" } else { "malformed-component" };
         assert_eq!(error.code(), expected, "{length} bytes: {error}");
     }
     assert_eq!(refused("#!/bin/sh").await.code(), "malformed-component");
@@ -90,9 +67,7 @@ async fn a_component_that_is_no_plugin_is_told_what_it_exports() {
              (export "wasi:cli/run@0.2.6" (instance $x)))"#,
     );
     let error = refused(bytes.unwrap()).await;
-    let InstallError::NotAPlugin { expected, found } = &error else {
-        panic!("{error}")
-    };
+    let InstallError::NotAPlugin { expected, found } = &error else { panic!("{error}") };
     assert_eq!(
         (expected.as_str(), found.as_str()),
         ("tombolo:node/node@1.0.0", "`wasi:cli/run@0.2.6`")
@@ -108,9 +83,7 @@ async fn a_newer_contract_is_refused_with_both_versions() {
                  (export "tombolo:node/node@{version}" (instance $x)))"#
         ));
         let error = refused(bytes.unwrap()).await;
-        let InstallError::NewerContract { found, supported } = &error else {
-            panic!("{error}")
-        };
+        let InstallError::NewerContract { found, supported } = &error else { panic!("{error}") };
         assert_eq!((found.as_str(), supported.as_str()), (&version[..3], "1.0"));
     }
 }
@@ -159,39 +132,14 @@ async fn imports_outside_the_world_are_refused_by_name() {
     );
     let cases = [
         (http, "wasi:http/", "transform", "compile for that world"),
-        (
-            sockets,
-            "wasi:sockets/",
-            "connector",
-            "sockets are never available",
-        ),
-        (
-            model,
-            "tombolo:node/llm@1.0.0",
-            "connector",
-            "no language model configured",
-        ),
-        (
-            context,
-            "tombolo:node/context@1.0.0",
-            "transform",
-            "compile for world router",
-        ),
-        (
-            stranger,
-            "test:plugin/kernel",
-            "connector",
-            "no world of this host",
-        ),
+        (sockets, "wasi:sockets/", "connector", "sockets are never available"),
+        (model, "tombolo:node/llm@1.0.0", "connector", "no language model configured"),
+        (context, "tombolo:node/context@1.0.0", "transform", "compile for world router"),
+        (stranger, "test:plugin/kernel", "connector", "no world of this host"),
     ];
     for (bytes, name, in_world, words) in cases {
         let error = refused(bytes).await;
-        let InstallError::ForbiddenImport {
-            import,
-            world,
-            hint,
-        } = &error
-        else {
+        let InstallError::ForbiddenImport { import, world, hint } = &error else {
             panic!("{name}: {error}")
         };
         assert!(import.starts_with(name), "{import}");
@@ -204,10 +152,7 @@ async fn imports_outside_the_world_are_refused_by_name() {
 async fn a_source_has_to_poll() {
     let mut source = descriptor();
     source["world"] = json!("source");
-    let plugin = WatPlugin {
-        descriptor: source.to_string(),
-        ..WatPlugin::default()
-    };
+    let plugin = WatPlugin { descriptor: source.to_string(), ..WatPlugin::default() };
     let error = refused(plugin.build()).await;
     assert!(
         matches!(&error, InstallError::NotAPlugin { expected, .. } if expected.contains("poller")),
@@ -220,9 +165,7 @@ async fn a_descriptor_is_checked_to_its_schemas() {
     type Change = fn(&mut Value);
     let cases: [(&str, Change); 4] = [
         ("/name", |d| d["name"] = json!("No Name")),
-        ("/operations/0/effect", |d| {
-            d["operations"][0]["effect"] = json!("unsafe")
-        }),
+        ("/operations/0/effect", |d| d["operations"][0]["effect"] = json!("unsafe")),
         ("/operations/0/params/minimum", |d| {
             d["operations"][0]["params"] = json!({"minimum": "1"})
         }),
@@ -231,25 +174,16 @@ async fn a_descriptor_is_checked_to_its_schemas() {
     for (place, change) in cases {
         let mut changed = descriptor();
         change(&mut changed);
-        let plugin = WatPlugin {
-            descriptor: changed.to_string(),
-            ..WatPlugin::default()
-        };
+        let plugin = WatPlugin { descriptor: changed.to_string(), ..WatPlugin::default() };
         let error = refused(plugin.build()).await;
         assert!(
             matches!(&error, InstallError::BadDescriptor { pointer, .. } if pointer == place),
             "{place}: {error}"
         );
     }
-    let plugin = WatPlugin {
-        descriptor: "{".to_owned(),
-        ..WatPlugin::default()
-    };
+    let plugin = WatPlugin { descriptor: "{".to_owned(), ..WatPlugin::default() };
     assert_eq!(refused(plugin.build()).await.code(), "bad-descriptor");
-    let plugin = WatPlugin {
-        descriptor: "\u{fffd}".repeat(200),
-        ..WatPlugin::default()
-    };
+    let plugin = WatPlugin { descriptor: "\u{fffd}".repeat(200), ..WatPlugin::default() };
     assert_eq!(refused(plugin.build()).await.code(), "bad-descriptor");
 }
 
@@ -258,25 +192,10 @@ async fn describe_runs_under_tight_limits() {
     let cases = [
         (
             "step-timeout|cpu-limit",
-            WatPlugin {
-                describe: "(loop $l (br $l))".to_owned(),
-                ..WatPlugin::default()
-            },
+            WatPlugin { describe: "(loop $l (br $l))".to_owned(), ..WatPlugin::default() },
         ),
-        (
-            "trap",
-            WatPlugin {
-                describe: "unreachable".to_owned(),
-                ..WatPlugin::default()
-            },
-        ),
-        (
-            "memory-limit",
-            WatPlugin {
-                pages: 16 * 33,
-                ..WatPlugin::default()
-            },
-        ),
+        ("trap", WatPlugin { describe: "unreachable".to_owned(), ..WatPlugin::default() }),
+        ("memory-limit", WatPlugin { pages: 16 * 33, ..WatPlugin::default() }),
         (
             "output-limit",
             WatPlugin {
@@ -298,13 +217,8 @@ async fn describe_runs_under_tight_limits() {
     ];
     for (codes, plugin) in cases {
         let error = refused(plugin.build()).await;
-        let InstallError::DescribeFailed { reason } = &error else {
-            panic!("{codes}: {error}")
-        };
-        assert!(
-            codes.split('|').any(|code| reason.starts_with(code)),
-            "{codes}: {reason}"
-        );
+        let InstallError::DescribeFailed { reason } = &error else { panic!("{codes}: {error}") };
+        assert!(codes.split('|').any(|code| reason.starts_with(code)), "{codes}: {reason}");
     }
 }
 

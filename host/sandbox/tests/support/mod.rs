@@ -59,10 +59,7 @@ static CACHE: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a
 
 /// Settings that leave room for several sandboxes at once.
 pub fn settings() -> SandboxSettings {
-    let mut settings = SandboxSettings {
-        instances: 16,
-        ..SandboxSettings::default()
-    };
+    let mut settings = SandboxSettings { instances: 16, ..SandboxSettings::default() };
     settings.warm.instances = 4;
     settings
 }
@@ -148,11 +145,7 @@ impl Lab {
         )
         .expect("a sandbox")
         .compile_with(compiler);
-        Self {
-            sandbox: Arc::new(sandbox),
-            outside,
-            shelf,
-        }
+        Self { sandbox: Arc::new(sandbox), outside, shelf }
     }
 
     /// Installs a built component.
@@ -162,11 +155,7 @@ impl Lab {
 
     pub async fn install_bytes(&self, bytes: Bytes) -> ContentHash {
         self.shelf.put(bytes.clone());
-        self.sandbox
-            .install(bytes)
-            .await
-            .expect("an acceptable component")
-            .hash
+        self.sandbox.install(bytes).await.expect("an acceptable component").hash
     }
 
     pub async fn run(&self, call: Call) -> Invoked {
@@ -249,8 +238,7 @@ impl Call {
     }
 
     pub fn state(mut self, key: &str, value: &str, version: u64) -> Self {
-        self.state
-            .insert(key.to_owned(), (Json::from_trusted(value), version));
+        self.state.insert(key.to_owned(), (Json::from_trusted(value), version));
         self
     }
 

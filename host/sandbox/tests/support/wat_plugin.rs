@@ -53,12 +53,8 @@ impl WatPlugin {
         let mut resolve = Resolve::default();
         let contract = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
         resolve.push_dir(contract).expect("the contract");
-        let package = resolve
-            .push_str("test.wit", self.world)
-            .expect("a test's world");
-        let world = resolve
-            .select_world(&[package], Some("test"))
-            .expect("world `test`");
+        let package = resolve.push_str("test.wit", self.world).expect("a test's world");
+        let world = resolve.select_world(&[package], Some("test")).expect("world `test`");
         let mut module = wat::parse_str(self.text()).expect("WebAssembly text");
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
             .expect("a world that fits the module");
@@ -71,19 +67,8 @@ impl WatPlugin {
 
     /// Address 16 holds the descriptor's place; address 32 an outcome with `null` and no ports.
     fn text(&self) -> String {
-        let Self {
-            imports,
-            fields,
-            pages,
-            describe,
-            invoke,
-            descriptor,
-            ..
-        } = self;
-        let escaped: String = descriptor
-            .bytes()
-            .map(|byte| format!("\\{byte:02x}"))
-            .collect();
+        let Self { imports, fields, pages, describe, invoke, descriptor, .. } = self;
+        let escaped: String = descriptor.bytes().map(|byte| format!("\\{byte:02x}")).collect();
         let length = descriptor.len();
         format!(
             r#"(module

@@ -71,18 +71,13 @@ impl Deliver {
 
         let now_ms = jiff::Timestamp::now().as_millisecond();
         let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
-        let mut request = Request::post(path)
-            .header(http::header::HOST, host)
-            .body(Full::new(body.clone()))?;
+        let mut request =
+            Request::post(path).header(http::header::HOST, host).body(Full::new(body.clone()))?;
         let uri = self.uri.to_string();
-        request
-            .headers_mut()
-            .extend(hubspot::signed_delivery(&self.secret, &uri, &body, now_ms));
+        request.headers_mut().extend(hubspot::signed_delivery(&self.secret, &uri, &body, now_ms));
         let answer = client.send_request(request).await?;
         let status = answer.status().as_u16();
-        let read = Limited::new(answer.into_body(), MAX_ANSWER_BYTES)
-            .collect()
-            .await;
+        let read = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect().await;
         let bytes = read.map_err(|error| anyhow::anyhow!("the answer cannot be read: {error}"))?;
         connection.abort();
         Ok(json!({ "status": status, "body": as_json(&bytes.to_bytes()) }))

@@ -63,9 +63,7 @@ async fn main() -> anyhow::Result<()> {
 async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     let hubspot = hubspot::start_at(arguments.hubspot, &arguments.hubspot_token).await?;
     let asana = asana::start_at(arguments.asana, &arguments.asana_token).await?;
-    let sink = arguments
-        .sink
-        .map(|address| Sink::start(arguments.sink_options(address)));
+    let sink = arguments.sink.map(|address| Sink::start(arguments.sink_options(address)));
     let sink = sink.transpose()?;
 
     let mut addresses = json!({
@@ -111,10 +109,7 @@ async fn told_to_end() -> anyhow::Result<()> {
 #[cfg(unix)]
 async fn terminated() -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
-    signal(SignalKind::terminate())
-        .context("cannot listen for SIGTERM")?
-        .recv()
-        .await;
+    signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?.recv().await;
     Ok(())
 }
 

@@ -15,35 +15,33 @@ tombolo_sdk::export!(plugin);
 
 /// What this plugin offers.
 pub fn plugin() -> Plugin {
-    Plugin::transform("abuse", env!("CARGO_PKG_VERSION"), "Misbehaves")
-        .reusable()
-        .operations([
-            pure("count", count),
-            pure("echo", |value: Value| Ok(value)),
-            pure("spin", spin),
-            pure("allocate", allocate),
-            pure("allocate-politely", allocate_politely),
-            pure("output", |size: Size| Ok("x".repeat(size.n))),
-            Operation::routing("ports", "Fires n ports", Effect::Pure, ports),
-            pure("recurse", |size: Size| Ok(recurse(size.n))),
-            pure("panic", panicking),
-            pure("exit", |size: Size| -> Result<Value, NodeError> {
-                std::process::exit(i32::try_from(size.n).unwrap_or(1))
-            }),
-            pure("print", print),
-            pure("log", logging),
-            pure("log-once", |size: Size| {
-                log::info("x".repeat(size.n));
-                Ok(Value::Null)
-            }),
-            pure("clock", clock),
-            pure("random", random),
-            pure("outside", outside),
-            pure("fail", fail),
-            raw("not-json", |_| "{".to_owned()),
-            raw("twice", |_| r#"{"a":1,"a":2}"#.to_owned()),
-            raw("deep", |_| "[".repeat(10_000) + &"]".repeat(10_000)),
-        ])
+    Plugin::transform("abuse", env!("CARGO_PKG_VERSION"), "Misbehaves").reusable().operations([
+        pure("count", count),
+        pure("echo", |value: Value| Ok(value)),
+        pure("spin", spin),
+        pure("allocate", allocate),
+        pure("allocate-politely", allocate_politely),
+        pure("output", |size: Size| Ok("x".repeat(size.n))),
+        Operation::routing("ports", "Fires n ports", Effect::Pure, ports),
+        pure("recurse", |size: Size| Ok(recurse(size.n))),
+        pure("panic", panicking),
+        pure("exit", |size: Size| -> Result<Value, NodeError> {
+            std::process::exit(i32::try_from(size.n).unwrap_or(1))
+        }),
+        pure("print", print),
+        pure("log", logging),
+        pure("log-once", |size: Size| {
+            log::info("x".repeat(size.n));
+            Ok(Value::Null)
+        }),
+        pure("clock", clock),
+        pure("random", random),
+        pure("outside", outside),
+        pure("fail", fail),
+        raw("not-json", |_| "{".to_owned()),
+        raw("twice", |_| r#"{"a":1,"a":2}"#.to_owned()),
+        raw("deep", |_| "[".repeat(10_000) + &"]".repeat(10_000)),
+    ])
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -63,15 +61,9 @@ where
 }
 
 fn raw(name: &'static str, output: fn(&str) -> String) -> Operation {
-    let schemas = Schemas {
-        params: || json!(true),
-        output: || json!(true),
-    };
+    let schemas = Schemas { params: || json!(true), output: || json!(true) };
     Operation::raw(name, "Misbehaves", Effect::Pure, schemas, move |params| {
-        Ok(Outcome {
-            output: output(params),
-            ports: Vec::new(),
-        })
+        Ok(Outcome { output: output(params), ports: Vec::new() })
     })
 }
 
@@ -101,25 +93,16 @@ fn allocate(size: Size) -> Result<usize, NodeError> {
 /// Asks for memory and goes on without it.
 fn allocate_politely(size: Size) -> Result<bool, NodeError> {
     let mut bytes = Vec::<u8>::new();
-    Ok(std::hint::black_box(&mut bytes)
-        .try_reserve_exact(size.n)
-        .is_ok())
+    Ok(std::hint::black_box(&mut bytes).try_reserve_exact(size.n).is_ok())
 }
 
 fn ports(size: Size) -> Result<Routed<Value>, NodeError> {
-    Ok(Routed {
-        output: Value::Null,
-        ports: (0..size.n).map(|n| format!("port-{n}")).collect(),
-    })
+    Ok(Routed { output: Value::Null, ports: (0..size.n).map(|n| format!("port-{n}")).collect() })
 }
 
 fn recurse(n: usize) -> usize {
     let frame = std::hint::black_box([n; 64]);
-    if n == 0 {
-        frame[0]
-    } else {
-        recurse(n - 1) + frame[63]
-    }
+    if n == 0 { frame[0] } else { recurse(n - 1) + frame[63] }
 }
 
 fn panicking(_: Nothing) -> Result<Value, NodeError> {
@@ -153,10 +136,8 @@ fn logging(print: Print) -> Result<usize, NodeError> {
 /// The time, before and after a nap of an hour.
 fn clock(_: Nothing) -> Result<Value, NodeError> {
     let now = || {
-        SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_millis() as u64
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis()
+            as u64
     };
     let (before, started) = (now(), Instant::now());
     std::thread::sleep(Duration::from_secs(3600));
@@ -166,9 +147,7 @@ fn clock(_: Nothing) -> Result<Value, NodeError> {
 }
 
 fn random(_: Nothing) -> Result<Vec<u64>, NodeError> {
-    Ok((0..4)
-        .map(|n: u32| RandomState::new().hash_one(n))
-        .collect())
+    Ok((0..4).map(|n: u32| RandomState::new().hash_one(n)).collect())
 }
 
 /// What can be seen of the machine.

@@ -71,10 +71,7 @@ impl Guest for Caller {
             "clock" => json!({ "now": now(), "random": rand() }),
             other => return Err(failed("unknown-operation", other)),
         };
-        Ok(Outcome {
-            output: output.to_string(),
-            ports: Vec::new(),
-        })
+        Ok(Outcome { output: output.to_string(), ports: Vec::new() })
     }
 }
 
@@ -94,10 +91,7 @@ fn count() -> Value {
 }
 
 fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_millis() as u64
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
 fn rand() -> u64 {
@@ -130,12 +124,8 @@ fn request(params: &Value, fields: Fields) -> OutgoingRequest {
     };
     request.set_method(&method).expect("a method");
     request.set_scheme(Some(&Scheme::Https)).expect("a scheme");
-    request
-        .set_authority(Some("api.example.com"))
-        .expect("an authority");
-    request
-        .set_path_with_query(params["path"].as_str())
-        .expect("a path");
+    request.set_authority(Some("api.example.com")).expect("an authority");
+    request.set_path_with_query(params["path"].as_str()).expect("a path");
     request
 }
 
@@ -180,9 +170,7 @@ fn name(code: &ErrorCode) -> String {
 
 /// Starts `n` calls and reads no answer.
 fn hoard(params: &Value, n: u64) -> Result<Value, NodeError> {
-    let futures = (0..n)
-        .map(|_| start(params))
-        .collect::<Result<Vec<_>, _>>()?;
+    let futures = (0..n).map(|_| start(params)).collect::<Result<Vec<_>, _>>()?;
     let mut answers = Vec::new();
     let mut held = Vec::new();
     for future in futures {
@@ -211,9 +199,7 @@ fn headers(n: u64) -> Value {
 }
 
 fn header_list(n: u64) -> Value {
-    let list: Vec<_> = (0..n)
-        .map(|at| (format!("x-header-{at}"), b"value".to_vec()))
-        .collect();
+    let list: Vec<_> = (0..n).map(|at| (format!("x-header-{at}"), b"value".to_vec())).collect();
     match Fields::from_list(&list) {
         Ok(_) => json!("accepted"),
         Err(error) => json!(format!("{error:?}")),
@@ -258,9 +244,8 @@ fn context() -> Value {
 /// Counts a visit, reads its own write, and counts another.
 fn state_twice() -> Value {
     let entry = state::get("visits");
-    let (visits, version) = entry.map_or((0, 0), |entry| {
-        (entry.value.parse().unwrap_or(0), entry.version)
-    });
+    let (visits, version) =
+        entry.map_or((0, 0), |entry| (entry.value.parse().unwrap_or(0), entry.version));
     let stale = state::compare_and_set("visits", version + 7, "0");
     let first = state::compare_and_set("visits", version, &(visits + 1).to_string());
     let seen = state::get("visits").map(|entry| entry.value);
