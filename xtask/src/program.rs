@@ -7,14 +7,22 @@ use anyhow::{Context, ensure};
 
 use crate::place::Place;
 
+/// What the names of the variables begin with that `cargo run` sets for the crate it runs.
+const ABOUT_US: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+
 /// Cargo at the root of the repository: the one that runs us, so that it is the same toolchain.
 pub fn cargo<A: AsRef<OsStr>>(place: &Place, arguments: impl IntoIterator<Item = A>) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(arguments).current_dir(place.root());
-    // What cargo tells us about ourselves would look like a change to the build scripts of others.
-    for variable in ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH"] {
-        command.env_remove(variable);
+    // What cargo told us about this crate is no part of what it tells others. Build scripts that look
+    // at these variables, such as ring's, would run anew, and all above them be built again.
+    for (name, _) in std::env::vars_os() {
+        let about_us =
+            name.to_str().is_some_and(|name| ABOUT_US.iter().any(|start| name.starts_with(start)));
+        if about_us {
+            command.env_remove(name);
+        }
     }
     command
 }
