@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::descriptor::Operation;
 use crate::effect::World;
 
 struct Catalog {

@@ -1,0 +1,91 @@
+//! Triggers: their kinds, their verification, their expressions.
+
+use serde_json::Value;
+
+use super::Compiler;
+use crate::json::push_pointer;
+use crate::workflow::Dedupe;
+use crate::workflow::definition::Respond;
+use crate::workflow::issue::{Issue, did_you_mean};
+use crate::workflow::parameters::Parameters;
+use crate::workflow::verify::Verify;
+
+impl Compiler<'_> {
+    pub(super) fn check_triggers(&mut self) {
+        for (name, trigger) in &self.definition.triggers {
+            let pointer = push_pointer("/triggers", name);
+            let Some(webhook) = &trigger.webhook else {
+                self.add(Issue::new(
+                    pointer,
+                    "no-trigger-kind",
+                    "a trigger needs a kind: `webhook`",
+                ));
+                continue;
+            };
+            let pointer = pointer + "/webhook";
+            self.check_verify(&webhook.verify, &format!("{pointer}/verify"));
+            if webhook.split.is_some() && webhook.respond == Respond::Result {
+                let message =
+                    "`respond` cannot be `result` where `split` makes several runs of one request";
+                self.add(Issue::new(format!("{pointer}/respond"), "split-has-no-result", message));
+            }
+            let texts = [
+                ("split", webhook.split.as_deref()),
+                (
+                    "dedupe",
+                    match &webhook.dedupe {
+                        Some(Dedupe::Expression(text)) => Some(text.as_str()),
+                        _ => None,
+                    },
+                ),
+            ];
+            for (key, text) in texts {
+                if let Some(text) = text {
+                    self.check_trigger_expression(text, &format!("{pointer}/{key}"));
+                }
+            }
+        }
+    }
+
+    pub(super) fn check_trigger_expression(&mut self, text: &str, pointer: &str) {
+        match Parameters::prepare(&Value::String(text.to_owned())) {
+            Ok(prepared) if prepared.expressions().is_empty() => {
+                let message = "this has to be an expression: `${ .. }`";
+                self.add(Issue::new(pointer, "not-an-expression", message));
+            }
+            Ok(prepared) => self.keep_jq(&prepared, pointer),
+            Err(errors) => self.add_template_errors(errors, pointer),
+        }
+    }
+
+    pub(super) fn check_verify(&mut self, verify: &Verify, pointer: &str) {
+        let secrets = match verify {
+            Verify::Open(_) => return,
+            Verify::Preset(preset) => {
+                if !self.catalog.has_preset(&preset.preset) {
+                    let known = self.catalog.preset_names();
+                    let suggestion = did_you_mean(&preset.preset, known.iter().copied())
+                        .or_else(|| Some(format!("known are: {}", known.join(", "))));
+                    let message =
+                        format!("`{}` is no preset of webhook verification", preset.preset);
+                    self.add(
+                        Issue::new(format!("{pointer}/preset"), "unknown-preset", message)
+                            .suggest(suggestion),
+                    );
+                }
+                &preset.secrets
+            }
+            Verify::Scheme(custom) => &custom.secrets,
+        };
+        for (at, name) in secrets.iter().enumerate() {
+            let pointer = format!("{pointer}/secrets/{at}");
+            if !self.catalog.has_connection(name) {
+                self.add_unknown_connection(&pointer, name);
+            } else if !self.catalog.has_signing_secret(name) {
+                let message = format!("the connection `{name}` keeps no webhook secret");
+                let fix = format!("set one: tombolo connection set {name} --signing-secret-stdin");
+                self.add(Issue::new(pointer, "no-signing-secret", message).suggest(Some(fix)));
+            }
+        }
+    }
+}
