@@ -22,7 +22,7 @@ pub fn run(place: &Place) -> anyhow::Result<ExitCode> {
     let plugins = report.check("plugins", || build::plugins(place));
     // The host embeds a plugin: without it nothing that contains the host compiles.
     report.check_after(plugins, "clippy", || clippy(place));
-    report.check_after(plugins, "clippy (wasm)", || clippy_plugins(place));
+    report.check_after(plugins, "clippy (wasm)", || clippy_components(place));
     report.check_after(plugins, "documentation", || documentation(place));
     let built = report.check_after(plugins, "build", || build_everything(place));
     report.tests_after(built, "tests", || libtest::run(&mut tests(place)));
@@ -55,17 +55,19 @@ fn tests(place: &Place) -> Command {
 
 fn clippy(place: &Place) -> anyhow::Result<()> {
     let mut clippy = cargo(place, ["clippy", "--release", "--workspace", "--all-targets"]);
-    run_program(clippy.args(DENY_WARNINGS))
+    run_program(clippy.arg("--keep-going").args(DENY_WARNINGS))
 }
 
 /// What only exists in a component is seen by no other stage.
-fn clippy_plugins(place: &Place) -> anyhow::Result<()> {
-    let mut clippy = cargo(place, ["clippy", "--lib"]);
+fn clippy_components(place: &Place) -> anyhow::Result<()> {
+    let mut clippy = cargo(place, ["clippy", "--lib", "--keep-going"]);
     run_program(clippy.args(build::component_selection(place)?).args(DENY_WARNINGS))
 }
 
+/// The documentation of everything, private items too: who reads it here works here.
 fn documentation(place: &Place) -> anyhow::Result<()> {
     let mut doc = cargo(place, ["doc", "--release", "--workspace", "--no-deps"]);
+    doc.args(["--document-private-items", "--keep-going"]);
     run_program(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
