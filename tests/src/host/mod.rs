@@ -29,6 +29,7 @@ pub use options::HostOptions;
 pub use poll::{POLL_LIMIT, poll};
 pub use run::{RunView, StepView};
 
+use crate::http_client;
 use process::Process;
 
 /// Hosts at a time in one test process; a test waits for its turn.
@@ -77,7 +78,7 @@ impl Host {
         let mut host = Self {
             options,
             folder,
-            http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?,
+            http: http_client(),
             process: Mutex::new(Some(process)),
             origin,
             token: String::new(),

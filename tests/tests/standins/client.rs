@@ -1,12 +1,8 @@
 //! One way to call a stand-in, for all tests here.
 
-use reqwest::{Client, Method, RequestBuilder, StatusCode, redirect};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
-
-/// A client that follows no redirects and keeps no connection for another test.
-pub fn client() -> Client {
-    Client::builder().redirect(redirect::Policy::none()).build().unwrap()
-}
+pub use tombolo_tests::http_client as client;
 
 /// Calls of one stand-in with one token.
 pub struct Caller {
