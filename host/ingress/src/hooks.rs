@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request, State};
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use bytes::Bytes;
 use serde_json::Value;
 use tombolo_core::id::IdSource;
 use tombolo_core::json;
@@ -20,7 +18,7 @@ use tombolo_core::workflow::{Respond, VerifyScheme};
 use crate::problem::Problem;
 use crate::tenants::Tenants;
 use crate::verify::{Refusal, Signed, Verified, resolve, verify};
-use crate::{IngressState, answer, event, secrets};
+use crate::{IngressState, answer, body, event, secrets};
 
 /// How long a sender waits for a result if its trigger says nothing.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
@@ -38,6 +36,7 @@ struct App {
 pub fn router(state: IngressState) -> Router {
     Router::new()
         .route("/hooks/{tenant}/{*path}", post(receive))
+        .method_not_allowed_fallback(wrong_method)
         .with_state(Arc::new(App { ports: state, tenants: Tenants::default() }))
 }
 
@@ -52,6 +51,10 @@ async fn receive(
     }
 }
 
+async fn wrong_method(method: Method) -> Problem {
+    Problem::wrong_method(&method)
+}
+
 async fn take(app: &App, tenant: &str, path: &str, request: Request) -> Result<Response, Problem> {
     let state = &app.ports;
     let tenant = app.tenants.find(&*state.store, tenant).await.map_err(Problem::from_store)?;
@@ -59,7 +62,7 @@ async fn take(app: &App, tenant: &str, path: &str, request: Request) -> Result<R
         .and_then(|tenant| state.subscriptions.hook(tenant, path))
         .ok_or_else(|| Problem::no_hook(path))?;
     let (parts, body) = request.into_parts();
-    let raw = read(&parts, body, state.settings.body_limit).await?;
+    let raw = body::read(&parts, body, state.settings.body_limit).await?;
     let (scheme, verified) = check(state, &hook, &parts, &raw).await?;
     let request = event::Request {
         method: &parts.method,
@@ -88,27 +91,6 @@ async fn take(app: &App, tenant: &str, path: &str, request: Request) -> Result<R
             Ok(answer::accepted(&accepted))
         }
     }
-}
-
-/// The whole body. One that says that it is too large is refused before it is read.
-async fn read(parts: &Parts, body: Body, limit: usize) -> Result<Bytes, Problem> {
-    let announced = parts
-        .headers
-        .get(http::header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(Problem::too_large(limit));
-    }
-    to_bytes(body, limit).await.map_err(|error| {
-        let text = error.to_string();
-        // axum has no type for it: the limit's error is the only one with this text.
-        if text.contains("length limit") {
-            Problem::too_large(limit)
-        } else {
-            Problem::broken_body(text)
-        }
-    })
 }
 
 /// Who sent it. Fails closed: a trigger that is not open needs a good signature.

@@ -3,6 +3,7 @@
 //! Never starts a run itself, and never answers before the intake says that the event is durable.
 
 mod answer;
+mod body;
 mod event;
 mod expression;
 mod hooks;

@@ -1,6 +1,8 @@
 //! What a sender is told when its request is not taken: problem+json (RFC 9457).
 
-use axum::http::{HeaderValue, StatusCode, header};
+use std::time::Duration;
+
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use tombolo_core::json::InvalidJson;
@@ -50,19 +52,29 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "no-such-hook", "No such webhook", detail)
     }
 
+    /// Somebody looks at a webhook in a browser, mostly.
+    pub fn wrong_method(method: &Method) -> Self {
+        let detail = format!("a webhook takes POST, not {method}");
+        let title = "The address exists, the method does not";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "wrong-method", title, detail)
+    }
+
     pub fn too_large(limit: usize) -> Self {
         let detail = format!("the body is larger than {limit} bytes (limit server.body_limit)");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", detail)
             .with("limit_bytes", limit)
     }
 
-    pub fn broken_body(detail: String) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "incomplete-body",
-            "The body did not arrive whole",
-            detail,
-        )
+    pub fn broken_body(reason: String) -> Self {
+        let detail = format!("the body broke off: {reason}");
+        Self::new(StatusCode::BAD_REQUEST, "body-broken", "The body broke off", detail)
+    }
+
+    pub fn body_timeout(limit: Duration) -> Self {
+        let limit_s = limit.as_secs();
+        let detail = format!("the body was not complete within {limit_s} s (limit body_timeout)");
+        let title = "The body did not arrive in time";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", title, detail)
     }
 
     /// The signature is not good. One status for all, whatever is wrong.
@@ -107,7 +119,7 @@ impl Problem {
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
         match error {
             StoreError::Busy { .. } => {
-                Self::new(unavailable, "busy", "Too much at once", error.to_string())
+                Self::new(unavailable, "store-busy", "Too much at once", error.to_string())
                     .retry_after(RETRY_BUSY_S)
             }
             StoreError::Full => {
