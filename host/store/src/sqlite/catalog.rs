@@ -1,5 +1,7 @@
 //! The catalog.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx::Row;
@@ -113,9 +115,17 @@ impl Catalog for SqliteStore {
     }
 
     async fn put_connection(&self, connection: Connection) -> Result<(), StoreError> {
-        self.writes
-            .write(connection, |pending| Command::Rare(Box::new(Rare::Connection(pending))))
-            .await
+        let (writes, remembered) = (self.writes.clone(), Arc::clone(&self.remembered));
+        // Beside the caller: whoever stops waiting does not stop the write, and what was remembered
+        // before it has to be forgotten after it all the same.
+        let put = tokio::spawn(async move {
+            let written = writes
+                .write(connection, |pending| Command::Rare(Box::new(Rare::Connection(pending))))
+                .await;
+            remembered.forget();
+            written
+        });
+        put.await.map_err(|error| StoreError::Database(format!("a write ended badly: {error}")))?
     }
 
     async fn connection(
@@ -123,10 +133,18 @@ impl Catalog for SqliteStore {
         tenant: TenantId,
         name: &str,
     ) -> Result<Option<Connection>, StoreError> {
+        let since = match self.remembered.get(tenant, name) {
+            Ok(connection) => return Ok(Some(connection)),
+            Err(since) => since,
+        };
         let query = sqlx::query(connections!("WHERE tenant_id = ? AND name = ?"))
             .bind(id_bytes(tenant.0))
             .bind(name.to_owned());
-        self.read_one(query, connection).await
+        let found = self.read_one(query, connection).await?;
+        if let Some(read) = &found {
+            self.remembered.keep(read, since);
+        }
+        Ok(found)
     }
 
     async fn connections(&self, tenant: TenantId) -> Result<Vec<Connection>, StoreError> {

@@ -6,6 +6,7 @@ mod claim;
 mod error;
 mod open;
 mod reading;
+mod remembered;
 mod row;
 mod run_log;
 mod run_row;
@@ -13,7 +14,7 @@ mod step_row;
 mod writer;
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqlitePool, SqliteRow};
@@ -22,6 +23,7 @@ use tokio::sync::oneshot;
 use tombolo_core::ports::store::StoreError;
 
 use self::error::Fault;
+use self::remembered::Remembered;
 pub use self::open::{SqliteSettings, Synchronous};
 use crate::group::{Writes, channel};
 
@@ -32,6 +34,7 @@ use crate::group::{Writes, channel};
 pub struct SqliteStore {
     writes: Writes,
     readers: SqlitePool,
+    remembered: Arc<Remembered>,
     /// Tells when the writer has ended; taken by whoever closes the store.
     writer: Mutex<Option<oneshot::Receiver<()>>>,
 }
@@ -45,7 +48,8 @@ impl SqliteStore {
         let (writes, waiting) = channel(settings.bounds);
         let ended = writer::start(place, waiting).await?;
         let readers = open::readers(path, &settings).await?;
-        Ok(Self { writes, readers, writer: Mutex::new(Some(ended)) })
+        let remembered = Arc::default();
+        Ok(Self { writes, readers, remembered, writer: Mutex::new(Some(ended)) })
     }
 
     /// Refuses new writes, finishes those that wait, copies the log into the file and closes it.

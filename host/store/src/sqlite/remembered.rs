@@ -1,0 +1,124 @@
+//! Connections that were read before. Every attempt that calls out needs its connection, and one
+//! process has the file to itself, so what it read stays true until it writes.
+//!
+//! Never remembers that a connection is missing, and never more than [`MAX_REMEMBERED`].
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tombolo_core::id::TenantId;
+use tombolo_core::ports::egress::Connection;
+
+/// Connections kept; with one more, all are forgotten.
+const MAX_REMEMBERED: usize = 1_000;
+
+/// Connections by tenant and name.
+#[derive(Debug, Default)]
+pub(super) struct Remembered(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    connections: HashMap<TenantId, HashMap<String, Connection>>,
+    count: usize,
+    /// Counts what was forgotten, so that what was read before is not remembered after.
+    generation: u64,
+}
+
+/// Whose reading it is that comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Generation(u64);
+
+impl Remembered {
+    /// The connection, or with what its reading has to come back.
+    pub(super) fn get(&self, tenant: TenantId, name: &str) -> Result<Connection, Generation> {
+        let known = self.lock();
+        let found = known.connections.get(&tenant).and_then(|of_tenant| of_tenant.get(name));
+        found.cloned().ok_or(Generation(known.generation))
+    }
+
+    /// Remembers what was read, unless something was forgotten in the meantime.
+    pub(super) fn keep(&self, read: &Connection, since: Generation) {
+        let mut known = self.lock();
+        if known.generation != since.0 {
+            return;
+        }
+        if known.count >= MAX_REMEMBERED {
+            known.connections.clear();
+            known.count = 0;
+        }
+        let of_tenant = known.connections.entry(read.tenant).or_default();
+        if of_tenant.insert(read.name.clone(), read.clone()).is_none() {
+            known.count += 1;
+        }
+    }
+
+    /// Forgets everything; to be called after a connection was written, before that is answered.
+    pub(super) fn forget(&self) {
+        let mut known = self.lock();
+        known.connections.clear();
+        known.count = 0;
+        known.generation += 1;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tombolo_core::clock::Timestamp;
+    use tombolo_core::id::ConnectionId;
+    use tombolo_core::ports::egress::{Auth, CallLimits};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn connection(tenant: u128, name: &str) -> Connection {
+        Connection {
+            id: ConnectionId(Uuid::from_u128(7)),
+            tenant: TenantId(Uuid::from_u128(tenant)),
+            name: name.to_owned(),
+            base_url: None,
+            auth: Auth::None,
+            signing: None,
+            allowed_hosts: Vec::new(),
+            limits: CallLimits::default(),
+            updated_at: Timestamp(0),
+        }
+    }
+
+    #[test]
+    fn a_connection_stays_with_its_tenant() {
+        let remembered = Remembered::default();
+        let (mine, theirs) = (TenantId(Uuid::from_u128(1)), TenantId(Uuid::from_u128(2)));
+        let since = remembered.get(mine, "crm").expect_err("nothing was read");
+        remembered.keep(&connection(1, "crm"), since);
+        assert_eq!(remembered.get(mine, "crm"), Ok(connection(1, "crm")));
+        assert!(remembered.get(theirs, "crm").is_err());
+        assert!(remembered.get(mine, "other").is_err());
+    }
+
+    #[test]
+    fn what_was_read_before_a_write_is_not_kept_after_it() {
+        let remembered = Remembered::default();
+        let tenant = TenantId(Uuid::from_u128(1));
+        let since = remembered.get(tenant, "crm").expect_err("nothing was read");
+        remembered.forget();
+        remembered.keep(&connection(1, "crm"), since);
+        assert!(remembered.get(tenant, "crm").is_err());
+    }
+
+    #[test]
+    fn there_is_a_bound() {
+        let remembered = Remembered::default();
+        for number in 0..2 * MAX_REMEMBERED {
+            let name = format!("c{number}");
+            let since = remembered.get(TenantId(Uuid::from_u128(1)), &name).expect_err("is new");
+            remembered.keep(&connection(1, &name), since);
+            let known = remembered.lock();
+            let kept: usize = known.connections.values().map(HashMap::len).sum();
+            assert!(kept <= MAX_REMEMBERED && kept == known.count);
+        }
+    }
+}
