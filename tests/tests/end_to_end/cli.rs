@@ -93,7 +93,7 @@ async fn a_mistake_is_shown_at_its_line() -> anyhow::Result<()> {
         has(
             &said,
             1,
-            &["no such node: `dael`", "won.json:5:41", "did you mean `deal`?", "^^^^^^"],
+            &["no such node: `dael`", "won.json:5:39", "did you mean `deal`?", "^^^^^^"],
         )?;
     }
     let said = host.tombolo(&["workflow", "validate", "won.json", "--json"]).await?.json(1)?;
@@ -173,7 +173,7 @@ async fn tokens_are_made_in_the_data_folder() -> anyhow::Result<()> {
 async fn a_wrong_configuration_is_refused_before_anything_starts() -> anyhow::Result<()> {
     let host = Host::start(HostOptions::new().first_start()).await?;
     let wrong = [
-        ("TOMBOLO_ENGINE__LEASE_SECOND", "30", "lease_seconds"),
+        ("TOMBOLO_ENGINE__LEASE_SECOND", "30", "TOMBOLO_ENGINE__LEASE_SECONDS"),
         ("TOMBOLO_SERVER__LISTEN", "everywhere", "server.listen"),
         ("TOMBOLO_ENGINE__POLL_MS", "1", "engine.poll_ms"),
         ("TOMBOLO_EGRESS__ALLOW", "*", "egress.allow"),
@@ -201,6 +201,6 @@ async fn a_component_is_looked_at_without_a_server() -> anyhow::Result<()> {
     std::fs::write(scene.host.folder().join("not.wasm"), b"\0asm\x01\0\0\0")?;
     let refused = scene.host.tombolo(&["plugin", "inspect", "not.wasm"]).await?;
     refused.expect(1)?;
-    ensure!(refused.err.contains("core module"), "{}", refused.err);
+    ensure!(refused.err.contains("core WebAssembly module"), "{}", refused.err);
     Ok(())
 }

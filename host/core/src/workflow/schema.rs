@@ -55,7 +55,12 @@ pub(super) fn explain(error: &ValidationError<'_>, names: &BTreeSet<String>) -> 
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
             match meant(context, &pointer) {
                 Some(errors) => errors.iter().flat_map(|inner| explain(inner, names)).collect(),
-                None => vec![Issue::new(pointer, "wrong-form", format!("{error}"))],
+                // Of another kind than every alternative: say what the first one is.
+                None => vec![Issue::new(
+                    pointer,
+                    "wrong-type",
+                    context.first().and_then(|errors| errors.first()).unwrap_or(error).to_string(),
+                )],
             }
         }
         ValidationErrorKind::Type { .. } => {

@@ -23,8 +23,8 @@ use tokio::sync::oneshot;
 use tombolo_core::ports::store::StoreError;
 
 use self::error::Fault;
-use self::remembered::Remembered;
 pub use self::open::{SqliteSettings, Synchronous};
+use self::remembered::Remembered;
 use crate::group::{Writes, channel};
 
 /// The store on one SQLite file.
