@@ -130,7 +130,7 @@ fn read(response: &IncomingResponse) -> Result<Vec<u8>, SendFailure> {
 
 /// Sorts the errors of `wasi:http` by whether the request can have reached the other side.
 fn failure(code: &ErrorCode) -> SendFailure {
-    let reason = code.to_string();
+    let reason = words(code);
     match code {
         ErrorCode::DnsTimeout
         | ErrorCode::DnsError(_)
@@ -159,4 +159,26 @@ fn failure(code: &ErrorCode) -> SendFailure {
         ErrorCode::HttpResponseBodySize(_) => SendFailure::TooLarge,
         _ => SendFailure::AfterSend(reason),
     }
+}
+
+/// What happened, for people. The host's own words are with the step, in its record of calls.
+fn words(code: &ErrorCode) -> String {
+    let words = match code {
+        ErrorCode::DnsTimeout | ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => {
+            "the name of its host does not resolve"
+        }
+        ErrorCode::ConnectionRefused => "no connection came about",
+        ErrorCode::ConnectionTimeout => "no connection came about in time",
+        ErrorCode::ConnectionLimitReached => "too many calls are open at once",
+        ErrorCode::ConnectionTerminated => "the connection broke before the answer was complete",
+        ErrorCode::HttpResponseTimeout => "the answer was not complete in time",
+        ErrorCode::DestinationIpProhibited | ErrorCode::HttpRequestDenied => {
+            "it is not allowed; the record of the step's calls says which rule forbids it"
+        }
+        ErrorCode::HttpRequestUriInvalid => {
+            "it cannot be called like this; the record of the step's calls says why"
+        }
+        other => return other.to_string(),
+    };
+    words.to_owned()
 }

@@ -23,8 +23,19 @@ pub(super) fn tombolo() -> anyhow::Result<PathBuf> {
 /// # Errors
 /// If it is not built.
 pub fn plugin(name: &str) -> anyhow::Result<PathBuf> {
-    let file = format!("wasm32-wasip2/plugin/plugin_{name}.wasm");
-    let path = target()?.join(file);
+    component(&format!("plugin_{name}"))
+}
+
+/// The component of a guest of the sandbox's tests.
+///
+/// # Errors
+/// If it is not built.
+pub fn guest(name: &str) -> anyhow::Result<PathBuf> {
+    component(&format!("guest_{name}"))
+}
+
+fn component(name: &str) -> anyhow::Result<PathBuf> {
+    let path = target()?.join(format!("wasm32-wasip2/plugin/{name}.wasm"));
     ensure!(path.exists(), "{} is missing: cargo xtask plugins", path.display());
     Ok(path)
 }

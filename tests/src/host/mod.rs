@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 pub use answer::Answer;
-pub use binary::plugin;
+pub use binary::{guest, plugin};
 pub use command_line::Said;
 pub use options::HostOptions;
 pub use poll::{POLL_LIMIT, poll};

@@ -1,7 +1,10 @@
 //! What most stories start with: a host, the stand-ins of HubSpot and Asana, connections to both.
 
 use anyhow::ensure;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, Method, Uri};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tombolo_tests::asana::{self, Asana};
 use tombolo_tests::hubspot::{self, HubSpot};
 use tombolo_tests::{Host, HostOptions, Standin};
@@ -89,4 +92,21 @@ pub fn issue<'a>(problem: &'a Value, pointer: &str, code: &str) -> anyhow::Resul
     let found = issues.iter().find(|issue| issue["pointer"] == pointer && issue["code"] == code);
     ensure!(found.is_some(), "no issue {code} at {pointer}: {problem:#}");
     Ok(found.unwrap_or(&Value::Null))
+}
+
+/// A server that gives back what it was sent, headers and address too. It ends with the runtime.
+pub async fn echo_server() -> anyhow::Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let origin = format!("http://{}", listener.local_addr()?);
+    let echo = async |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
+        let headers: Vec<_> =
+            headers.iter().map(|(name, value)| format!("{name}: {value:?}")).collect();
+        let text = String::from_utf8_lossy(&body);
+        axum::Json(json!({
+            "method": method.as_str(), "uri": uri.to_string(), "headers": headers, "body": text
+        }))
+    };
+    let router = axum::Router::new().fallback(echo);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(origin)
 }

@@ -3,27 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use axum::extract::Request;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tombolo_tests::{Host, HostOptions};
 
-/// A server that gives back what it was sent, headers and address too. It ends with the runtime.
-async fn echo_server() -> anyhow::Result<String> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let origin = format!("http://{}", listener.local_addr()?);
-    let echo = async |request: Request| {
-        let headers: Vec<_> =
-            request.headers().iter().map(|(name, value)| format!("{name}: {value:?}")).collect();
-        let body = json!({"uri": request.uri().to_string(), "headers": headers});
-        axum::Json(body)
-    };
-    let router = axum::Router::new().fallback(echo);
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    Ok(origin)
-}
+use crate::scene::echo_server;
 
 const KINDS: [&str; 4] = ["bearer", "basic", "header", "query"];
 

@@ -131,6 +131,8 @@ async fn private_addresses_are_refused_with_the_line_that_would_allow_them() -> 
         run.is("failed", &[("get", "dead")])?;
         let get = run.step("get")?;
         ensure!(get.error_class() == "permanent" && get.attempts() == 1, "{address}\n{run}");
+        ensure!(get.error_code() == "request-refused", "{address}\n{run}");
+        ensure!(get.error_message().contains("the record of the step's calls"), "{run}");
         let refusal = get.calls()[0]["error"].as_str().context("no error on record")?.to_owned();
         ensure!(refusal.starts_with("refused: "), "{address}: {refusal}");
         ensure!(

@@ -64,7 +64,7 @@ pub enum TemplateError {
         /// Counted from 0, in bytes.
         at: usize,
     },
-    /// Longer than [`MAX_EXPRESSION_BYTES`].
+    /// Longer than `MAX_EXPRESSION_BYTES`.
     #[error(
         "the expression at character {at} is longer than {MAX_EXPRESSION_BYTES} bytes (limit max_expression_bytes)"
     )]

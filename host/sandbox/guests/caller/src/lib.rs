@@ -1,6 +1,9 @@
 //! A connector that misbehaves in the ways only a connector can, and shows what it is told. For the
 //! tests of the sandbox only; on the raw bindings, because the SDK would not let it.
 
+// A component only: the names of its exports are none that a native linker takes.
+#![cfg(target_family = "wasm")]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
