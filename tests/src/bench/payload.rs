@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn payloads_are_json_of_their_size_with_an_id_each() {
         for (size, least, most) in
-            [(Size::Small, 100, 120), (Size::Medium, 3_900, 4_200), (Size::Large, 260_000, 262_200)]
+            [(Size::Small, 90, 120), (Size::Medium, 3_900, 4_200), (Size::Large, 260_000, 262_200)]
         {
             let payloads = Payloads::new(size);
             let (first, second) = (payloads.next(), payloads.next());
