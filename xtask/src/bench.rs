@@ -9,6 +9,16 @@ use crate::{build, program};
 pub fn run(place: &Place, arguments: &[&str]) -> anyhow::Result<()> {
     build::plugins(place)?;
     build::programs(place)?;
+    measure(place, arguments)
+}
+
+/// Runs what was built, for seconds only: shows that the benchmarks work and that nothing is lost
+/// under load. Fails on errors, never on time.
+pub fn quick(place: &Place) -> anyhow::Result<()> {
+    measure(place, &["--quick"])
+}
+
+fn measure(place: &Place, arguments: &[&str]) -> anyhow::Result<()> {
     let mut bench = Command::new(place.binary("bench"));
     program::run(bench.args(arguments).current_dir(place.root()))
 }

@@ -30,8 +30,9 @@ Commands:
   demo [options]  Build everything, start Tombolo and stand-ins of HubSpot and Asana, and bring one
                   signed webhook through a workflow. Stays up until ctrl-c, or leaves with --once.
                   With --built it takes what was built before
-  test [filter]   Run every check: format, rules, lints, documentation, tests, generated files, demo.
-                  With a filter: only the tests whose names contain it
+  test [filter]   Run every check: format, rules, lints, documentation, tests, generated files, a
+                  short round of the benchmarks, demo. With a filter: only the tests whose names
+                  contain it
   tidy            Check the rules that a reviewer would forget. Compiles nothing
   generate        Write the files that are generated from the code
   bench [...]     Run the benchmarks; `cargo xtask bench --help` lists them
@@ -66,6 +67,8 @@ fn dispatch(arguments: &[&str]) -> anyhow::Result<ExitCode> {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)
         }
+        // The benchmarks have a help of their own.
+        [command, "--help" | "-h"] if *command != "bench" => dispatch(&[]),
         ["setup"] => setup::run(&Place::find()?).map(done),
         ["plugins"] => build::plugins(&Place::find()?).map(done),
         ["demo", options @ ..] if options.iter().all(|option| DEMO_OPTIONS.contains(option)) => {

@@ -6,12 +6,13 @@ mod stage;
 
 use std::process::{Command, ExitCode};
 
-use self::stage::Report;
-use crate::build;
+use anyhow::ensure;
+
+use self::stage::{Report, Tally};
 use crate::demo::{self, Builds, Ending};
 use crate::place::Place;
 use crate::program::{cargo, run as run_program};
-use crate::{setup, tidy};
+use crate::{bench, build, setup, tidy};
 
 /// Runs everything. The exit code says whether all of it is fine.
 pub fn run(place: &Place) -> anyhow::Result<ExitCode> {
@@ -27,6 +28,7 @@ pub fn run(place: &Place) -> anyhow::Result<ExitCode> {
     let built = report.check_after(plugins, "build", || build_everything(place));
     report.tests_after(built, "tests", || libtest::run(&mut tests(place)));
     report.check_after(built, "generated files", || build::check_generated(place));
+    report.check_after(built, "benchmarks", || bench::quick(place));
     report.check_after(built, "demo", || demo::run(place, Builds::Done, Ending::Once));
     Ok(report.finish())
 }
@@ -38,7 +40,10 @@ pub fn run_filtered(place: &Place, filter: &str) -> anyhow::Result<ExitCode> {
     let built = report.check_after(plugins, "build", || build_everything(place));
     report.tests_after(built, "tests", || {
         let mut tests = tests(place);
-        libtest::run(tests.args(["--", filter]))
+        let tally = libtest::run(tests.args(["--", filter]))?;
+        // A typing error would pass as a success.
+        ensure!(tally != Tally::default(), "no test has `{filter}` in its name");
+        Ok(tally)
     });
     Ok(report.finish())
 }
