@@ -104,6 +104,18 @@ async fn a_secret_that_is_left_out_stays_and_null_removes_it() {
 }
 
 #[tokio::test]
+async fn a_limit_that_is_left_out_stays() {
+    let host = Host::start().await;
+    let limits = json!({"total_timeout_ms": 1000, "max_request_bytes": 5});
+    put(&host, json!({"limits": limits})).await.ok(201);
+    let kept = put(&host, json!({"limits": {"connect_timeout_ms": 7}})).await;
+    let expected = json!({"connect_timeout_ms": 7, "total_timeout_ms": 1000,
+        "max_response_bytes": 16_777_216, "max_request_bytes": 5});
+    assert_eq!(kept.ok(200)["limits"], expected);
+    assert_eq!(put(&host, json!({})).await.ok(200)["limits"], expected);
+}
+
+#[tokio::test]
 async fn stored_credentials_never_move_to_another_origin() {
     let host = Host::start().await;
     let auth = json!({"kind": "bearer", "token": SECRET});
@@ -135,6 +147,7 @@ async fn a_wrong_form_is_refused_at_its_place_without_being_quoted() {
         (auth(json!({"kind": "bearer", "token": ""})), "/auth/token"),
         (auth(json!({"kind": "basic", "user": "a:b", "password": SECRET})), "/auth/user"),
         (auth(json!({"kind": "header", "name": "a b", "value": SECRET})), "/auth/name"),
+        (auth(json!({"kind": "header", "name": "Host", "value": SECRET})), "/auth/name"),
         (json!({"signing_secret": ""}), "/signing_secret"),
         (json!({"allowed_hosts": ["a.example", "https://b"]}), "/allowed_hosts/1"),
         (json!({"limits": {"total_timeout_ms": 0}}), "/limits/total_timeout_ms"),

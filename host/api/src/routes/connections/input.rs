@@ -3,25 +3,37 @@
 
 use axum::http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Deserializer};
-use tombolo_core::ports::egress::CallLimits;
-use url::{Host, Origin, Url};
+use url::{Origin, Url};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
+use super::hosts;
+use super::limits::NewLimits;
 use crate::problem::{Kind, Problem};
 
 /// Longest name of a connection, in characters.
 const MAX_NAME: usize = 100;
 /// Longest secret, user or parameter name, in bytes.
 const MAX_SECRET_BYTES: usize = 8 * 1024;
-/// Most entries of `allowed_hosts`.
-const MAX_HOSTS: usize = 50;
 /// Longest base URL, in bytes.
 const MAX_URL_BYTES: usize = 2_000;
-/// Longest time limit of a call.
-const MAX_CALL_MS: u64 = 15 * 60 * 1_000;
-/// Largest body limit of a call.
-const MAX_CALL_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Names that an `auth` header may not have: of the message and of the connection, not of a
+/// credential. The egress sets them itself, so that the credential would be lost or break the call.
+const RESERVED: [&str; 10] = [
+    "host",
+    "expect",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+/// The same for all names that start so.
+const RESERVED_PREFIX: &str = "content-";
 
 /// A connection to be set.
 #[derive(Deserialize, ToSchema)]
@@ -44,10 +56,9 @@ pub(crate) struct PutConnection {
     /// either with `:port`. They get no credentials.
     #[serde(default)]
     allowed_hosts: Vec<String>,
-    /// Bounds of a call; what is left out has its default.
+    /// Bounds of a call; what is left out stays as it is.
     #[serde(default)]
-    #[schema(value_type = Object, example = json!({"total_timeout_ms": 30_000}))]
-    limits: CallLimits,
+    limits: NewLimits,
 }
 
 /// How to authenticate.
@@ -114,7 +125,7 @@ pub(super) struct Checked {
     /// None to keep what is stored, `Some(None)` to remove it.
     pub signing_secret: Option<Option<SecretText>>,
     pub allowed_hosts: Vec<String>,
-    pub limits: CallLimits,
+    pub limits: NewLimits,
 }
 
 impl PutConnection {
@@ -126,8 +137,8 @@ impl PutConnection {
         if let Some(Some(secret)) = &self.signing_secret {
             check_length("/signing_secret", secret.bytes())?;
         }
-        check_hosts(&self.allowed_hosts)?;
-        check_limits(&self.limits)?;
+        hosts::check(&self.allowed_hosts)?;
+        self.limits.check()?;
         Ok(Checked {
             base_url,
             auth: self.auth,
@@ -138,7 +149,7 @@ impl PutConnection {
     }
 }
 
-fn wrong(pointer: impl Into<String>, reason: &str) -> Problem {
+pub(super) fn wrong(pointer: impl Into<String>, reason: &str) -> Problem {
     let pointer = pointer.into();
     Problem::new(Kind::InvalidBody, format!("{pointer}: {reason}")).with("pointer", pointer)
 }
@@ -200,9 +211,7 @@ fn check_auth(auth: &NewAuth) -> Result<(), Problem> {
         }
         NewAuth::Header { name, value } => {
             check_length("/auth/name", name.as_bytes())?;
-            if HeaderName::try_from(name.as_str()).is_err() {
-                return Err(wrong("/auth/name", "it is no name of a header"));
-            }
+            check_header_name(name)?;
             check_header_value("/auth/value", value.bytes())
         }
         NewAuth::Query { name, value } => {
@@ -210,6 +219,19 @@ fn check_auth(auth: &NewAuth) -> Result<(), Problem> {
             check_length("/auth/value", value.bytes())
         }
     }
+}
+
+fn check_header_name(name: &str) -> Result<(), Problem> {
+    let Ok(parsed) = HeaderName::try_from(name) else {
+        return Err(wrong("/auth/name", "it is no name of a header"));
+    };
+    let parsed = parsed.as_str();
+    if RESERVED.contains(&parsed) || parsed.starts_with(RESERVED_PREFIX) {
+        let reason =
+            "this header belongs to the message or the connection, and cannot carry a credential";
+        return Err(wrong("/auth/name", reason));
+    }
+    Ok(())
 }
 
 fn check_length(pointer: &str, secret: &[u8]) -> Result<(), Problem> {
@@ -225,46 +247,6 @@ fn check_header_value(pointer: &str, secret: &[u8]) -> Result<(), Problem> {
         Ok(_) => Ok(()),
         Err(_) => {
             Err(wrong(pointer, "a header cannot carry it; is there a line break at its end?"))
-        }
-    }
-}
-
-fn check_hosts(hosts: &[String]) -> Result<(), Problem> {
-    if hosts.len() > MAX_HOSTS {
-        return Err(wrong("/allowed_hosts", &format!("it has more than {MAX_HOSTS} entries")));
-    }
-    match hosts.iter().position(|host| !is_host(host)) {
-        None => Ok(()),
-        Some(index) => Err(wrong(
-            format!("/allowed_hosts/{index}"),
-            "write `files.example.com` or `*.example.com`, with `:port` if it is not the usual one",
-        )),
-    }
-}
-
-/// The forms that the egress understands.
-fn is_host(text: &str) -> bool {
-    let rest = text.strip_prefix("*.").unwrap_or(text);
-    let (host, port) = match rest.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && !rest.ends_with(']') => (host, Some(port)),
-        _ => (rest, None),
-    };
-    let port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
-    let below_domain = rest.len() == text.len() || matches!(Host::parse(host), Ok(Host::Domain(_)));
-    port && below_domain && !host.contains('*') && Host::parse(host).is_ok()
-}
-
-fn check_limits(limits: &CallLimits) -> Result<(), Problem> {
-    let bounds = [
-        ("connect_timeout_ms", limits.connect_timeout_ms, MAX_CALL_MS),
-        ("total_timeout_ms", limits.total_timeout_ms, MAX_CALL_MS),
-        ("max_response_bytes", limits.max_response_bytes, MAX_CALL_BYTES),
-        ("max_request_bytes", limits.max_request_bytes, MAX_CALL_BYTES),
-    ];
-    match bounds.into_iter().find(|(_, value, max)| !(1..=*max).contains(value)) {
-        None => Ok(()),
-        Some((name, _, max)) => {
-            Err(wrong(format!("/limits/{name}"), &format!("it has to be between 1 and {max}")))
         }
     }
 }
@@ -293,14 +275,14 @@ mod tests {
     }
 
     #[test]
-    fn hosts() {
-        for host in
-            ["a.example", "*.a.example", "a.example:8443", "127.0.0.1:1", "[::1]:80", "[::1]"]
-        {
-            assert!(is_host(host), "{host}");
+    fn names_of_auth_headers() {
+        for fine in ["X-Api-Key", "Authorization", "Cookie"] {
+            assert!(check_header_name(fine).is_ok(), "{fine}");
         }
-        for host in ["", "*", "a.*.example", "*.1.2.3.4", "https://a", "a:0", "a:x", "a/b", "a b"] {
-            assert!(!is_host(host), "{host}");
+        for wrong in
+            ["Host", "Content-Length", "content-type", "Transfer-Encoding", "TE", "a b", ""]
+        {
+            assert!(check_header_name(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! `/api/v1/connections`: set and look. Secrets go in and never come out.
 
+mod hosts;
 mod input;
+mod limits;
 mod shape;
 
 use axum::Json;
@@ -19,8 +21,8 @@ use crate::problem::{Kind, Problem};
 use input::{NewAuth, PutConnection, SecretText};
 use shape::ConnectionShape;
 
-/// Creates or replaces a connection. Secrets that are left out stay as they are; everything else
-/// that is left out is reset. When `base_url` moves to another origin, `auth` has to be sent again,
+/// Creates or replaces a connection. Secrets and limits that are left out stay as they are;
+/// everything else that is left out is reset. When `base_url` moves to another origin, `auth` has to be sent again,
 /// so that nobody can send stored credentials to an address of their own.
 #[utoipa::path(
     put,
@@ -71,6 +73,7 @@ fn compose(
         Some(None) => None,
         Some(Some(text)) => Some(seal("signing", text)),
     };
+    let before = stored.as_ref().map(|connection| connection.limits.clone());
     let id = stored.map_or_else(|| ConnectionId::new(&*app.ports.ids), |connection| connection.id);
     Ok(Connection {
         id,
@@ -79,7 +82,7 @@ fn compose(
         auth,
         signing,
         allowed_hosts: wanted.allowed_hosts,
-        limits: wanted.limits,
+        limits: wanted.limits.over(before.unwrap_or_default()),
         updated_at: app.ports.clock.now(),
         name,
     })

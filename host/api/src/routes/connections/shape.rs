@@ -3,8 +3,10 @@
 use serde::Serialize;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::ConnectionId;
-use tombolo_core::ports::egress::{Auth, CallLimits, Connection};
+use tombolo_core::ports::egress::{Auth, Connection};
 use utoipa::ToSchema;
+
+use super::limits::LimitsShape;
 
 /// A connection without its secrets.
 #[derive(Serialize, ToSchema)]
@@ -17,8 +19,7 @@ pub(crate) struct ConnectionShape {
     /// True if it keeps the secret that the system signs its webhooks with.
     has_signing_secret: bool,
     allowed_hosts: Vec<String>,
-    #[schema(value_type = Object)]
-    limits: CallLimits,
+    limits: LimitsShape,
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
 }
@@ -57,7 +58,7 @@ impl From<Connection> for ConnectionShape {
             auth: connection.auth.into(),
             has_signing_secret: connection.signing.is_some(),
             allowed_hosts: connection.allowed_hosts,
-            limits: connection.limits,
+            limits: connection.limits.into(),
             updated_at: connection.updated_at,
         }
     }
