@@ -7,14 +7,14 @@ use axum::middleware::{Next, from_fn_with_state};
 use tombolo_core::ports::store::Scope;
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Components, Content, OpenApi, Ref, Response};
+use utoipa::openapi::{Components, OpenApi};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::access::authorize;
 use crate::app::Shared;
-use crate::problem::MEDIA_TYPE;
+use crate::problem::Kind;
+use crate::routes::described;
 
 /// The name of the one way to authenticate, in the document.
 const BEARER: &str = "bearer";
@@ -48,14 +48,18 @@ impl Routes {
         let mut document = Document::openapi();
         let components = document.components.get_or_insert_with(Components::new);
         components.add_security_scheme(BEARER, scheme());
-        components.schemas.insert("Problem".to_owned(), problem_schema().into());
+        components.schemas.insert(described::SCHEMA.to_owned(), described::schema().into());
         Self { router: OpenApiRouter::with_openapi(document), app: Shared::clone(app) }
     }
 
     /// For everybody: health, schemas, documents.
-    pub fn open(mut self, (schemas, mut paths, methods): UtoipaMethodRouter<Shared>) -> Self {
+    pub fn open(
+        mut self,
+        (schemas, mut paths, methods): UtoipaMethodRouter<Shared>,
+        kinds: &[&[Kind]],
+    ) -> Self {
         for operation in paths.paths.values_mut().flat_map(operations) {
-            describe(operation, "default", "A problem");
+            described::describe(operation, kinds);
             operation.security = Some(Vec::new());
         }
         self.router = self.router.routes((schemas, paths, methods));
@@ -67,11 +71,10 @@ impl Routes {
         mut self,
         scope: Scope,
         (schemas, mut paths, methods): UtoipaMethodRouter<Shared>,
+        kinds: &[&[Kind]],
     ) -> Self {
         for operation in paths.paths.values_mut().flat_map(operations) {
-            describe(operation, "401", "No valid token");
-            describe(operation, "403", "The token lacks the scope");
-            describe(operation, "default", "Another problem");
+            described::describe(operation, &[kinds, &[described::GUARDED]].concat());
             operation.security = Some(vec![SecurityRequirement::new(BEARER, [scope.name()])]);
         }
         let guard = move |State(app): State<Shared>, request: Request, next: Next| async move {
@@ -91,33 +94,8 @@ fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut path.get, &mut path.put, &mut path.post, &mut path.delete].into_iter().flatten()
 }
 
-fn describe(operation: &mut Operation, status: &str, description: &str) {
-    let mut response = Response::new(description);
-    let content = Content::new(Some(Ref::from_schema_name("Problem")));
-    response.content.insert(MEDIA_TYPE.to_owned(), content.into());
-    operation.responses.responses.entry(status.to_owned()).or_insert_with(|| response.into());
-}
-
 fn scheme() -> SecurityScheme {
     let description = "A token: `tbl_` and 43 characters. Each address names the scope it needs.";
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description));
     SecurityScheme::Http(bearer.build())
-}
-
-fn problem_schema() -> ObjectBuilder {
-    let text =
-        |words: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(words));
-    ObjectBuilder::new()
-        .schema_type(Type::Object)
-        .description(Some("RFC 9457. Further members depend on the type; see `/problems/{code}`."))
-        .property("type", text("`/problems/<code>`; stable, for programs"))
-        .property("title", text("The same for every problem of the type"))
-        .property("status", ObjectBuilder::new().schema_type(Type::Integer))
-        .property("detail", text("What happened this time"))
-        .property("instance", text("The path of the request"))
-        .property("correlation_id", text("Find it in the log"))
-        .required("type")
-        .required("title")
-        .required("status")
-        .required("detail")
 }

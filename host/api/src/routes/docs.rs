@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Path;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
@@ -15,6 +14,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, serve};
 
 use crate::app::Shared;
+use crate::extract::PathParam;
 use crate::problem::{Kind, Problem};
 
 /// Scripts and data from here only. The page sets styles in attributes and draws icons as data.
@@ -32,7 +32,10 @@ pub(crate) fn pages(document: &OpenApi) -> Router<Shared> {
         .route("/openapi.json", get(document))
         .route("/docs", get(|| async { Redirect::permanent("/docs/") }))
         .route("/docs/", get(|| async move { file("", index) }))
-        .route("/docs/{*file}", get(|Path(path): Path<String>| async move { file(&path, config) }))
+        .route(
+            "/docs/{*file}",
+            get(|PathParam(path): PathParam<String>| async move { file(&path, config) }),
+        )
 }
 
 fn file(path: &str, config: Arc<Config<'static>>) -> Response {

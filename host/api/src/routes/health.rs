@@ -1,5 +1,6 @@
 //! `/healthz` and `/readyz`: for whoever restarts or routes to this process.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Json;
@@ -59,8 +60,16 @@ async fn check(app: &App) -> Result<(), String> {
         Err(_) => return failing("store", "no answer in time"),
     }
     match tokio::time::timeout(PATIENCE, app.ports.sandbox.check(vec![".".to_owned()])).await {
-        Ok(Ok(_)) => Ok(()),
+        Ok(Ok(_)) => {
+            app.was_ready.store(true, Ordering::Relaxed);
+            Ok(())
+        }
         Ok(Err(error)) => failing("sandbox", &error.to_string()),
+        Err(_) if !app.was_ready.load(Ordering::Relaxed) => {
+            // After a cold start the evaluator is compiled first.
+            tracing::info!(part = "sandbox", "not ready yet");
+            Err("sandbox".to_owned())
+        }
         Err(_) => failing("sandbox", "no answer in time"),
     }
 }

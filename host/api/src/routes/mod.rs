@@ -3,6 +3,7 @@
 
 mod build;
 mod connections;
+mod described;
 pub(crate) mod docs;
 mod events;
 mod health;
@@ -20,35 +21,88 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::routes;
 
 use crate::app::Shared;
+use crate::problem::Kind as K;
 use build::Routes;
+use described::{BODY, ID, JSON, WRITES};
 
-/// Every route with the scope it needs, and the document that describes them.
+/// Every route with the scope it needs and the problems it answers with, and the document that
+/// describes them.
 pub(crate) fn all(app: &Shared) -> (Router<Shared>, OpenApi) {
-    Routes::new(app)
-        .open(routes!(health::alive))
-        .open(routes!(health::ready))
-        .open(routes!(schema::workflow))
-        .open(routes!(problems::show))
-        .guarded(S::PluginsWrite, routes!(plugins::upload))
-        .guarded(S::PluginsRead, routes!(plugins::list))
-        .guarded(S::PluginsRead, routes!(plugins::show))
-        .guarded(S::WorkflowsRead, routes!(workflows::validate))
-        .guarded(S::WorkflowsWrite, routes!(workflows::apply))
-        .guarded(S::WorkflowsRead, routes!(workflows::list))
-        .guarded(S::WorkflowsRead, routes!(workflows::show))
-        .guarded(S::WorkflowsRead, routes!(workflows::versions))
-        .guarded(S::WorkflowsRead, routes!(workflows::version))
-        .guarded(S::ConnectionsWrite, routes!(connections::put))
-        .guarded(S::ConnectionsRead, routes!(connections::list))
-        .guarded(S::ConnectionsRead, routes!(connections::show))
-        .guarded(S::RunsWrite, routes!(runs::start::start))
-        .guarded(S::RunsRead, routes!(runs::list::list))
-        .guarded(S::RunsRead, routes!(runs::show::show))
-        .guarded(S::RunsRead, routes!(runs::steps::list))
-        .guarded(S::RunsRead, routes!(runs::steps::show))
-        .guarded(S::RunsWrite, routes!(runs::cancel::cancel))
-        .guarded(S::RunsRead, routes!(runs::follow::follow))
-        .guarded(S::RunsRead, routes!(events::show))
-        .guarded(S::TokensWrite, routes!(tokens::create))
-        .finish()
+    let routes = Routes::new(app)
+        .open(routes!(health::alive), &[])
+        .open(routes!(health::ready), &[&[K::NotReady]])
+        .open(routes!(schema::workflow), &[])
+        .open(routes!(problems::show), &[ID, &[K::ProblemNotFound]]);
+    access(runs(workflows(plugins(routes)))).finish()
+}
+
+fn plugins(routes: Routes) -> Routes {
+    routes
+        .guarded(S::PluginsWrite, routes!(plugins::upload), &[BODY, WRITES, plugins::REFUSALS])
+        .guarded(S::PluginsRead, routes!(plugins::list), &[])
+        .guarded(S::PluginsRead, routes!(plugins::show), &[ID, &[K::PluginNotFound]])
+}
+
+fn workflows(routes: Routes) -> Routes {
+    let refused = &[K::EvaluatorFailed];
+    routes
+        .guarded(S::WorkflowsRead, routes!(workflows::validate), &[BODY, JSON, refused])
+        .guarded(
+            S::WorkflowsWrite,
+            routes!(workflows::apply),
+            &[ID, BODY, JSON, WRITES, refused, &[K::InvalidWorkflow]],
+        )
+        .guarded(S::WorkflowsRead, routes!(workflows::list), &[])
+        .guarded(S::WorkflowsRead, routes!(workflows::show), &[ID, &[K::WorkflowNotFound]])
+        .guarded(S::WorkflowsRead, routes!(workflows::versions), &[ID, &[K::WorkflowNotFound]])
+        .guarded(
+            S::WorkflowsRead,
+            routes!(workflows::version),
+            &[ID, &[K::WorkflowNotFound, K::VersionNotFound]],
+        )
+}
+
+fn runs(routes: Routes) -> Routes {
+    let not_found: &[K] = &[K::RunNotFound];
+    routes
+        .guarded(
+            S::RunsWrite,
+            routes!(runs::start::start),
+            &[ID, BODY, JSON, WRITES, runs::start::REFUSALS],
+        )
+        .guarded(S::RunsRead, routes!(runs::list::list), &[&[K::InvalidQuery, K::InvalidCursor]])
+        .guarded(S::RunsRead, routes!(runs::show::show), &[ID, not_found])
+        .guarded(S::RunsRead, routes!(runs::steps::list), &[ID, not_found])
+        .guarded(
+            S::RunsRead,
+            routes!(runs::steps::show),
+            &[ID, not_found, &[K::StepNotFound, K::InvalidQuery]],
+        )
+        .guarded(
+            S::RunsWrite,
+            routes!(runs::cancel::cancel),
+            &[ID, not_found, WRITES, &[K::RunEnded]],
+        )
+        .guarded(
+            S::RunsRead,
+            routes!(runs::follow::follow),
+            &[ID, not_found, &[K::TooManyFollowers]],
+        )
+        .guarded(S::RunsRead, routes!(events::show), &[ID, &[K::EventNotFound]])
+}
+
+fn access(routes: Routes) -> Routes {
+    routes
+        .guarded(
+            S::ConnectionsWrite,
+            routes!(connections::put),
+            &[ID, BODY, JSON, WRITES, &[K::InvalidBody, K::CredentialsRequired]],
+        )
+        .guarded(S::ConnectionsRead, routes!(connections::list), &[])
+        .guarded(S::ConnectionsRead, routes!(connections::show), &[ID, &[K::ConnectionNotFound]])
+        .guarded(
+            S::TokensWrite,
+            routes!(tokens::create),
+            &[BODY, JSON, WRITES, &[K::InvalidBody, K::ScopeExceeded]],
+        )
 }

@@ -22,6 +22,21 @@ use crate::problem::{Kind, Problem};
 /// Compiling takes seconds.
 const UPLOAD_RETRY: Duration = Duration::from_secs(5);
 
+/// Why an upload is refused, beside what its body may be.
+pub(super) const REFUSALS: &[Kind] = &[
+    Kind::ComponentTooLarge,
+    Kind::CoreModule,
+    Kind::MalformedComponent,
+    Kind::NotAPlugin,
+    Kind::NewerContract,
+    Kind::ForbiddenImport,
+    Kind::DescribeFailed,
+    Kind::BadDescriptor,
+    Kind::CompileFailed,
+    Kind::VersionTaken,
+    Kind::TooManyUploads,
+];
+
 /// What a plugin offers.
 #[derive(Serialize, ToSchema)]
 struct OperationItem {
@@ -166,7 +181,7 @@ fn uploaded(
     Ok((status, Json(Uploaded { plugin, imports: installed.imports, status: word })))
 }
 
-/// All plugins, by name, the newest first.
+/// All plugins, by name, the newest first: the whole list, as long as what was uploaded.
 #[utoipa::path(
     get,
     path = "/api/v1/plugins",

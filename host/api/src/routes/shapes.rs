@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 use tombolo_core::error::StepError;
+use tombolo_core::ports::store::Scope;
 use tombolo_core::run::{RunState, StepState};
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
 
 /// A whole list.
 #[derive(Serialize, ToSchema)]
@@ -54,6 +55,11 @@ impl From<StepError> for Failure {
 
 fn one_of(names: impl IntoIterator<Item = &'static str>) -> Object {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build()
+}
+
+/// The schema of a token's scopes.
+pub(super) fn scopes() -> Array {
+    ArrayBuilder::new().items(one_of(Scope::ALL.map(Scope::name))).build()
 }
 
 /// The schema of a run's state.

@@ -9,6 +9,7 @@ use tombolo_core::id::TokenId;
 use tombolo_core::ports::store::Scope;
 use utoipa::ToSchema;
 
+use super::shapes::scopes;
 use crate::access::{Caller, IssueError, IssuedToken, NewToken, issue_for};
 use crate::app::Shared;
 use crate::extract::Incoming;
@@ -21,7 +22,7 @@ pub(crate) struct CreateToken {
     /// What people call it; 1 to 100 bytes.
     name: String,
     /// What it may be used for; a part of what your own token may.
-    #[schema(value_type = Vec<String>, example = json!(["runs:read", "runs:write"]))]
+    #[schema(schema_with = scopes)]
     scopes: Vec<Scope>,
     /// 1 to 3,650; left out for a token without an end.
     #[serde(default)]
@@ -38,7 +39,7 @@ pub(crate) struct CreatedToken {
     /// How it starts, to recognise it later.
     prefix: String,
     name: String,
-    #[schema(value_type = Vec<String>)]
+    #[schema(schema_with = scopes)]
     scopes: Vec<Scope>,
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
@@ -69,7 +70,7 @@ impl From<IssueError> for Problem {
     }
 }
 
-/// Makes a token of the caller's tenant.
+/// Makes a token of the caller's tenant. A token cannot be listed or revoked yet: give one an end.
 #[utoipa::path(
     post,
     path = "/api/v1/tokens",

@@ -177,7 +177,7 @@ fn same_name(file: &Text, name: &str) -> Result<(), Problem> {
     Err(Problem::invalid_workflow(&[issue]))
 }
 
-/// The live versions of all workflows, by name.
+/// The live versions of all workflows, by name: the whole list.
 #[utoipa::path(
     get,
     path = "/api/v1/workflows",
@@ -207,12 +207,12 @@ pub(crate) async fn show(
     caller: Caller,
     PathParam(name): PathParam<String>,
 ) -> Result<Json<VersionDetail>, Problem> {
-    let all = all_versions(&app, &caller, &name).await?;
-    let live = all.into_iter().find(|version| version.live).ok_or_else(|| not_found(&name))?;
-    Ok(Json(detail(live)))
+    let (id, live) = known(&app, &caller, &name).await?;
+    let live = app.ports.store.workflow_version(caller.tenant, id, live).await?;
+    Ok(Json(detail(live.ok_or_else(|| not_found(&name))?)))
 }
 
-/// All versions of a workflow, the newest first.
+/// All versions of a workflow, the newest first: the whole list, as long as what was applied.
 #[utoipa::path(
     get,
     path = "/api/v1/workflows/{name}/versions",
@@ -226,7 +226,11 @@ pub(crate) async fn versions(
     caller: Caller,
     PathParam(name): PathParam<String>,
 ) -> Result<Json<List<VersionItem>>, Problem> {
-    let items = all_versions(&app, &caller, &name).await?.into_iter().map(|version| VersionItem {
+    let versions = app.ports.store.workflow_versions(caller.tenant, &name).await?;
+    if versions.is_empty() {
+        return Err(not_found(&name));
+    }
+    let items = versions.into_iter().map(|version| VersionItem {
         version: version.version,
         live: version.live,
         created_at: version.created_at,
@@ -248,20 +252,23 @@ pub(crate) async fn version(
     caller: Caller,
     PathParam((name, number)): PathParam<(String, u32)>,
 ) -> Result<Json<VersionDetail>, Problem> {
-    let all = all_versions(&app, &caller, &name).await?;
-    let found = all.into_iter().find(|version| version.version == number).ok_or_else(|| {
+    let (id, _) = known(&app, &caller, &name).await?;
+    let found = app.ports.store.workflow_version(caller.tenant, id, number).await?;
+    let found = found.ok_or_else(|| {
         Problem::new(Kind::VersionNotFound, format!("workflow `{name}` has no version {number}"))
     })?;
     Ok(Json(detail(found)))
 }
 
-async fn all_versions(
-    app: &App,
-    caller: &Caller,
-    name: &str,
-) -> Result<Vec<WorkflowVersion>, Problem> {
-    let versions = app.ports.store.workflow_versions(caller.tenant, name).await?;
-    if versions.is_empty() { Err(not_found(name)) } else { Ok(versions) }
+/// Id and live version of a workflow. One that this version of the program cannot read is not in
+/// memory, and can be looked at all the same.
+async fn known(app: &App, caller: &Caller, name: &str) -> Result<(WorkflowId, u32), Problem> {
+    if let Some(live) = app.ports.subscriptions.workflow(caller.tenant, name) {
+        return Ok((live.workflow, live.version));
+    }
+    let mut all = app.ports.store.workflows(caller.tenant).await?.into_iter();
+    let found = all.find(|version| version.name == name).ok_or_else(|| not_found(name))?;
+    Ok((found.id, found.version))
 }
 
 /// No workflow of that name.

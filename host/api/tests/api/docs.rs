@@ -1,6 +1,6 @@
 //! `/openapi.json` and `/docs`
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -51,6 +51,99 @@ async fn every_route_is_described() {
             let id = operation["operationId"].as_str().unwrap().to_owned();
             assert!(ids.insert(id.clone()), "{place}: operationId {id} stands twice");
         }
+    }
+}
+
+/// The statuses of every operation, `default` aside.
+const STATUSES: &[(&str, &[&str])] = &[
+    ("alive", &["200"]),
+    (
+        "applyWorkflow",
+        &["200", "201", "400", "401", "403", "408", "413", "415", "422", "503", "504"],
+    ),
+    ("cancelRun", &["202", "400", "401", "403", "404", "409", "503"]),
+    ("createToken", &["201", "400", "401", "403", "408", "413", "415", "422", "503", "504"]),
+    ("followRun", &["200", "400", "401", "403", "404", "503"]),
+    ("listConnections", &["200", "401", "403"]),
+    ("listPlugins", &["200", "401", "403"]),
+    ("listRuns", &["200", "400", "401", "403"]),
+    ("listSteps", &["200", "400", "401", "403", "404"]),
+    ("listWorkflowVersions", &["200", "400", "401", "403", "404"]),
+    ("listWorkflows", &["200", "401", "403"]),
+    (
+        "putConnection",
+        &["200", "201", "400", "401", "403", "408", "413", "415", "422", "503", "504"],
+    ),
+    ("ready", &["200", "503"]),
+    ("showConnection", &["200", "400", "401", "403", "404"]),
+    ("showEvent", &["200", "400", "401", "403", "404"]),
+    ("showPlugin", &["200", "400", "401", "403", "404"]),
+    ("showProblem", &["200", "400", "404"]),
+    ("showRun", &["200", "400", "401", "403", "404"]),
+    ("showStep", &["200", "400", "401", "403", "404"]),
+    ("showWorkflow", &["200", "400", "401", "403", "404"]),
+    ("showWorkflowVersion", &["200", "400", "401", "403", "404"]),
+    (
+        "startRun",
+        &[
+            "200", "202", "400", "401", "403", "404", "408", "409", "413", "415", "422", "500",
+            "503", "504",
+        ],
+    ),
+    (
+        "uploadPlugin",
+        &["200", "201", "400", "401", "403", "408", "409", "413", "415", "422", "503", "504"],
+    ),
+    ("validateWorkflow", &["200", "400", "401", "403", "408", "413", "415", "503", "504"]),
+    ("workflowSchema", &["200"]),
+];
+
+#[tokio::test]
+async fn every_status_of_a_route_is_described_with_its_content() {
+    let host = Host::start().await;
+    let document = document(&host).await;
+    let mut found = BTreeMap::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let responses = operation["responses"].as_object().unwrap();
+            for (status, response) in responses {
+                let place = format!("{method} {path} {status}");
+                let content = response["content"].as_object();
+                let kinds = content.unwrap_or_else(|| panic!("{place} has no content"));
+                let problem = kinds.contains_key("application/problem+json");
+                assert_eq!(problem, !status.starts_with('2'), "{place}");
+                let retry = response["headers"]["Retry-After"].is_object();
+                assert_eq!(retry, status == "503", "{place}: Retry-After");
+            }
+            let statuses = responses.keys().filter(|status| *status != "default").cloned();
+            let id = operation["operationId"].as_str().unwrap().to_owned();
+            found.insert(id, statuses.collect::<Vec<_>>());
+        }
+    }
+    for (id, statuses) in STATUSES {
+        let owned: Vec<String> = statuses.iter().map(|status| (*status).to_owned()).collect();
+        assert_eq!(found.remove(*id).as_deref(), Some(&owned[..]), "{id}");
+    }
+    assert!(found.is_empty(), "operations without a word here: {found:?}");
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_shape_is_in_its_schema() {
+    let host = Host::start().await;
+    let document = document(&host).await;
+    let schemas = &document["components"]["schemas"];
+    let scopes = &schemas["CreateToken"]["properties"]["scopes"]["items"]["enum"];
+    assert_eq!(scopes.as_array().unwrap().len(), 9);
+    for (shape, field) in [
+        ("CallItem", "response_headers"),
+        ("LimitsShape", "max_response_bytes"),
+        ("NewLimits", "total_timeout_ms"),
+    ] {
+        assert!(schemas[shape]["properties"][field].is_object(), "{shape}.{field}");
+    }
+    let started = &document["paths"]["/api/v1/workflows/{name}/runs"]["post"]["responses"]["202"];
+    for header in ["Location", "Idempotency-Replayed"] {
+        assert!(started["headers"][header].is_object(), "{header}");
     }
 }
 

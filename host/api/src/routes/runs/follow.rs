@@ -35,7 +35,8 @@ const MAX_RESTARTS: u32 = 3;
 
 /// Follows a run: first `event: snapshot` with the run as `GET /api/v1/runs/{id}` has it, then
 /// `event: step` and `event: run` as they change. Ends after the run ended, or after an hour. When
-/// changes were missed, another snapshot comes.
+/// changes were missed, another snapshot comes. `event: stopping` is the last one of a server that
+/// stops: connect again.
 #[utoipa::path(
     get,
     path = "/api/v1/runs/{id}/events",
@@ -115,7 +116,16 @@ impl Follower {
                 return Some(event);
             }
             let changes = self.changes.as_mut().filter(|_| !self.ended)?;
-            match tokio::time::timeout_at(self.until, changes.next()).await {
+            let stopping = self.app.ports.stopping.cancelled();
+            let change = tokio::time::timeout_at(self.until, changes.next());
+            let change = tokio::select! {
+                change = change => change,
+                () = stopping => {
+                    self.stop();
+                    continue;
+                }
+            };
+            match change {
                 Err(_) => self.ended = true,
                 Ok(Some(progress)) => self.tell(&progress),
                 Ok(None) if self.restarts == MAX_RESTARTS => self.ended = true,
@@ -144,6 +154,12 @@ impl Follower {
                 self.push::<Value>("run", &json!({"state": state, "at": progress.at}));
             }
         }
+    }
+
+    /// The process stops; the run goes on after its next start.
+    fn stop(&mut self) {
+        self.push::<Value>("stopping", &json!({}));
+        self.ended = true;
     }
 
     /// Interest first, then the run as it stands.

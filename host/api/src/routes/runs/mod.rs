@@ -1,5 +1,6 @@
 //! `/api/v1/runs`: one file per action.
 
+mod call;
 pub(super) mod cancel;
 pub(super) mod follow;
 pub(super) mod list;

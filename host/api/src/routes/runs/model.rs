@@ -4,12 +4,12 @@ use serde::Serialize;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{ContentHash, EventId, RunId};
 use tombolo_core::json::Json;
-use tombolo_core::ports::egress::CallRecord;
 use tombolo_core::ports::sandbox::LogLine;
 use tombolo_core::ports::store::{Call, RunRow, RunView, StepRow};
 use tombolo_core::run::{RunState, StepState};
 use utoipa::ToSchema;
 
+use super::call::CallItem;
 use crate::routes::shapes::{Failure, run_state, step_state};
 
 /// A run in a list.
@@ -109,17 +109,6 @@ struct LogItem {
     message: String,
 }
 
-/// A call to the outside.
-#[derive(Serialize, ToSchema)]
-struct CallItem {
-    /// Which attempt made it.
-    attempt: u32,
-    /// Method, URL, headers, bodies, status, error, times; redacted and bounded.
-    #[serde(flatten)]
-    #[schema(value_type = Object)]
-    record: CallRecord,
-}
-
 impl RunItem {
     pub fn of(run: RunRow, workflow: String) -> Self {
         Self {
@@ -175,9 +164,7 @@ impl StepDetail {
     /// The step with those of the run's calls that are its own.
     pub fn of(mut step: StepRow, calls: &[Call]) -> Self {
         let own = calls.iter().filter(|call| call.node == step.node && call.item == step.item);
-        let calls = own
-            .map(|call| CallItem { attempt: call.attempt, record: call.record.clone() })
-            .collect();
+        let calls = own.cloned().map(CallItem::from).collect();
         let log = |LogLine { level, message }| LogItem { level, message };
         Self {
             calls,

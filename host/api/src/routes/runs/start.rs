@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use tombolo_core::id::{EventId, RunId};
 use tombolo_core::ports::intake::{Answer, Arrival};
 use tombolo_core::ports::store::Accepted;
@@ -50,6 +50,16 @@ const RESERVED: [HeaderName; 7] = [
     header::WWW_AUTHENTICATE,
 ];
 
+/// Why there is no run, or no answer of it, beside what the body may be.
+pub(in crate::routes) const REFUSALS: &[Kind] = &[
+    Kind::WorkflowNotFound,
+    Kind::IdempotencyKeyInvalid,
+    Kind::IdempotencyKeyReused,
+    Kind::IdempotencyKeyInUse,
+    Kind::RunFailed,
+    Kind::RunCancelled,
+];
+
 /// A run that was started.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Started {
@@ -78,11 +88,26 @@ pub(crate) struct Started {
     ),
     request_body(content = Value, description = "Any JSON"),
     responses(
-        (status = 202, description = "Durable, and on its way", body = Started),
-        (status = 200, description = "With `Prefer: wait`: the run's answer; a `respond` node may choose another status", body = Value),
-        (status = 422, description = "`idempotency-key-reused`"),
-        (status = 500, description = "With `Prefer: wait`: `run-failed` or `run-cancelled`"),
-        (status = 409, description = "`idempotency-key-in-use`: with `Prefer: wait`, the first request's run has no answer yet"),
+        (
+            status = 202,
+            description = "Durable, and on its way",
+            body = Started,
+            headers(
+                ("Location" = String, description = "The run"),
+                ("Idempotency-Replayed" = Option<String>, description = "`true` if the run is that of an earlier request"),
+                ("Preference-Applied" = Option<String>, description = "The `wait` that was held to"),
+            )
+        ),
+        (
+            status = 200,
+            description = "With `Prefer: wait`: the run's answer; a `respond` node may choose another status",
+            body = Value,
+            headers(
+                ("Tombolo-Run" = String, description = "The run's id"),
+                ("Idempotency-Replayed" = Option<String>, description = "`true` if the run is that of an earlier request"),
+                ("Preference-Applied" = Option<String>, description = "The `wait` that was held to"),
+            )
+        ),
     )
 )]
 pub(crate) async fn start(
@@ -122,12 +147,12 @@ fn arrival(
     let live = app.ports.subscriptions.workflow(caller.tenant, name);
     let subscriber = live.ok_or_else(|| not_found(name))?;
     let random = || app.ports.ids.next().simple().to_string();
-    let Value::Object(event) = json!({"trigger": "api"}) else {
-        return Err(Problem::internal("event"));
-    };
+    let source = format!("api:{name}");
+    // As a webhook's event has it; there are no headers and no query to keep.
+    let event = Map::from_iter([("source".to_owned(), Value::from(source.as_str()))]);
     Ok(Arrival {
         tenant: caller.tenant,
-        source: format!("api:{name}"),
+        source,
         dedupe_key: key.map_or_else(random, |key| key.0),
         fingerprint: None,
         trigger: Value::Null,
