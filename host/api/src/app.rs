@@ -1,9 +1,11 @@
 //! What the routes work with: the ports, the settings, and the gates that bound what is costly.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tombolo_core::clock::{Clock, Timestamp};
 use tombolo_core::id::IdSource;
 use tombolo_core::ports::authoring::Authoring;
@@ -34,6 +36,8 @@ pub struct ApiState {
     pub ids: Arc<dyn IdSource>,
     /// Where new tokens come from.
     pub randomness: Arc<dyn Randomness>,
+    /// Cancelled when the process stops: streams end, so that stopping need not wait for them.
+    pub stopping: CancellationToken,
     /// Bounds.
     pub settings: Settings,
 }
@@ -93,6 +97,8 @@ pub(crate) struct App {
     pub followers: Arc<Semaphore>,
     /// The latest check of readiness; held while one is under way, so that there is one at a time.
     pub readiness: Mutex<Option<(Timestamp, Result<(), String>)>>,
+    /// True once it has been ready: before, it only starts.
+    pub was_ready: AtomicBool,
 }
 
 impl App {
@@ -101,6 +107,7 @@ impl App {
             uploads: Semaphore::new(ports.settings.max_uploads),
             followers: Arc::new(Semaphore::new(ports.settings.max_followers)),
             readiness: Mutex::new(None),
+            was_ready: AtomicBool::new(false),
             ports,
         }
     }

@@ -16,10 +16,11 @@ pub use access::{IssueError, IssuedToken, NewToken, Randomness, issue_token};
 pub use app::{ApiState, Settings};
 pub use problem::{Kind, Problem};
 
-/// Everything this crate answers, ready to be served. Routes of others (webhooks) are merged to it;
-/// what neither knows is answered with a problem.
-pub fn router(state: ApiState) -> axum::Router {
+/// Everything this crate answers, and the routes of `others` (webhooks) with the same surroundings:
+/// a line in the log, a correlation id, caught panics. What neither knows is answered with a problem.
+pub fn router(state: ApiState, others: axum::Router) -> axum::Router {
     let app = Arc::new(app::App::new(state));
     let (router, document) = routes::all(&app);
-    layers::wrap(router.merge(routes::docs::pages(&document)), &app).with_state(app)
+    let ours = layers::wrap(router.merge(routes::docs::pages(&document)), &app);
+    ours.merge(layers::wrap_others(others, &app)).with_state(app)
 }

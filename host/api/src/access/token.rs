@@ -1,5 +1,6 @@
 //! Making tokens. The token itself is shown once and never stored: the store has its SHA-256.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base64::Engine;
@@ -93,12 +94,14 @@ pub async fn issue_token(
     check(&new)?;
     let token = generate(randomness);
     let now = clock.now();
+    // A scope that is named twice is one.
+    let scopes: BTreeSet<Scope> = new.scopes.into_iter().collect();
     let stored = Token {
         id: TokenId::new(ids),
         tenant: new.tenant,
         name: new.name,
         hash: hash(token.as_bytes()),
-        scopes: new.scopes,
+        scopes: scopes.into_iter().collect(),
         created_at: now,
         expires_at: new.expires_in_days.map(|days| end_of(now, days)),
     };

@@ -1,5 +1,6 @@
 //! Path and query parameters, refused as problems.
 
+use axum::extract::path::{ErrorKind, FailedToDeserializePathParams};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
@@ -16,12 +17,27 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for PathPar
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Path::<T>::from_request_parts(parts, state).await {
             Ok(Path(value)) => Ok(Self(value)),
-            Err(PathRejection::FailedToDeserializePathParams(error)) => {
-                Err(Problem::new(Kind::InvalidId, error.body_text()))
-            }
+            Err(PathRejection::FailedToDeserializePathParams(error)) => Err(refused(error)),
             Err(error) => Err(Problem::internal(error.body_text())),
         }
     }
+}
+
+/// Numbers, ids and names each say what they should look like.
+fn refused(error: FailedToDeserializePathParams) -> Problem {
+    let detail = match error.into_kind() {
+        ErrorKind::ParseErrorAtKey { value, .. }
+        | ErrorKind::ParseErrorAtIndex { value, .. }
+        | ErrorKind::ParseError { value, .. } => {
+            format!("`{value}` is no whole number from 0 to {}", u32::MAX)
+        }
+        ErrorKind::InvalidUtf8InPathParam { key } => {
+            format!("`{key}` is not UTF-8 once its percent signs are decoded")
+        }
+        ErrorKind::DeserializeError { message, .. } => message,
+        other => other.to_string(),
+    };
+    Problem::new(Kind::InvalidId, detail)
 }
 
 /// What follows the question mark.

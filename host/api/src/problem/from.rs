@@ -19,7 +19,7 @@ const FULL_RETRY: Duration = Duration::from_secs(60);
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Busy { .. } => {
+            StoreError::Busy { .. } | StoreError::Locked => {
                 Self::new(Kind::StoreBusy, error.to_string()).retry_after(BUSY_RETRY)
             }
             StoreError::Full => {
@@ -28,6 +28,7 @@ impl From<StoreError> for Problem {
             StoreError::LeaseLost { .. }
             | StoreError::StateConflict { .. }
             | StoreError::Corrupt(_)
+            | StoreError::Refused(_)
             | StoreError::Database(_) => Self::internal(error.to_string()),
         }
     }

@@ -54,7 +54,7 @@ kinds! {
     JsonTooDeep = BAD_REQUEST "json-too-deep" "The JSON nests too deep", "Nest at most 100 levels.";
     InvalidBody = UNPROCESSABLE_ENTITY "invalid-body" "The body has not the form this address takes", "Correct the place that `pointer` names.";
     InvalidQuery = BAD_REQUEST "invalid-query" "A query parameter is wrong", "Correct what the detail names.";
-    InvalidId = BAD_REQUEST "invalid-id" "The address holds something that is no id", "Ids look like `run_` and 32 hexadecimal digits.";
+    InvalidId = BAD_REQUEST "invalid-id" "A part of the address is malformed", "Correct what the detail names. Ids have a prefix such as `run_` and 32 hexadecimal digits, versions are whole numbers.";
     InvalidCursor = BAD_REQUEST "invalid-cursor" "The cursor is not one that was given out", "Take `next` of the page before, or leave it out.";
     PluginNotFound = NOT_FOUND "plugin-not-found" "There is no such plugin", "List the plugins: `GET /api/v1/plugins`.";
     VersionTaken = CONFLICT "version-taken" "Another component has this name and version", "Raise the plugin's version.";

@@ -7,8 +7,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
-use serde_json::Value;
+use axum::routing::post;
+use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tombolo_api::{ApiState, NewToken, Randomness, Settings, issue_token, router};
 use tombolo_core::clock::{Clock, Timestamp};
 use tombolo_core::id::{IdSource, TenantId};
@@ -66,6 +68,7 @@ pub struct Host {
     pub clock: Arc<ManualClock>,
     pub ids: Arc<Counter>,
     randomness: Arc<CountedBytes>,
+    pub stopping: CancellationToken,
     pub tenant: TenantId,
     /// With every scope.
     pub token: String,
@@ -95,13 +98,14 @@ impl Host {
             clock,
             ids,
             randomness: Arc::new(CountedBytes::default()),
+            stopping: CancellationToken::new(),
             tenant: TenantId(Uuid::nil()),
             token: String::new(),
             _folder: folder,
         };
         host.tenant = host.tenant_named("default").await;
         host.token = host.issue(host.tenant, &Scope::ALL, None).await;
-        host.router = router(ApiState {
+        let state = ApiState {
             store: host.store.clone(),
             sandbox: host.sandbox.clone(),
             vault: host.vault.clone(),
@@ -111,8 +115,10 @@ impl Host {
             clock: host.clock.clone(),
             ids: host.ids.clone(),
             randomness: host.randomness.clone(),
+            stopping: host.stopping.clone(),
             settings,
-        });
+        };
+        host.router = router(state, others());
         host
     }
 
@@ -152,6 +158,21 @@ impl Host {
     pub async fn get(&self, path: &str) -> Reply {
         self.call(Call::new("GET", path)).await
     }
+}
+
+/// Routes as another crate brings them.
+fn others() -> Router {
+    let refuse = |headers: HeaderMap| async move {
+        let id = headers["x-correlation-id"].to_str().unwrap().to_owned();
+        let kind = [("content-type", "application/problem+json")];
+        let body = json!({"type": "/problems/signature-wrong", "saw": id}).to_string();
+        (StatusCode::UNAUTHORIZED, kind, body)
+    };
+    Router::new().route("/others/refuse", post(refuse)).route("/others/panic", post(panics))
+}
+
+async fn panics() -> StatusCode {
+    panic!("on purpose")
 }
 
 /// A request in the making.

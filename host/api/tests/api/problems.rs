@@ -23,7 +23,11 @@ async fn what_does_not_exist_is_a_problem_too() {
     wrong.problem(405, "wrong-method");
     assert!(wrong.header("allow").unwrap().contains("GET"), "{:?}", wrong.headers);
     host.get("/api/v1/runs/run_1").await.problem(400, "invalid-id");
-    host.get("/api/v1/workflows/a/versions/first").await.problem(400, "invalid-id");
+    let number = host.get("/api/v1/workflows/a/versions/first").await;
+    let detail = &number.problem(400, "invalid-id")["detail"];
+    assert_eq!(detail, "`first` is no whole number from 0 to 4294967295");
+    host.get("/api/v1/workflows/%FF").await.problem(400, "invalid-id");
+    host.get("/docs/%FF").await.problem(400, "invalid-id");
 }
 
 #[tokio::test]
@@ -110,6 +114,19 @@ async fn a_handler_that_hangs_or_panics_is_answered() {
     panics.problem(500, "internal");
     assert!(!panics.text.contains("a bug in the sandbox"), "{}", panics.text);
     host.get("/api/v1/plugins").await.ok(200);
+}
+
+#[tokio::test]
+async fn routes_of_others_have_the_same_surroundings() {
+    let host = Host::start().await;
+    let refused =
+        host.send(Call::post("/others/refuse", "").header("x-correlation-id", "c-1")).await;
+    assert_eq!(refused.ok(401)["saw"], "c-1", "the body comes through");
+    assert_eq!(refused.header("x-correlation-id"), Some("c-1"));
+    assert_eq!(refused.header("x-content-type-options"), Some("nosniff"));
+    let named = host.send(Call::post("/others/refuse", "")).await;
+    assert_eq!(named.json["saw"].as_str(), named.header("x-correlation-id"));
+    host.send(Call::post("/others/panic", "")).await.problem(500, "internal");
 }
 
 #[tokio::test]

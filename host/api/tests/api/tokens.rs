@@ -44,6 +44,14 @@ async fn a_token_cannot_give_what_it_does_not_have() {
 }
 
 #[tokio::test]
+async fn a_scope_that_is_named_twice_is_one() {
+    let host = Host::start().await;
+    let body = json!({"name": "x", "scopes": ["runs:write", "runs:read", "runs:write"]});
+    let created = create(&host, &host.token, body).await;
+    assert_eq!(created.ok(201)["scopes"], json!(["runs:read", "runs:write"]));
+}
+
+#[tokio::test]
 async fn a_wrong_form_is_refused() {
     let host = Host::start().await;
     for (body, pointer) in [

@@ -99,6 +99,19 @@ async fn a_stream_whose_source_is_gone_ends() {
 }
 
 #[tokio::test]
+async fn followers_are_told_that_the_server_stops() {
+    let host = host().await;
+    let run = started(&host).await;
+    // A source that stays open and says nothing more.
+    let (sender, receiver) = mpsc::channel(1);
+    host.intake.follows.lock().unwrap().push_back(receiver);
+    host.stopping.cancel();
+    let names: Vec<_> = events(&host, run).await.into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(names, ["snapshot", "stopping"]);
+    drop(sender);
+}
+
+#[tokio::test]
 async fn followers_are_bounded() {
     let host = Host::with(Settings { max_followers: 0, ..Settings::default() }).await;
     apply(&host, "flow").await;

@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tombolo_core::clock::Clock;
 use tombolo_core::id::RunId;
-use tombolo_core::ports::store::{Claim, ClaimedRun, Next, RunLog, Settle, StepRow, WorkerId};
+use tombolo_core::ports::store::{
+    Claim, Claimed, ClaimedRun, Next, RunLog, Settle, StepRow, WorkerId,
+};
 use tombolo_core::run::{RunState, StepState};
 
 use crate::harness::{Call, Host, Reply};
@@ -40,8 +42,12 @@ pub async fn claim(host: &Host) -> ClaimedRun {
         limit: 1,
         now,
         until: now.plus(Duration::from_secs(60)),
+        held: Vec::new(),
     };
-    host.store.claim(claim).await.unwrap().remove(0)
+    match host.store.claim(claim).await.unwrap().remove(0) {
+        Claimed::Run(run) => *run,
+        Claimed::Damaged { reason, .. } => panic!("{reason}"),
+    }
 }
 
 pub fn step(node: &str, item: u32, state: StepState) -> StepRow {
@@ -66,10 +72,10 @@ pub fn step(node: &str, item: u32, state: StepState) -> StepRow {
 pub fn settle(host: &Host, claimed: &ClaimedRun, steps: Vec<StepRow>, next: Next) -> Settle {
     Settle {
         tenant: claimed.run.tenant,
-        workflow: claimed.run.workflow,
         lease: claimed.lease.clone(),
         steps,
         calls: Vec::new(),
+        journal: Vec::new(),
         state: Vec::new(),
         next,
         now: host.clock.now(),

@@ -26,6 +26,7 @@ fn call(sequence: u32, attempt: u32) -> Call {
         response_headers: Vec::new(),
         response_body: None,
         error: None,
+        from_journal: false,
         started_at: START,
         duration_ms: 12,
     };

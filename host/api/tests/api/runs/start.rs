@@ -54,7 +54,7 @@ async fn a_start_is_accepted_with_the_run_s_address() {
         json!({
             "id": event, "source": "api:flow", "dedupe_key": shown.json["dedupe_key"],
             "received_at": "2026-09-21T14:13:20.000Z", "runs": [run],
-            "trigger": {"deal": 7}, "event": {"trigger": "api", "id": event},
+            "trigger": {"deal": 7}, "event": {"source": "api:flow", "id": event},
         })
     );
 }
