@@ -5,19 +5,16 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use serde_json::Value;
 use tombolo_core::id::IdSource;
-use tombolo_core::json;
-use tombolo_core::ports::intake::Hook;
-use tombolo_core::workflow::{Respond, VerifyScheme};
+use tombolo_core::workflow::Respond;
 
+use crate::delivery::{Delivery, Seal};
+use crate::expression::Expressions;
 use crate::problem::Problem;
 use crate::tenants::Tenants;
-use crate::verify::{Refusal, Signed, Verified, resolve, verify};
 use crate::{IngressState, answer, body, event, secrets};
 
 /// How long a sender waits for a result if its trigger says nothing.
@@ -62,23 +59,18 @@ async fn take(app: &App, tenant: &str, path: &str, request: Request) -> Result<R
         .and_then(|tenant| state.subscriptions.hook(tenant, path))
         .ok_or_else(|| Problem::no_hook(path))?;
     let (parts, body) = request.into_parts();
+    let correlation_id = correlation_id(&parts.headers, &*state.ids);
     let raw = body::read(&parts, body, state.settings.body_limit).await?;
-    let (scheme, verified) = check(state, &hook, &parts, &raw).await?;
-    let request = event::Request {
-        method: &parts.method,
-        headers: &parts.headers,
-        query: parts.uri.query(),
-        body: if raw.is_empty() {
-            Value::Null
-        } else {
-            json::parse(&raw).map_err(|error| Problem::invalid_json(&error))?
-        },
-        raw: &raw,
-        scheme,
-        verified,
-        correlation_id: correlation_id(&parts.headers, &*state.ids),
+    let public_url = state.settings.public_url.clone();
+    let delivery = Delivery { hook: hook.clone(), parts, raw, public_url };
+    let secrets = match delivery.required()? {
+        Some(required) => secrets::open(state, hook.tenant, required.secrets).await?,
+        None => Vec::new(),
     };
-    let mut arrivals = event::arrivals(state, &hook, request).await?;
+    let now = state.clock.now();
+    let read = delivery.read(Seal { secrets, now_ms: now.0 }).await?;
+    let expressions = Expressions { sandbox: &*state.sandbox, hook: &hook, now };
+    let mut arrivals = event::arrivals(&expressions, read, &correlation_id).await?;
     match hook.webhook.respond {
         Respond::Result if arrivals.len() == 1 => {
             let patience = hook.webhook.patience.map_or(DEFAULT_PATIENCE, |span| span.0);
@@ -91,28 +83,6 @@ async fn take(app: &App, tenant: &str, path: &str, request: Request) -> Result<R
             Ok(answer::accepted(&accepted))
         }
     }
-}
-
-/// Who sent it. Fails closed: a trigger that is not open needs a good signature.
-async fn check<'h>(
-    state: &IngressState,
-    hook: &'h Hook,
-    parts: &Parts,
-    raw: &[u8],
-) -> Result<(Option<&'h VerifyScheme>, Option<Verified>), Problem> {
-    let required =
-        resolve(&hook.webhook.verify).map_err(|_| Problem::refused(&Refusal::UnusableScheme))?;
-    let Some(required) = required else {
-        return Ok((None, None));
-    };
-    let secrets = secrets::open(state, hook.tenant, required.secrets).await?;
-    let path = parts.uri.path_and_query().map_or(parts.uri.path(), |both| both.as_str());
-    let url = format!("{}{path}", state.settings.public_url);
-    let signed =
-        Signed { method: &parts.method, url: &url, path, headers: &parts.headers, body: raw };
-    let verified = verify(required.scheme, &secrets, &signed, state.clock.now().0)
-        .map_err(|refusal| Problem::refused(&refusal))?;
-    Ok((Some(required.scheme), Some(verified)))
 }
 
 /// The sender's correlation id if it has a safe one, else a new one.

@@ -4,13 +4,18 @@
 
 mod answer;
 mod body;
+mod dedupe;
+mod delivery;
 mod event;
 mod expression;
 mod hooks;
+mod kept;
 mod problem;
 mod rules;
 mod secrets;
 mod tenants;
+#[cfg(test)]
+mod testing;
 pub mod verify;
 
 use std::sync::Arc;

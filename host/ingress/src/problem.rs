@@ -5,12 +5,15 @@ use std::time::Duration;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
+use tombolo_core::error::ErrorClass;
 use tombolo_core::json::InvalidJson;
+use tombolo_core::ports::sandbox::ExpressionError;
 use tombolo_core::ports::store::StoreError;
 
+use crate::expression::Expression;
 use crate::verify::Refusal;
 
-/// How long a sender should wait when the store is busy, and when its disk is full; seconds.
+/// How long a sender should wait when the host is busy, and when its disk is full; seconds.
 const RETRY_BUSY_S: u64 = 1;
 const RETRY_FULL_S: u64 = 30;
 
@@ -105,14 +108,33 @@ impl Problem {
     }
 
     /// The trigger's own expression failed on this body.
-    pub fn expression(which: &str, text: &str, message: &str) -> Self {
-        let detail = format!("`{which}` of this webhook's trigger, `{text}`: {message}");
+    pub fn expression(one: Expression<'_>, message: &str) -> Self {
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "trigger-expression-failed",
             "The trigger cannot read this body",
-            detail,
+            told(one, message),
         )
+    }
+
+    /// An expression without a value. Only one that is itself at fault is the end of the delivery: a
+    /// sender gives up after a 422, and sends again after a 503.
+    pub fn unevaluated(one: Expression<'_>, error: &ExpressionError) -> Self {
+        if error.class == ErrorClass::InvalidInput {
+            return Self::expression(one, &error.message);
+        }
+        tracing::warn!(key = one.key, code = %error.code, %error, "a trigger was not evaluated");
+        let detail = told(one, &format!("not evaluated: {error}; send it again"));
+        let title = "Too much at once";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, &error.code, title, detail)
+            .retry_after(RETRY_BUSY_S)
+    }
+
+    /// The process stops before the body was read.
+    pub fn stopping() -> Self {
+        let detail = "the server stops; send it again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "The server stops", detail)
+            .retry_after(RETRY_BUSY_S)
     }
 
     pub fn from_store(error: StoreError) -> Self {
@@ -134,6 +156,21 @@ impl Problem {
             }
         }
     }
+}
+
+#[cfg(test)]
+impl Problem {
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+fn told(one: Expression<'_>, message: &str) -> String {
+    format!("`{}` of this webhook's trigger, `{}`: {message}", one.key, one.text)
 }
 
 impl IntoResponse for Problem {

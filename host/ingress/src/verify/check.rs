@@ -40,6 +40,8 @@ pub struct Required<'a> {
     pub scheme: &'a VerifyScheme,
     /// The names of the secrets.
     pub secrets: &'a [String],
+    /// See [`super::Preset::item_id`].
+    pub item_id: &'a [String],
 }
 
 /// The scheme a trigger means; nothing if it says that anybody may send.
@@ -50,11 +52,15 @@ pub fn resolve(verify: &Verify) -> Result<Option<Required<'_>>, SchemeProblem> {
     match verify {
         Verify::Open(_) => Ok(None),
         Verify::Preset(by) => match preset(&by.preset) {
-            Some(preset) => Ok(Some(Required { scheme: &preset.scheme, secrets: &by.secrets })),
+            Some(preset) => Ok(Some(Required {
+                scheme: &preset.scheme,
+                secrets: &by.secrets,
+                item_id: &preset.item_id,
+            })),
             None => Err(no_such_preset(&by.preset)),
         },
         Verify::Scheme(by) => match check_scheme(&by.scheme) {
-            Ok(()) => Ok(Some(Required { scheme: &by.scheme, secrets: &by.secrets })),
+            Ok(()) => Ok(Some(Required { scheme: &by.scheme, secrets: &by.secrets, item_id: &[] })),
             Err(problem) => {
                 Err(SchemeProblem { pointer: format!("/scheme{}", problem.pointer), ..problem })
             }

@@ -14,6 +14,10 @@ pub struct Preset {
     pub summary: String,
     /// The scheme.
     pub scheme: VerifyScheme,
+    /// For a sender whose body is a list of events: JSON pointers (RFC 6901) into each of them that
+    /// identify it together, the same when the sender tries again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub item_id: Vec<String>,
 }
 
 macro_rules! files {
