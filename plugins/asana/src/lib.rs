@@ -1,7 +1,7 @@
 //! Asana (API 1.0): create a project, create a task, find a task by its external id.
 //!
-//! Asana knows no idempotency keys, so both creations are unsafe. A task may carry an external id,
-//! under which a workflow can look for it before it creates one.
+//! Asana knows no idempotency keys, so both creations are unsafe. With the token of an OAuth app, a
+//! task may carry an external id, under which a workflow can look for it before it creates one.
 
 mod call;
 mod project;
@@ -18,7 +18,7 @@ pub fn plugin() -> Plugin {
         .connection(
             "asana",
             [Auth::Bearer],
-            "A personal access token, at https://app.asana.com/api/1.0",
+            "A personal access token or that of an OAuth app, at https://app.asana.com/api/1.0",
         )
         .operations([project::create(), task::create(), task::find()])
 }

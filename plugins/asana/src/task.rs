@@ -7,15 +7,21 @@ use tombolo_sdk::{Effect, ErrorClass, NodeError, Operation, http};
 
 use crate::call::{send, with_data};
 
-/// A new task, with an external id if the node names one.
+/// A new task, with an external id if the node names one. Asana keeps external ids per app, so that
+/// they need an app's OAuth token.
 pub fn create() -> Operation {
-    Operation::new("create-task", "Creates a task", Effect::Unsafe, |task: Task| {
-        let mut data = json!(task);
-        if let Some(id) = &task.external_id {
-            data["external"] = json!({ "gid": id, "data": task.external_data });
-        }
-        send(with_data(http::post("/tasks"), data)?, &task.opt_fields)
-    })
+    Operation::new(
+        "create-task",
+        "Creates a task (with `external_id` only with the token of an OAuth app)",
+        Effect::Unsafe,
+        |task: Task| {
+            let mut data = json!(task);
+            if let Some(id) = &task.external_id {
+                data["external"] = json!({ "gid": id, "data": task.external_data });
+            }
+            send(with_data(http::post("/tasks"), data)?, &task.opt_fields)
+        },
+    )
     .with_connection()
 }
 
@@ -23,10 +29,11 @@ pub fn create() -> Operation {
 pub fn find() -> Operation {
     Operation::new(
         "find-task-by-external-id",
-        "Finds the task that has an external id",
+        "Finds the task that has an external id (only with the token of an OAuth app)",
         Effect::Read,
         |params: Find| {
-            let path = format!("/tasks/external:{}", http::segment(&params.external_id));
+            let id = http::segment("external_id", &params.external_id)?;
+            let path = format!("/tasks/external:{id}");
             send(http::get(path), &params.opt_fields).map_err(|error| match error.class {
                 ErrorClass::NotFound => NodeError { code: "task-not-found".into(), ..error },
                 _ => error,
@@ -62,7 +69,8 @@ struct Task {
     tags: Option<Vec<String>>,
     /// Values by the custom field's gid.
     custom_fields: Option<Map<String, Value>>,
-    /// An id of another system, unique in it; to find the task by.
+    /// An id of another system, unique in it; to find the task by. Asana takes it only with the token
+    /// of an OAuth app, not with a personal access token.
     #[serde(skip_serializing)]
     external_id: Option<String>,
     /// Text to keep with the external id.
@@ -116,6 +124,26 @@ mod tests {
         let params = json!({"external_id": "deal/7"});
         let called = session.invoke(&plugin(), "find-task-by-external-id", params);
         assert_eq!(called.expect("is there").output["name"], "Call Ada");
+    }
+
+    #[test]
+    fn an_empty_external_id_is_refused_and_nothing_is_sent() {
+        let session = Upstream::new().install();
+        let params = json!({"external_id": ""});
+        let error =
+            session.invoke(&plugin(), "find-task-by-external-id", params).expect_err("has no id");
+        assert_eq!((error.class, &*error.code), (ErrorClass::InvalidInput, "invalid-params"));
+        assert!(session.requests().is_empty());
+    }
+
+    #[test]
+    fn what_needs_an_app_says_so() {
+        let descriptor = plugin().descriptor();
+        for operation in descriptor["operations"].as_array().expect("has operations") {
+            let summary = operation["summary"].as_str().expect("has a summary");
+            let needs = operation["params"].to_string().contains("external_id");
+            assert_eq!(summary.contains("OAuth app"), needs, "{}", operation["name"]);
+        }
     }
 
     #[test]

@@ -82,6 +82,20 @@ fn a_contact_is_found_by_its_address_and_has_a_name() {
     assert_eq!(called.output["name"], "Ada L");
 }
 
+/// Without an id the address is that of all deals.
+#[test]
+fn an_empty_id_is_refused_and_nothing_is_sent() {
+    let session = Upstream::new().install();
+    for (operation, params) in [
+        ("get-deal", json!({"id": ""})),
+        ("update-deal", json!({"id": "", "properties": {"amount": 1}})),
+    ] {
+        let error = session.invoke(&plugin(), operation, params).expect_err("has no id");
+        assert_eq!((error.class, &*error.code), (ErrorClass::InvalidInput, "invalid-params"));
+    }
+    assert!(session.requests().is_empty());
+}
+
 #[test]
 fn an_error_of_hubspot_is_told_in_its_words() {
     let body = json!({

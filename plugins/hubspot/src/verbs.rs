@@ -18,7 +18,7 @@ pub fn get(object: &'static Object) -> Operation {
         format!("Reads one {}", object.name),
         Effect::Read,
         move |params: Get| {
-            let request = http::get(path(object, &params.id));
+            let request = http::get(path(object, &params.id)?);
             let request = with_id_property(request, params.id_property);
             let properties = chosen(object, &params.properties).join(",");
             one(object, request.query("properties", properties))
@@ -70,7 +70,7 @@ pub fn update(object: &'static Object) -> Operation {
         format!("Changes properties of a {}", object.name),
         Effect::Keyed,
         move |params: Update| {
-            let request = http::patch(path(object, &params.id));
+            let request = http::patch(path(object, &params.id)?);
             let request = with_id_property(request, params.id_property);
             let body = json!({ "properties": values(&params.properties)? });
             one(object, request.json(&body)?)
@@ -84,8 +84,8 @@ fn one(object: &Object, request: Request) -> Result<Record, NodeError> {
     send::<Received>(object, request).map(|received| Record::of(object, received))
 }
 
-fn path(object: &Object, id: &Id) -> String {
-    format!("/crm/v3/objects/{}/{}", object.path, segment(&id.to_string()))
+fn path(object: &Object, id: &Id) -> Result<String, NodeError> {
+    Ok(format!("/crm/v3/objects/{}/{}", object.path, segment("id", &id.to_string())?))
 }
 
 fn with_id_property(request: Request, property: Option<String>) -> Request {

@@ -20,6 +20,10 @@ mod retry_after;
 #[cfg(target_family = "wasm")]
 mod wasi;
 
+use serde_json::json;
+
+use crate::error::NodeError;
+
 pub use ::http::Method;
 pub use failure::SendFailure;
 pub use request::{Outgoing, Request};
@@ -59,31 +63,52 @@ pub fn delete(target: impl Into<String>) -> Request {
     Request::new(Method::DELETE, target)
 }
 
-/// Text that came from parameters, made safe as one segment of a path: `a/b c` becomes `a%2Fb%20c`.
+/// Text that came from the parameter `name`, made safe as one segment of a path: `a/b c` becomes
+/// `a%2Fb%20c`.
 ///
 /// `.` and `..` alone would be read as steps in the path, so their dots are encoded too.
-pub fn segment(text: &str) -> String {
+///
+/// # Errors
+/// `invalid-params` for the empty text: without the segment the path is that of the whole
+/// collection.
+pub fn segment(name: &str, text: &str) -> Result<String, NodeError> {
     use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
     // The unreserved characters of RFC 3986, section 2.3, and the colon, which Asana's ids use.
     const KEPT: &AsciiSet =
         &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
     match text {
-        "." => "%2E".to_owned(),
-        ".." => "%2E%2E".to_owned(),
-        _ => utf8_percent_encode(text, KEPT).to_string(),
+        "" => Err(NodeError::invalid_input("invalid-params", format!("`{name}`: is empty"))
+            .with_details(json!({ "pointer": format!("/{name}") }))),
+        "." => Ok("%2E".to_owned()),
+        ".." => Ok("%2E%2E".to_owned()),
+        _ => Ok(utf8_percent_encode(text, KEPT).to_string()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::segment;
+    use super::*;
+    use crate::error::ErrorClass;
 
     #[test]
     fn a_segment_cannot_leave_its_place_in_the_path() {
-        assert_eq!(segment("7"), "7");
-        assert_eq!(segment("external:a-1"), "external:a-1");
-        assert_eq!(segment("../owners?x=1#y"), "..%2Fowners%3Fx%3D1%23y");
-        assert_eq!(segment(".."), "%2E%2E");
-        assert_eq!(segment("ä b"), "%C3%A4%20b");
+        let table = [
+            ("7", "7"),
+            ("external:a-1", "external:a-1"),
+            ("../owners?x=1#y", "..%2Fowners%3Fx%3D1%23y"),
+            ("..", "%2E%2E"),
+            ("ä b", "%C3%A4%20b"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(segment("id", text).as_deref(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn a_segment_is_never_empty() {
+        let error = segment("id", "").unwrap_err();
+        assert_eq!((error.class, &*error.code), (ErrorClass::InvalidInput, "invalid-params"));
+        assert_eq!(error.message, "`id`: is empty");
+        assert_eq!(error.details.as_deref(), Some(&json!({ "pointer": "/id" })));
     }
 }
