@@ -57,8 +57,8 @@ pub enum KeyError {
         /// What the operating system says.
         source: std::io::Error,
     },
-    /// Two of the configured keys are the same.
-    #[error("the master key {0} is configured twice")]
+    /// Two of the keys that a vault is given are the same.
+    #[error("the master key {0} is given twice")]
     Twice(KeyId),
 }
 

@@ -12,7 +12,7 @@ use crate::blob::{Blob, NONCE_BYTES};
 use crate::key::{KeyError, KeyId, MasterKey};
 use crate::random::{OsRandomness, Randomness};
 
-/// Seals under the current master key, opens under any configured one.
+/// Seals under the current master key, opens under that and any older one it was given.
 pub struct SealingVault {
     current: MasterKey,
     older: Vec<MasterKey>,
@@ -20,7 +20,11 @@ pub struct SealingVault {
 }
 
 impl SealingVault {
-    /// A vault that seals under `current` and still opens what was sealed under `older` keys.
+    /// A vault that seals under `current` and still opens what was sealed under `older` keys. The
+    /// server's configuration names one key and no older ones.
+    ///
+    /// # Errors
+    /// If a key is there twice.
     pub fn new(current: MasterKey, older: Vec<MasterKey>) -> Result<Self, KeyError> {
         Self::with_randomness(current, older, Box::new(OsRandomness))
     }
@@ -46,9 +50,12 @@ impl SealingVault {
         self.current.id()
     }
 
-    /// Checks, without opening it, that `sealed` was sealed under a configured key. Done at start
-    /// for what is stored, a wrong key is found before the first call needs it. Returns the key, so
-    /// that a caller can seal again what is not under the current one.
+    /// Checks, without opening it, that `sealed` was sealed under a key of this vault. The server
+    /// does this at its start with what is stored, so that a wrong key is found before the first
+    /// call needs it. Returns the key, which tells what is not under the current one.
+    ///
+    /// # Errors
+    /// If the key is not here, or the bytes are no sealed secret.
     pub fn check(&self, sealed: &Sealed) -> Result<KeyId, VaultError> {
         let blob = Blob::read(sealed)?;
         self.key(blob.key).map(MasterKey::id)
