@@ -1,12 +1,15 @@
 //! Reading what happened.
 
+mod list;
+
 use async_trait::async_trait;
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use sqlx::{Row, SqliteConnection};
 use tombolo_core::id::{EventId, RunId, TenantId};
 use tombolo_core::ports::store::{
     Call, EventView, Page, Reading, RunFilter, RunSummary, RunView, StoreError,
 };
 
+use self::list::Asked;
 use super::error::Fault;
 use super::row::{bytes, id_bytes, maybe_time, time};
 use super::run_row::{
@@ -23,7 +26,8 @@ impl Reading for SqliteStore {
         filter: &RunFilter,
         page: Page,
     ) -> Result<Vec<RunSummary>, StoreError> {
-        self.read(async |reader| list(reader, tenant, filter, page).await).await
+        let asked = Asked { tenant, filter, page };
+        self.read(async |reader| runs(reader, &asked).await).await
     }
 
     async fn run(&self, tenant: TenantId, run: RunId) -> Result<Option<RunView>, StoreError> {
@@ -80,59 +84,11 @@ impl Reading for SqliteStore {
     }
 }
 
-/// The list, along the key from its newest end; what the filter leaves out is passed over.
-async fn list(
-    reader: &mut SqliteConnection,
-    tenant: TenantId,
-    filter: &RunFilter,
-    page: Page,
-) -> Result<Vec<RunSummary>, Fault> {
-    let mut query = QueryBuilder::<Sqlite>::new(concat!(
-        "SELECT ",
-        run_columns!(),
-        "w.name FROM run r CROSS JOIN workflow w
-           ON w.tenant_id = r.tenant_id AND w.id = r.workflow_id
-         WHERE r.tenant_id = "
-    ));
-    query.push_bind(id_bytes(tenant.0));
-    if let Some(after) = page.after {
-        query.push(" AND r.id < ").push_bind(id_bytes(after.0.0));
-    }
-    narrow(filter, &mut query, tenant);
-    query.push(" ORDER BY r.id DESC LIMIT ").push_bind(i64::from(page.limit));
-    let rows = query.build().fetch_all(reader).await?;
+async fn runs(reader: &mut SqliteConnection, asked: &Asked<'_>) -> Result<Vec<RunSummary>, Fault> {
+    let rows = list::query(asked).build().fetch_all(reader).await?;
     rows.iter()
         .map(|row| Ok(RunSummary { run: read(row)?, workflow_name: row.try_get(RUN)? }))
         .collect()
-}
-
-/// Adds a condition for every field that is set.
-fn narrow(filter: &RunFilter, query: &mut QueryBuilder<Sqlite>, tenant: TenantId) {
-    if let Some(name) = &filter.workflow {
-        query
-            .push(" AND r.workflow_id = (SELECT id FROM workflow WHERE tenant_id = ")
-            .push_bind(id_bytes(tenant.0))
-            .push(" AND name = ")
-            .push_bind(name.clone())
-            .push(")");
-    }
-    if !filter.states.is_empty() {
-        query.push(" AND r.state IN (");
-        let mut states = query.separated(", ");
-        for state in &filter.states {
-            states.push_bind(state.name());
-        }
-        query.push(")");
-    }
-    if let Some(since) = filter.since {
-        query.push(" AND r.created_at >= ").push_bind(since.0);
-    }
-    if let Some(until) = filter.until {
-        query.push(" AND r.created_at < ").push_bind(until.0);
-    }
-    if let Some(correlation_id) = &filter.correlation_id {
-        query.push(" AND r.correlation_id = ").push_bind(correlation_id.clone());
-    }
 }
 
 async fn view(
