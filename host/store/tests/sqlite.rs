@@ -134,20 +134,77 @@ async fn what_is_no_database_is_refused() {
     assert!(error.to_string().contains("nowhere"), "{error}");
 }
 
-#[tokio::test]
-async fn a_damaged_file_is_found_at_the_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let (path, store) = fresh(&folder, SqliteSettings::default()).await;
-    let batch = (0..500).map(|n| event(n, "x")).collect();
+/// Overwrites the page of the file that holds this text.
+fn damage(path: &Path, text: &str) {
+    let mut bytes = fs::read(path).unwrap();
+    let page = SqliteSettings::default().page_bytes as usize;
+    let found = bytes.windows(text.len()).position(|window| window == text.as_bytes()).unwrap();
+    let start = found / page * page;
+    bytes[start..start + page].fill(0xAA);
+    fs::write(path, bytes).unwrap();
+}
+
+/// A file with 500 events, each with a text of its own, that is closed.
+async fn filled(folder: &TempDir) -> PathBuf {
+    let (path, store) = fresh(folder, SqliteSettings::default()).await;
+    let batch = (0..500).map(|n| event(n, &format!("text-{n}-"))).collect();
     store.accept(batch).await.unwrap();
     store.close().await;
-    let mut bytes = fs::read(&path).unwrap();
-    let page = SqliteSettings::default().page_bytes as usize;
-    let middle = bytes.len() / 2 / page * page;
-    bytes[middle..middle + page].fill(0xAA);
-    fs::write(&path, bytes).unwrap();
-    let error = SqliteStore::open(&path, SqliteSettings::default()).await.unwrap_err();
+    path
+}
+
+#[tokio::test]
+async fn after_an_unclean_end_damage_is_found_at_every_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = filled(&folder).await;
+    let settings = SqliteSettings { checkpoint_pages: 0, ..SqliteSettings::default() };
+    let store = open(&path, settings).await;
+    store.accept(vec![event(1000, "last")]).await.unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copy = cut(&path, &elsewhere, None);
+    damage(&copy, "text-250-");
+
+    // A start that is refused leaves what the next one is refused for.
+    for _ in 0..2 {
+        let error = SqliteStore::open(&copy, SqliteSettings::default()).await.unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+    }
+    let linked = folder.path().join("linked.db");
+    std::os::unix::fs::symlink(&copy, &linked).unwrap();
+    let error = SqliteStore::open(&linked, SqliteSettings::default()).await.unwrap_err();
     assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn after_a_clean_end_damage_is_found_when_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = filled(&folder).await;
+    damage(&path, "text-250-");
+
+    let store = open(&path, SqliteSettings::default()).await;
+
+    let damaged = store.event(tenant(), event(250, "").event.id).await;
+    assert!(matches!(damaged, Err(StoreError::Corrupt(_))), "{damaged:?}");
+    let whole = store.event(tenant(), event(499, "").event.id).await.unwrap();
+    assert!(whole.is_some());
+}
+
+#[tokio::test]
+async fn a_file_grows_to_its_bound_whatever_its_pages_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = SqliteSettings { page_bytes: 4096, ..SqliteSettings::default() };
+    let (path, store) = fresh(&folder, small).await;
+    store.close().await;
+    let settings = SqliteSettings {
+        page_bytes: 32_768,
+        max_file_bytes: Some(2 * 1024 * 1024),
+        ..SqliteSettings::default()
+    };
+    let store = open(&path, settings).await;
+    let half = "x".repeat(1024 * 1024);
+    store.accept(vec![event(1, &half)]).await.unwrap();
+    let more = format!("{half}y");
+    assert_eq!(store.accept(vec![event(2, &more)]).await, Err(StoreError::Full));
 }
 
 #[tokio::test]
