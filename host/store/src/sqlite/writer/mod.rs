@@ -76,19 +76,31 @@ fn transaction(connection: &mut Connection, batch: &mut Batch) -> Result<(), Fau
     in_transaction(connection, |connection| apply(connection, batch))
 }
 
-/// Everything or nothing. After some failures SQLite has rolled back by itself; the answer to a
-/// rollback too many is of no interest.
+/// Everything or nothing. A rollback that fails, as on a disk that fails, is tried again before the
+/// next transaction, which could not begin inside this one.
 fn in_transaction(
     connection: &mut Connection,
     write: impl FnOnce(&Connection) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
+    roll_back(connection)?;
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let written = write(connection)
         .and_then(|()| Ok(connection.prepare_cached("COMMIT")?.execute([]).map(drop)?));
-    if written.is_err() && !connection.is_autocommit() {
-        connection.execute_batch("ROLLBACK")?;
+    if written.is_err()
+        && let Err(fault) = roll_back(connection)
+    {
+        // Whoever waits is told why the write failed, not what came of it.
+        tracing::error!(error = %StoreError::from(fault), "rolling back");
     }
     written
+}
+
+/// Ends a transaction that is open. After some failures SQLite has ended it by itself.
+fn roll_back(connection: &Connection) -> Result<(), Fault> {
+    if !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK")?;
+    }
+    Ok(())
 }
 
 /// The slow way, after a write has failed: each write behind a savepoint, so that a bad one fails
@@ -170,5 +182,46 @@ fn finish(connection: Connection) {
     let closed = connection.close().map_err(|(_, error)| error);
     if let Err(error) = optimized.and(closed) {
         tracing::warn!(%error, "closing the database");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(connection: &Connection) -> Vec<i64> {
+        let mut statement = connection.prepare("SELECT n FROM kept ORDER BY n").unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    fn write(connection: &mut Connection, sql: &str) -> Result<(), Fault> {
+        in_transaction(connection, |connection| Ok(connection.execute_batch(sql)?))
+    }
+
+    #[test]
+    fn a_transaction_that_was_left_open_is_rolled_back_first() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE kept (n INTEGER PRIMARY KEY)").unwrap();
+        connection.execute_batch("BEGIN; INSERT INTO kept VALUES (1)").unwrap();
+
+        write(&mut connection, "INSERT INTO kept VALUES (2)").unwrap();
+
+        assert_eq!(kept(&connection), [2]);
+        assert!(connection.is_autocommit());
+    }
+
+    #[test]
+    fn what_fails_leaves_nothing_and_the_next_goes_through() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE kept (n INTEGER PRIMARY KEY)").unwrap();
+
+        let twice = "INSERT INTO kept VALUES (1); INSERT INTO kept VALUES (1)";
+        assert!(write(&mut connection, twice).unwrap_err().blames_the_write());
+        // Ends the transaction by itself, so that there is nothing left to roll back.
+        let by_itself = "INSERT INTO kept VALUES (1); INSERT OR ROLLBACK INTO kept VALUES (1)";
+        assert!(write(&mut connection, by_itself).unwrap_err().blames_the_write());
+        write(&mut connection, "INSERT INTO kept VALUES (2)").unwrap();
+
+        assert_eq!(kept(&connection), [2]);
     }
 }
