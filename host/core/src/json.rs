@@ -28,9 +28,8 @@ impl Json {
         Self::from_value(Value::Null)
     }
 
-    /// Takes text that is already known to be JSON: from the store, from [`Json::text`].
-    ///
-    /// Text that isn't is found when it is looked at, and reads as `null`.
+    /// Takes text that is known to be JSON as [`parse`] allows it: checked by the store, written by
+    /// [`Json::text`].
     pub fn from_trusted(text: impl Into<Box<str>>) -> Self {
         Self(Arc::new(Inner { text: text.into(), value: OnceLock::new() }))
     }
@@ -55,6 +54,13 @@ impl Json {
         let cell = OnceLock::new();
         let _ = cell.set(value);
         Ok(Self(Arc::new(Inner { text: text.into_boxed_str(), value: cell })))
+    }
+
+    /// Takes text from outside this process's memory, and checks only that it is JSON of a depth
+    /// that can be read: it was written by [`Json::text`].
+    pub fn from_stored(text: String) -> Result<Self, InvalidJson> {
+        serde_json::from_str::<de::IgnoredAny>(&text).map_err(|error| explain(&error))?;
+        Ok(Self::from_trusted(text))
     }
 
     /// The text.
@@ -260,6 +266,54 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
+/// What is left for a value that is being put together.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    bytes: usize,
+}
+
+/// Why a value does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TooMuch {
+    /// It takes more bytes than are left.
+    Large,
+    /// It nests deeper than [`MAX_DEPTH`].
+    Deep,
+}
+
+impl Budget {
+    /// Room for so many bytes of JSON text.
+    pub fn new(bytes: usize) -> Self {
+        Self { bytes }
+    }
+
+    /// Takes the room of `value`, which is to stand `depth` levels deep. Looks at no more of it
+    /// than there is room for. Escapes are not counted.
+    pub fn take(&mut self, value: &Value, depth: usize) -> Result<(), TooMuch> {
+        match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => self.take_bytes(5),
+            Value::String(text) => self.take_bytes(text.len() + 3),
+            Value::Array(_) | Value::Object(_) if depth >= MAX_DEPTH => Err(TooMuch::Deep),
+            Value::Array(items) => {
+                self.take_bytes(2)?;
+                items.iter().try_for_each(|item| self.take(item, depth + 1))
+            }
+            Value::Object(fields) => {
+                self.take_bytes(2)?;
+                fields.iter().try_for_each(|(name, field)| {
+                    self.take_bytes(name.len() + 3)?;
+                    self.take(field, depth + 1)
+                })
+            }
+        }
+    }
+
+    fn take_bytes(&mut self, bytes: usize) -> Result<(), TooMuch> {
+        self.bytes = self.bytes.checked_sub(bytes).ok_or(TooMuch::Large)?;
+        Ok(())
+    }
+}
+
 /// Appends `token` to a JSON pointer (RFC 6901), escaped.
 pub fn push_pointer(pointer: &str, token: &str) -> String {
     format!("{pointer}/{}", token.replace('~', "~0").replace('/', "~1"))
@@ -298,6 +352,17 @@ mod tests {
         let error = parse(b"{\"a\": }").unwrap_err();
         assert!(matches!(error, InvalidJson::Syntax { line: 1, column: 7, .. }), "{error:?}");
         assert!(parse(b"1 2").is_err(), "one value, not two");
+    }
+
+    #[test]
+    fn a_budget_knows_what_fits() {
+        let value = parse(br#"{"key":["text",1]}"#).unwrap();
+        assert_eq!(Budget::new(30).take(&value, 0), Ok(()));
+        assert_eq!(Budget::new(10).take(&value, 0), Err(TooMuch::Large));
+        assert_eq!(Budget::new(30).take(&value, MAX_DEPTH - 1), Err(TooMuch::Deep));
+        let mut budget = Budget::new(30);
+        assert_eq!(budget.take(&value, 0), Ok(()));
+        assert_eq!(budget.take(&value, 0), Err(TooMuch::Large), "once, not twice");
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use tombolo_core::clock::Timestamp;
 use tombolo_core::effect::Effect;
 use tombolo_core::id::{ConnectionId, RunId, TenantId, WorkflowId};
 use tombolo_core::ports::egress::{Auth, CallLimits, Caller, Connection, OutboundCall};
+use tombolo_core::ports::journal::changes;
 use uuid::Uuid;
 
 /// `https://api.example.com`, without credentials.
@@ -28,6 +29,7 @@ pub(crate) fn connection() -> Connection {
 
 /// The first call of node `deal`.
 pub(crate) fn call(method: &str, uri: &str, connection: Option<Connection>) -> OutboundCall {
+    let method: Method = method.parse().unwrap();
     OutboundCall {
         caller: Arc::new(Caller {
             tenant: TenantId(Uuid::from_u128(2)),
@@ -41,7 +43,8 @@ pub(crate) fn call(method: &str, uri: &str, connection: Option<Connection>) -> O
         }),
         connection: connection.map(Arc::new),
         sequence: 0,
-        method: method.parse().unwrap(),
+        change: changes(&method).then_some(0),
+        method,
         uri: uri.parse().unwrap(),
         headers: HeaderMap::new(),
         body: Bytes::new(),

@@ -8,10 +8,11 @@ use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::{TenantId, WorkflowId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::egress::{Caller, Connection};
+use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::sandbox::{
     Evaluation, Invocation, Invoked, Outcome, StateReader, StateUnavailable,
 };
-use tombolo_core::ports::store::Store;
+use tombolo_core::ports::store::{Store, StoreError};
 use tombolo_core::run::{RunScope, idempotency_key};
 use tombolo_core::workflow::{Builtin, PlanNode, Scope, Unresolved, Uses};
 
@@ -71,7 +72,7 @@ async fn resolve(
                 .map_or(("", ""), |located| (located.pointer.as_str(), located.expression.text.as_str()));
             let at = error.position.map(|at| format!(" at character {at}")).unwrap_or_default();
             let message = format!("node `{}`, {pointer}: `{text}`{at}: {}", node.name, error.message);
-            StepError::new(ErrorClass::InvalidInput, &error.code, message).with_details(serde_json::json!({
+            StepError::new(error.class, &error.code, message).with_details(serde_json::json!({
                 "node": node.name, "pointer": pointer, "expression": text, "position": error.position,
             }))
         })?
@@ -89,13 +90,11 @@ async fn resolve(
 }
 
 fn unresolved(node: &PlanNode, error: &Unresolved) -> StepError {
-    let Unresolved { pointer, expression, message } = error;
+    let Unresolved { code, pointer, expression, message } = error;
     let text = format!("node `{}`, {pointer}: `{expression}`: {message}", node.name);
-    StepError::new(ErrorClass::InvalidInput, "expression-failed", text).with_details(
-        serde_json::json!({
-            "node": node.name, "pointer": pointer, "expression": expression,
-        }),
-    )
+    StepError::new(ErrorClass::InvalidInput, code, text).with_details(serde_json::json!({
+        "node": node.name, "pointer": pointer, "expression": expression,
+    }))
 }
 
 /// `value` is `{"when": .., "with": ..}`.
@@ -129,18 +128,25 @@ pub(crate) struct Attempt {
     pub item: u32,
     pub number: u32,
     pub input: Json,
+    /// Calls of earlier attempts, whose answers stand in for new ones.
+    pub journal: Arc<[JournalEntry]>,
 }
 
-/// Runs an attempt to its end. Never fails itself: a failure is part of what comes back.
-pub(crate) async fn run(ports: &Ports, node: &PlanNode, attempt: Attempt) -> Invoked {
+/// Runs an attempt to its end. A failure of the attempt is part of what comes back; what the store
+/// fails at is not the step's fault and spends no attempt.
+pub(crate) async fn run(
+    ports: &Ports,
+    node: &PlanNode,
+    attempt: Attempt,
+) -> Result<Invoked, StoreError> {
     match &node.uses {
         Uses::Builtin(Builtin::Set | Builtin::Respond) => {
-            done(Ok(Outcome { output: attempt.input, ports: Vec::new() }))
+            Ok(done(Ok(Outcome { output: attempt.input, ports: Vec::new() })))
         }
         Uses::Plugin { hash, operation, ports: known, .. } => {
-            let connection = match connection(ports, &attempt.of, node).await {
+            let connection = match connection(ports, &attempt.of, node).await? {
                 Ok(connection) => connection,
-                Err(error) => return done(Err(error)),
+                Err(error) => return Ok(done(Err(error))),
             };
             let now = ports.clock.now();
             let invocation = Invocation {
@@ -159,16 +165,17 @@ pub(crate) async fn run(ports: &Ports, node: &PlanNode, attempt: Attempt) -> Inv
                     workflow: attempt.of.workflow,
                     node: node.name.clone(),
                 }),
+                journal: attempt.journal.clone(),
             };
             let mut invoked = ports.sandbox.invoke(invocation).await;
             invoked.result = invoked.result.and_then(|outcome| check_ports(node, known, outcome));
-            invoked
+            Ok(invoked)
         }
     }
 }
 
 fn done(result: Result<Outcome, StepError>) -> Invoked {
-    Invoked { result, logs: Vec::new(), calls: Vec::new(), state: Vec::new() }
+    Invoked { result, logs: Vec::new(), calls: Vec::new(), state: Vec::new(), journal: Vec::new() }
 }
 
 fn caller(node: &PlanNode, attempt: &Attempt) -> Caller {
@@ -189,22 +196,17 @@ async fn connection(
     ports: &Ports,
     of: &Of,
     node: &PlanNode,
-) -> Result<Option<Arc<Connection>>, StepError> {
+) -> Result<Result<Option<Arc<Connection>>, StepError>, StoreError> {
     let Some(name) = &node.connection else {
-        return Ok(None);
+        return Ok(Ok(None));
     };
-    match ports.store.connection(of.tenant, name).await {
-        Ok(Some(connection)) => Ok(Some(Arc::new(connection))),
-        Ok(None) => {
-            let message = format!(
-                "the connection `{name}` does not exist any more; set it again and redrive"
-            );
-            Err(StepError::new(ErrorClass::Permanent, "connection-missing", message))
-        }
-        Err(error) => {
-            Err(StepError::new(ErrorClass::Transient, "store-unavailable", error.to_string()))
-        }
-    }
+    let missing = || {
+        let message =
+            format!("the connection `{name}` does not exist any more; set it again and redrive");
+        StepError::new(ErrorClass::Permanent, "connection-missing", message)
+    };
+    let stored = ports.store.connection(of.tenant, name).await?;
+    Ok(stored.map(|connection| Some(Arc::new(connection))).ok_or_else(missing))
 }
 
 /// A port that the descriptor does not know would lead nowhere, silently.

@@ -19,7 +19,7 @@ pub(crate) async fn run(inner: Arc<Inner>) {
             Ok(More::Now) => continue,
             Ok(More::In(pause)) => pause,
             Err(error) => {
-                tracing::error!(%error, "the queue could not be read");
+                tracing::error!(%error, "no runs could be claimed");
                 PAUSE_AFTER_ERROR
             }
         };
@@ -40,7 +40,11 @@ async fn claim(inner: &Arc<Inner>) -> Result<More, StoreError> {
     if inner.closing.is_cancelled() {
         return Ok(More::In(Duration::ZERO));
     }
-    let Ok(first) = inner.slots.clone().acquire_owned().await else {
+    let first = tokio::select! {
+        first = inner.slots.clone().acquire_owned() => first,
+        () = inner.closing.cancelled() => return Ok(More::In(Duration::ZERO)),
+    };
+    let Ok(first) = first else {
         return Ok(More::In(inner.settings.poll()));
     };
     let mut permits = vec![first];
@@ -56,6 +60,7 @@ async fn claim(inner: &Arc<Inner>) -> Result<More, StoreError> {
         limit: permits.len(),
         now,
         until: now.plus(inner.settings.lease()),
+        held: inner.leases.runs(),
     };
     let full = claim.limit;
     let claimed = inner.ports.store.claim(claim).await?;

@@ -1,20 +1,22 @@
 //! One run on the desk of its driver: what is stored of it, what is not yet, and when that has to
 //! change. Every write of a run goes through here.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tombolo_core::clock::Timestamp;
-use tombolo_core::error::{ErrorClass, StepError};
-use tombolo_core::ports::sandbox::{Invoked, LogLine, Outcome, StateWrite};
+use tombolo_core::error::StepError;
+use tombolo_core::id::TenantId;
+use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::store::{
-    Call, EventRow, Lease, Next, RunRow, Settle, StateChange, StoreError,
+    Call, EventRow, Journaled, Lease, Next, RunRow, Settle, StepRow, StoreError,
 };
-use tombolo_core::run::{Run, RunScope, RunState, Standing};
-use tombolo_core::workflow::{Builtin, NodeIndex, Plan, Uses};
+use tombolo_core::run::{Run, RunState, Standing};
+use tombolo_core::workflow::Plan;
 
-use crate::attempt::{self, Attempt, Of, Prepared};
-use crate::drive::{Done, Pending, corrupt, permanent};
+use crate::attempt::Of;
+use crate::drive::{corrupt, permanent};
 use crate::leases::Signals;
 use crate::registry::NoPlan;
 use crate::{Inner, respond};
@@ -25,20 +27,35 @@ const SETTLE_RETRY: Duration = Duration::from_millis(200);
 
 /// A run that is worked on.
 pub(crate) struct Desk {
-    inner: Arc<Inner>,
-    row: RunRow,
-    event: EventRow,
+    pub inner: Arc<Inner>,
+    pub row: RunRow,
+    pub event: EventRow,
     lease: Lease,
     /// Made since the last settle.
-    calls: Vec<Call>,
+    pub calls: Vec<Call>,
+    /// Of attempts that failed since the last settle.
+    pub journal: Vec<Journaled>,
+    /// Everything journaled, by node and item: what a later attempt need not call again.
+    pub journals: HashMap<(String, u32), Vec<JournalEntry>>,
     /// A result has to be durable before anything else happens: an unsafe effect's, or one that
     /// somebody waits for.
-    owing: bool,
+    pub owing: bool,
 }
 
 impl Desk {
-    pub fn new(inner: &Arc<Inner>, row: RunRow, event: EventRow, lease: Lease) -> Self {
-        Self { inner: inner.clone(), row, event, lease, calls: Vec::new(), owing: false }
+    pub fn new(
+        inner: &Arc<Inner>,
+        row: RunRow,
+        event: EventRow,
+        lease: Lease,
+        journal: Vec<Journaled>,
+    ) -> Self {
+        let mut journals: HashMap<_, Vec<_>> = HashMap::new();
+        for Journaled { node, item, entry } in journal {
+            journals.entry((node, item)).or_default().push(entry);
+        }
+        let (inner, calls, journal) = (inner.clone(), Vec::new(), Vec::new());
+        Self { inner, row, event, lease, calls, journal, journals, owing: false }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -54,7 +71,7 @@ impl Desk {
         self.inner.ports.registry.plan(tenant, workflow, version).await
     }
 
-    fn of(&self) -> Of {
+    pub fn of(&self) -> Of {
         Of {
             tenant: self.row.tenant,
             workflow: self.row.workflow,
@@ -83,125 +100,14 @@ impl Desk {
         }
     }
 
-    /// Resolves the parameters of a step, unless an earlier attempt did.
-    pub fn prepare(&self, run: &Run, at: NodeIndex) -> Pending {
-        if let Some(input) = run.step(at).input.clone() {
-            return Box::pin(async move { Ok(Done::Prepared(at, Prepared::Input(input))) });
-        }
-        let scope = RunScope::new(run, at, self.row.id, &self.event.payload);
-        let (ports, of, plan) = (self.inner.ports.clone(), self.of(), run.plan().clone());
-        Box::pin(async move {
-            let prepared = attempt::prepare(&ports, &of, &plan.nodes[at], scope).await;
-            Ok(Done::Prepared(at, prepared))
-        })
+    /// True if this process is about to end.
+    pub fn must_leave(&self) -> bool {
+        self.inner.abandon.is_cancelled()
     }
 
-    /// Starts the attempt, behind a barrier if its effect is unsafe.
-    pub fn begin(
-        &mut self,
-        run: &mut Run,
-        at: NodeIndex,
-        prepared: Prepared,
-    ) -> Result<Option<Pending>, StoreError> {
-        let now = self.now();
-        let input = match prepared {
-            Prepared::Skip => {
-                run.skip(at, now).map_err(corrupt)?;
-                return Ok(None);
-            }
-            Prepared::Refused(error) => {
-                run.refuse(at, error, now).map_err(corrupt)?;
-                return Ok(None);
-            }
-            Prepared::Input(input) => input,
-        };
-        let builtin = matches!(run.node(at).uses, Uses::Builtin(_));
-        run.start(at, (!builtin).then(|| input.clone()), now).map_err(corrupt)?;
-        let barrier = run.node(at).effect.needs_intent().then(|| self.command(run, Next::Hold));
-        let (inner, plan, step) = (self.inner.clone(), run.plan().clone(), run.step(at));
-        let attempt = Attempt { of: self.of(), item: step.item, number: step.attempt, input };
-        Ok(Some(Box::pin(async move {
-            if let Some(intent) = barrier {
-                write(&inner, intent).await?;
-            }
-            let invoked = attempt::run(&inner.ports, &plan.nodes[at], attempt).await;
-            Ok(Done::Attempted(at, invoked))
-        })))
-    }
-
-    /// Applies what an attempt brought.
-    pub async fn finish(
-        &mut self,
-        run: &mut Run,
-        at: NodeIndex,
-        invoked: Invoked,
-    ) -> Result<(), StoreError> {
-        let (node, step) = (run.node(at), run.step(at));
-        let (name, item, attempt) = (&node.name, step.item, step.attempt);
-        self.owing |= node.effect.needs_intent() || node.uses == Uses::Builtin(Builtin::Respond);
-        self.calls.extend(invoked.calls.into_iter().map(|record| Call {
-            node: name.clone(),
-            item,
-            attempt,
-            record,
-        }));
-        match invoked.result {
-            Ok(outcome) if invoked.state.is_empty() => {
-                run.succeed(at, outcome, invoked.logs, self.now()).map_err(corrupt)
-            }
-            Ok(outcome) => {
-                self.finish_with_state(run, at, outcome, invoked.logs, invoked.state).await
-            }
-            Err(error) => self.fail(run, at, error, invoked.logs),
-        }
-    }
-
-    /// State that a plugin wrote is committed with its step's result or not at all, so the result
-    /// counts only once it is durable: another run may have changed the same entry.
-    async fn finish_with_state(
-        &mut self,
-        run: &mut Run,
-        at: NodeIndex,
-        outcome: Outcome,
-        logs: Vec<LogLine>,
-        state: Vec<StateWrite>,
-    ) -> Result<(), StoreError> {
-        let mut done = run.clone();
-        done.succeed(at, outcome, logs.clone(), self.now()).map_err(corrupt)?;
-        let node = run.node(at);
-        let calls = self.calls.clone();
-        let mut command = self.command(&mut done, Next::Hold);
-        command.state =
-            state.into_iter().map(|write| StateChange { node: node.name.clone(), write }).collect();
-        match write(&self.inner, command.clone()).await {
-            Ok(()) => {
-                self.owing = false;
-                self.tell(&done, &command);
-                *run = done;
-                Ok(())
-            }
-            Err(error @ StoreError::StateConflict { .. }) => {
-                // Nothing was written: the calls are still owed, and a new attempt reads afresh.
-                self.calls = calls;
-                let class = match node.effect.repeatable() {
-                    true => ErrorClass::Transient,
-                    false => ErrorClass::Conflict,
-                };
-                self.fail(run, at, StepError::new(class, "state-conflict", error.to_string()), logs)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn fail(
-        &self,
-        run: &mut Run,
-        at: NodeIndex,
-        error: StepError,
-        logs: Vec<LogLine>,
-    ) -> Result<(), StoreError> {
-        let jitter = self.inner.ports.random.unit();
-        run.fail(at, error, logs, self.now(), jitter).map(|_| ()).map_err(corrupt)
+    /// Waits until this process is about to end.
+    pub async fn leaving(&self) {
+        self.inner.abandon.cancelled().await;
     }
 
     /// Nothing is under way: parks or ends the run.
@@ -233,37 +139,57 @@ impl Desk {
         self.settle(run, Next::End { state: RunState::Cancelled, output: None, error }).await
     }
 
-    /// Ends a run that cannot even be read: it fails, its steps stay as they are.
-    pub async fn give_up(&mut self, code: &str, message: String) -> Result<(), StoreError> {
+    /// Gives the run back as far as it has come. Attempts under way are cut off.
+    pub async fn leave(&mut self, run: &mut Run) -> Result<(), StoreError> {
+        run.recover(self.now()).map_err(corrupt)?;
+        let (state, available_at) = (RunState::Queued, self.now());
+        self.settle(run, Next::Park { state, available_at }).await
+    }
+
+    /// Ends a run that cannot go on, and its steps with it.
+    pub async fn give_up_run(
+        &mut self,
+        run: &mut Run,
+        code: &str,
+        message: String,
+    ) -> Result<(), StoreError> {
+        run.give_up(self.now()).map_err(corrupt)?;
+        self.give_up(run.take_changes(), code, message).await
+    }
+
+    /// Ends a run that cannot go on, with the steps that changed by that.
+    pub async fn give_up(
+        &mut self,
+        steps: Vec<StepRow>,
+        code: &str,
+        message: String,
+    ) -> Result<(), StoreError> {
         let (id, state, error) = (self.row.id, RunState::Failed, permanent(code, message));
         let answer = respond::from_end(id, state, None, Some(&error));
-        write(&self.inner, self.bare(Next::End { state, output: None, error: Some(error) }))
-            .await?;
+        let last = last(self.row.tenant, self.lease.clone(), steps, error, self.now());
+        let steps = last.steps.clone();
+        write(&self.inner, last).await?;
         self.inner.followers.answer(id, &answer);
-        self.inner.followers.tell(self.row.tenant, id, &[], state, self.now());
+        self.inner.followers.tell(self.row.tenant, id, &steps, state, self.now());
         Ok(())
     }
 
-    fn bare(&self, next: Next) -> Settle {
+    /// Everything that is not stored yet.
+    pub fn command(&mut self, run: &mut Run, next: Next) -> Settle {
         Settle {
             tenant: self.row.tenant,
-            workflow: self.row.workflow,
             lease: self.lease.clone(),
-            steps: Vec::new(),
-            calls: Vec::new(),
+            steps: run.take_changes(),
+            calls: std::mem::take(&mut self.calls),
+            journal: std::mem::take(&mut self.journal),
             state: Vec::new(),
             next,
             now: self.now(),
         }
     }
 
-    /// Everything that is not stored yet.
-    fn command(&mut self, run: &mut Run, next: Next) -> Settle {
-        let calls = std::mem::take(&mut self.calls);
-        Settle { steps: run.take_changes(), calls, ..self.bare(next) }
-    }
-
-    /// Makes durable what happened since the last settle, and then tells it.
+    /// Makes durable what happened since the last settle, and then tells it. There is one settle at
+    /// a time, so that none overtakes another.
     pub async fn settle(&mut self, run: &mut Run, next: Next) -> Result<(), StoreError> {
         let command = self.command(run, next);
         self.owing = false;
@@ -272,7 +198,7 @@ impl Desk {
         Ok(())
     }
 
-    fn tell(&self, run: &Run, command: &Settle) {
+    pub fn tell(&self, run: &Run, command: &Settle) {
         let (id, state) = (self.row.id, state_after(&command.next));
         let answer = match (&command.next, run.response()) {
             (_, Some(output)) => Some(respond::from_node(output, state)),
@@ -288,16 +214,41 @@ impl Desk {
     }
 }
 
-/// Writes, and tries again while the disk is full or the store busy: the results are here and
-/// nowhere else. Ends with the lease at the latest.
-async fn write(inner: &Inner, command: Settle) -> Result<(), StoreError> {
+/// The last write of a run that cannot go on.
+pub(crate) fn last(
+    tenant: TenantId,
+    lease: Lease,
+    steps: Vec<StepRow>,
+    error: StepError,
+    now: Timestamp,
+) -> Settle {
+    Settle {
+        tenant,
+        lease,
+        steps,
+        calls: Vec::new(),
+        journal: Vec::new(),
+        state: Vec::new(),
+        next: Next::End { state: RunState::Failed, output: None, error: Some(error) },
+        now,
+    }
+}
+
+/// Writes, and tries again while the disk is full or the database is busy: the results are here and
+/// nowhere else. A database that fails otherwise has the time of a lease. Ends when the lease is
+/// lost, because the driver does, or when the process ends.
+pub(crate) async fn write(inner: &Inner, command: Settle) -> Result<(), StoreError> {
+    let gives_up_at = inner.ports.clock.now().plus(inner.settings.lease());
     loop {
-        match inner.ports.store.settle(command.clone()).await {
-            Err(error @ (StoreError::Full | StoreError::Busy { .. })) => {
-                tracing::warn!(run = %command.lease.run, %error, "results wait to be written");
-                tokio::time::sleep(SETTLE_RETRY).await;
-            }
+        let error = match inner.ports.store.settle(command.clone()).await {
+            Err(error @ (StoreError::Full | StoreError::Busy { .. } | StoreError::Locked)) => error,
+            Err(error @ StoreError::Database(_)) if inner.ports.clock.now() < gives_up_at => error,
             other => return other,
+        };
+        tracing::warn!(run = %command.lease.run, %error, "results wait to be written");
+        tokio::select! {
+            () = tokio::time::sleep(SETTLE_RETRY) => {}
+            () = inner.abandon.cancelled() => return Err(error),
         }
     }
 }

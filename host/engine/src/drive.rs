@@ -7,24 +7,50 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tombolo_core::error::{ErrorClass, StepError};
+use tombolo_core::id::TenantId;
 use tombolo_core::ports::sandbox::Invoked;
-use tombolo_core::ports::store::{ClaimedRun, Next, StoreError};
-use tombolo_core::run::{Illegal, Run};
+use tombolo_core::ports::store::{Claimed, ClaimedRun, Lease, Next, StoreError};
+use tombolo_core::run::{Illegal, Run, give_up_steps};
 use tombolo_core::workflow::NodeIndex;
 
 use crate::Inner;
 use crate::attempt::Prepared;
-use crate::desk::Desk;
-use crate::leases::{Leases, Signals};
+use crate::desk::{self, Desk};
+use crate::leases::{Held, Leases, Signals};
 use crate::registry::NoPlan;
 
-/// Drives a run in the background. The permit is given back at its end.
-pub(crate) fn spawn(inner: &Arc<Inner>, claimed: ClaimedRun, permit: OwnedSemaphorePermit) {
-    let held = Leases::hold(inner, &claimed.lease);
+/// Works on what a claim brought, in the background. The permit is given back at its end.
+pub(crate) fn spawn(inner: &Arc<Inner>, claimed: Claimed, permit: OwnedSemaphorePermit) {
+    match claimed {
+        Claimed::Run(claimed) => {
+            let held = Leases::hold(inner, &claimed.lease);
+            spawn_held(inner, *claimed, held, permit);
+        }
+        Claimed::Damaged { tenant, lease, reason } => {
+            let inner = inner.clone();
+            inner.clone().tracker.spawn(async move {
+                let _held = Leases::hold(&inner, &lease);
+                bury(&inner, tenant, lease, reason).await;
+                drop(permit);
+            });
+        }
+    }
+}
+
+/// Drives a run that is held already.
+pub(crate) fn spawn_held(
+    inner: &Arc<Inner>,
+    claimed: ClaimedRun,
+    held: Held,
+    permit: OwnedSemaphorePermit,
+) {
     let inner = inner.clone();
     inner.clone().tracker.spawn(async move {
         let (run, signals) = (claimed.run.id, held.signals.clone());
         tokio::select! {
+            // What the store has answered comes before the news that the lease is gone: it went
+            // with that answer.
+            biased;
             ended = drive(&inner, claimed, &signals) => match ended {
                 Ok(()) => {}
                 Err(StoreError::LeaseLost { .. }) => {
@@ -32,13 +58,24 @@ pub(crate) fn spawn(inner: &Arc<Inner>, claimed: ClaimedRun, permit: OwnedSemaph
                 }
                 Err(error) => tracing::error!(%run, %error, "the run is left to the next claim"),
             },
-            () = signals.lost.cancelled() => {}
-            () = inner.abandon.cancelled() => {}
+            () = signals.lost.cancelled() => {
+                tracing::warn!(%run, "lease lost; leaving the run to its new owner");
+            }
         }
         drop(held);
-        inner.followers.tidy(run);
         drop(permit);
     });
+}
+
+/// Ends a run whose rows cannot be read.
+async fn bury(inner: &Arc<Inner>, tenant: TenantId, lease: Lease, reason: String) {
+    let run = lease.run;
+    tracing::error!(%run, %reason, "the run cannot be read and is given up");
+    let error = permanent("stored-run-damaged", reason);
+    let settle = desk::last(tenant, lease, Vec::new(), error, inner.ports.clock.now());
+    if let Err(error) = desk::write(inner, settle).await {
+        tracing::error!(%run, %error, "the run is left to the next claim");
+    }
 }
 
 async fn drive(
@@ -46,26 +83,43 @@ async fn drive(
     claimed: ClaimedRun,
     signals: &Signals,
 ) -> Result<(), StoreError> {
-    let ClaimedRun { run: row, event, steps, lease, claims } = claimed;
-    let mut desk = Desk::new(inner, row, event, lease);
+    let ClaimedRun { run: row, event, steps, journal, lease, claims } = claimed;
+    let mut desk = Desk::new(inner, row, event, lease, journal);
+    let plan = match desk.plan().await {
+        Ok(plan) => plan,
+        Err(NoPlan::Unusable { code, message }) => {
+            let steps = give_up_steps(steps, desk.now()).map_err(corrupt)?;
+            return desk.give_up(steps, code, message).await;
+        }
+        Err(NoPlan::Store(error)) => return Err(error),
+    };
+    let mut run = match Run::restore(plan, steps) {
+        Ok(run) => run,
+        Err(broken) => {
+            return desk.give_up(Vec::new(), "stored-run-damaged", broken.to_string()).await;
+        }
+    };
     if claims > inner.settings.max_claims {
         let message = format!(
             "the run was claimed {claims} times without any progress: it seems to end its workers \
              (limit max_claims)"
         );
-        return desk.give_up("worker-lost", message).await;
+        return desk.give_up_run(&mut run, "worker-lost", message).await;
     }
-    let plan = match desk.plan().await {
-        Ok(plan) => plan,
-        Err(NoPlan::Unusable { code, message }) => return desk.give_up(code, message).await,
-        Err(NoPlan::Store(error)) => return Err(error),
+    let worked = match run.recover(desk.now()) {
+        Ok(()) => work(&mut desk, &mut run, signals).await,
+        Err(illegal) => Err(corrupt(illegal)),
     };
-    let mut run = match Run::restore(plan, steps) {
-        Ok(run) => run,
-        Err(broken) => return desk.give_up("stored-run-damaged", broken.to_string()).await,
-    };
-    run.recover(desk.now()).map_err(corrupt)?;
-    work(&mut desk, &mut run, signals).await
+    match worked {
+        Err(StoreError::Refused(reason)) => {
+            let message = format!("what the run brought cannot be stored: {reason}");
+            desk.give_up_run(&mut run, "result-not-storable", message).await
+        }
+        Err(StoreError::Corrupt(reason)) => {
+            desk.give_up_run(&mut run, "stored-run-damaged", reason).await
+        }
+        other => other,
+    }
 }
 
 /// Stored states that the laws do not know are damage, not bad luck.
@@ -83,12 +137,19 @@ pub(crate) enum Done {
 }
 
 async fn work(desk: &mut Desk, run: &mut Run, signals: &Signals) -> Result<(), StoreError> {
+    if run.has_changes() {
+        // What became of attempts whose worker died is told before anything else is done.
+        desk.settle(run, Next::Hold).await?;
+    }
     let mut pending: FuturesUnordered<Pending> = FuturesUnordered::new();
     // Steps whose parameters are being evaluated: still pending, but not ready any more.
     let mut preparing: Vec<NodeIndex> = Vec::new();
     loop {
         if let Some(reason) = desk.must_end(signals) {
             return desk.cancel(run, reason).await;
+        }
+        if desk.must_leave() {
+            return desk.leave(run).await;
         }
         for at in run.ready(desk.now()).map_err(corrupt)? {
             if !preparing.contains(&at) {
@@ -106,11 +167,12 @@ async fn work(desk: &mut Desk, run: &mut Run, signals: &Signals) -> Result<(), S
             done = pending.next() => done,
             () = signals.cancel.cancelled() => continue,
             () = desk.deadline() => continue,
+            () = desk.leaving() => continue,
         };
         match done.transpose()? {
             Some(Done::Prepared(at, prepared)) => {
                 preparing.retain(|other| *other != at);
-                if let Some(next) = desk.begin(run, at, prepared)? {
+                if let Some(next) = desk.begin(run, at, prepared).await? {
                     pending.push(next);
                 }
             }

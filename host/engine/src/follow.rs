@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{broadcast, oneshot};
@@ -25,14 +26,14 @@ struct Watched {
 }
 
 impl Followers {
-    /// A receiver of the run's answer. Register first, look at the run after.
-    pub fn wait(&self, run: RunId) -> oneshot::Receiver<Answer> {
+    /// Somebody who waits for the run's answer. Register first, look at the run after.
+    pub fn wait(&self, run: RunId) -> Waiter {
         let (sender, receiver) = oneshot::channel();
         let mut runs = self.lock();
         let watched = runs.entry(run).or_default();
         watched.waiting.retain(|waiter| !waiter.is_closed());
         watched.waiting.push(sender);
-        receiver
+        Waiter { receiver: Some(receiver), run, followers: self.clone() }
     }
 
     /// A stream of the run's changes.
@@ -92,7 +93,7 @@ impl Followers {
     }
 
     /// Forgets a run that nobody watches any more.
-    pub fn tidy(&self, run: RunId) {
+    fn tidy(&self, run: RunId) {
         let mut runs = self.lock();
         if let Some(watched) = runs.get_mut(&run) {
             watched.waiting.retain(|waiter| !waiter.is_closed());
@@ -106,6 +107,32 @@ impl Followers {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Watched>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One who waits for a run's answer. Whoever stops waiting is forgotten.
+pub(crate) struct Waiter {
+    /// Taken when this is dropped, so that it does not count any more.
+    receiver: Option<oneshot::Receiver<Answer>>,
+    run: RunId,
+    followers: Followers,
+}
+
+impl Waiter {
+    /// The answer, if it comes in time.
+    pub async fn answer(mut self, patience: Duration) -> Answer {
+        let Some(receiver) = &mut self.receiver else {
+            return Answer::NotYet;
+        };
+        let answer = tokio::time::timeout(patience, receiver).await;
+        answer.ok().and_then(Result::ok).unwrap_or(Answer::NotYet)
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.receiver = None;
+        self.followers.tidy(self.run);
     }
 }
 
@@ -149,7 +176,6 @@ mod tests {
 
         let waiting = followers.wait(run);
         drop(waiting);
-        followers.tidy(run);
         assert_eq!(followers.lock().len(), 0);
     }
 }

@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::OwnedSemaphorePermit;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{EventId, RunId, TenantId};
 use tombolo_core::ports::intake::{Answer, Arrival, Follow, Intake};
 use tombolo_core::ports::store::{
     Accept, Accepted, CancelRequest, ClaimedRun, EventRow, Lease, NewEvent, NewRun, RunRow,
-    StoreError,
+    RunView, StoreError,
 };
 use tombolo_core::run::{Run, RunState};
 
+use crate::leases::{Held, Leases};
+use crate::registry::NoPlan;
 use crate::{Engine, Inner, drive, respond};
 
 /// An arrival made ready to be stored, with what is needed to run it at once.
@@ -43,25 +45,12 @@ impl Intake for Engine {
             return Ok((store(&self.0, vec![prepared]).await?.remove(0), Answer::NotYet));
         };
         // Registered before the run exists: its answer cannot be missed.
-        let receiver = self.0.followers.wait(expected);
-        let accepted = match store(&self.0, vec![prepared]).await {
-            Ok(mut accepted) => accepted.remove(0),
-            Err(error) => {
-                drop(receiver);
-                self.0.followers.tidy(expected);
-                return Err(error);
-            }
-        };
+        let waiter = self.0.followers.wait(expected);
+        let accepted = store(&self.0, vec![prepared]).await?.remove(0);
         let answer = match accepted.runs().first() {
-            Some(run) if *run == expected => self.0.patiently(*run, receiver, patience).await,
-            first => {
-                drop(receiver);
-                self.0.followers.tidy(expected);
-                match first {
-                    Some(run) => self.wait(tenant, *run, patience).await?,
-                    None => Answer::NotYet,
-                }
-            }
+            Some(run) if *run == expected => waiter.answer(patience).await,
+            Some(run) => self.wait(tenant, *run, patience).await?,
+            None => Answer::NotYet,
         };
         Ok((accepted, answer))
     }
@@ -72,22 +61,14 @@ impl Intake for Engine {
         run: RunId,
         patience: Duration,
     ) -> Result<Answer, StoreError> {
-        let receiver = self.0.followers.wait(run);
+        let waiter = self.0.followers.wait(run);
         let Some(view) = self.0.ports.store.run(tenant, run).await? else {
-            drop(receiver);
-            self.0.followers.tidy(run);
             return Ok(Answer::NotYet);
         };
-        let plan = self.0.ports.registry.plan(tenant, view.run.workflow, view.run.version).await;
-        if let Ok(restored) =
-            plan.map_err(|_| ()).and_then(|plan| Run::restore(plan, view.steps).map_err(|_| ()))
-            && (view.run.state.ended() || restored.response().is_some())
-        {
-            drop(receiver);
-            self.0.followers.tidy(run);
-            return Ok(respond::from_stored(&restored, &view.run));
+        match stored_answer(&self.0, view).await? {
+            Some(answer) => Ok(answer),
+            None => Ok(waiter.answer(patience).await),
         }
-        Ok(self.0.patiently(run, receiver, patience).await)
     }
 
     async fn cancel(&self, tenant: TenantId, run: RunId) -> Result<CancelRequest, StoreError> {
@@ -104,19 +85,23 @@ impl Intake for Engine {
     }
 }
 
-impl Inner {
-    async fn patiently(
-        &self,
-        run: RunId,
-        receiver: oneshot::Receiver<Answer>,
-        patience: Duration,
-    ) -> Answer {
-        let answer = tokio::time::timeout(patience, receiver).await;
-        if answer.is_err() {
-            self.followers.tidy(run);
+/// The answer of a run that has ended, or has answered through a `respond` node. Without its plan
+/// nobody knows which node that is; its end is known all the same.
+async fn stored_answer(inner: &Inner, view: RunView) -> Result<Option<Answer>, StoreError> {
+    let RunView { run: row, steps, .. } = view;
+    let restored = match inner.ports.registry.plan(row.tenant, row.workflow, row.version).await {
+        Ok(plan) => Run::restore(plan, steps).ok(),
+        Err(NoPlan::Unusable { .. }) => None,
+        Err(NoPlan::Store(error)) => return Err(error),
+    };
+    let output = restored.as_ref().and_then(Run::response);
+    Ok(match output {
+        Some(output) => Some(respond::from_node(output, row.state)),
+        None if row.state.ended() => {
+            Some(respond::from_end(row.id, row.state, row.output.clone(), row.error.as_ref()))
         }
-        answer.ok().and_then(Result::ok).unwrap_or(Answer::NotYet)
-    }
+        None => None,
+    })
 }
 
 fn prepare(inner: &Arc<Inner>, arrival: Arrival) -> Prepared {
@@ -159,22 +144,38 @@ fn free_slot(inner: &Arc<Inner>) -> Option<OwnedSemaphorePermit> {
     if inner.closing.is_cancelled() { None } else { inner.slots.clone().try_acquire_owned().ok() }
 }
 
-/// Makes a batch durable and starts what this process drives itself.
+/// Makes a batch durable and starts what this process drives itself. Both happen even if whoever
+/// asked stops waiting: a run that is durable and leased has to be driven.
 async fn store(inner: &Arc<Inner>, prepared: Vec<Prepared>) -> Result<Vec<Accepted>, StoreError> {
+    let accepting = inner.tracker.spawn(store_and_drive(inner.clone(), prepared));
+    match accepting.await {
+        Ok(accepted) => accepted,
+        Err(error) => Err(StoreError::Database(format!("accepting ended early: {error}"))),
+    }
+}
+
+async fn store_and_drive(
+    inner: Arc<Inner>,
+    prepared: Vec<Prepared>,
+) -> Result<Vec<Accepted>, StoreError> {
+    // Held before they exist: from the commit on nobody else takes them for abandoned, and a wish
+    // to cancel finds them.
+    let held: Vec<Vec<Option<Held>>> = prepared.iter().map(|one| hold(&inner, one)).collect();
     let batch = prepared.iter().map(|one| one.accept.clone()).collect();
     let accepted = inner.ports.store.accept(batch).await?;
     let mut queued = false;
-    for (one, outcome) in prepared.into_iter().zip(&accepted) {
+    for ((one, held), outcome) in prepared.into_iter().zip(held).zip(&accepted) {
         let Accepted::New { .. } = outcome else {
             continue;
         };
-        for (run, permit) in one.accept.runs.into_iter().zip(one.permits) {
-            match permit {
-                Some(permit) => {
-                    drive::spawn(inner, handed_over(&inner.worker, &one.accept.event, run), permit)
-                }
-                None => queued = true,
-            }
+        for ((run, permit), held) in one.accept.runs.into_iter().zip(one.permits).zip(held) {
+            let Some((permit, held)) = permit.zip(held) else {
+                queued = true;
+                continue;
+            };
+            held.mark_stored();
+            let claimed = handed_over(held.lease(), &one.accept.event, run);
+            drive::spawn_held(&inner, claimed, held, permit);
         }
     }
     if queued {
@@ -183,18 +184,25 @@ async fn store(inner: &Arc<Inner>, prepared: Vec<Prepared>) -> Result<Vec<Accept
     Ok(accepted)
 }
 
-/// The run as a claim would have brought it: accept and claim were one write.
-fn handed_over(
-    worker: &tombolo_core::ports::store::WorkerId,
-    event: &NewEvent,
-    run: NewRun,
-) -> ClaimedRun {
+fn hold(inner: &Arc<Inner>, prepared: &Prepared) -> Vec<Option<Held>> {
     /// The epoch of a lease that is given with the accept.
     const FIRST_EPOCH: i64 = 1;
+    let hold = |run: &NewRun| {
+        run.lease.as_ref().map(|(owner, _)| {
+            let lease = Lease { run: run.id, owner: owner.clone(), epoch: FIRST_EPOCH };
+            Leases::reserve(inner, &lease)
+        })
+    };
+    prepared.accept.runs.iter().map(hold).collect()
+}
+
+/// The run as a claim would have brought it: accept and claim were one write.
+fn handed_over(lease: &Lease, event: &NewEvent, run: NewRun) -> ClaimedRun {
     ClaimedRun {
-        lease: Lease { run: run.id, owner: worker.clone(), epoch: FIRST_EPOCH },
+        lease: lease.clone(),
         event: EventRow { id: event.id, payload: event.payload.clone() },
         steps: Vec::new(),
+        journal: Vec::new(),
         claims: 1,
         run: row(event, run, event.received_at),
     }

@@ -21,35 +21,60 @@ pub(crate) struct Signals {
     pub lost: CancellationToken,
 }
 
-/// The runs this process works on.
+/// The runs this process works on. A run that is claimed again is another lease: its epoch tells
+/// the two apart.
 #[derive(Default)]
-pub(crate) struct Leases(Mutex<HashMap<RunId, (Lease, Signals)>>);
+pub(crate) struct Leases(Mutex<HashMap<RunId, Entry>>);
+
+struct Entry {
+    lease: Lease,
+    signals: Signals,
+    /// False for a run that is about to be accepted: there is no lease to renew yet.
+    stored: bool,
+}
 
 impl Leases {
     /// Registers a run for as long as the returned guard lives.
-    pub fn hold(this: &Arc<Inner>, lease: &Lease) -> Held {
+    pub fn hold(inner: &Arc<Inner>, lease: &Lease) -> Held {
+        let held = Self::reserve(inner, lease);
+        held.mark_stored();
+        held
+    }
+
+    /// Registers a run that is about to be stored with this lease.
+    pub fn reserve(inner: &Arc<Inner>, lease: &Lease) -> Held {
         let signals = Signals::default();
-        this.leases.lock().insert(lease.run, (lease.clone(), signals.clone()));
-        Held { inner: this.clone(), run: lease.run, signals }
+        let entry = Entry { lease: lease.clone(), signals: signals.clone(), stored: false };
+        if let Some(before) = inner.leases.lock().insert(lease.run, entry) {
+            before.signals.lost.cancel();
+        }
+        Held { inner: inner.clone(), lease: lease.clone(), signals }
     }
 
     /// Tells the driver of a run to end it. False if the run is not worked on here.
     pub fn cancel(&self, run: RunId) -> bool {
         let held = self.lock();
-        held.get(&run).inspect(|(_, signals)| signals.cancel.cancel()).is_some()
+        held.get(&run).inspect(|entry| entry.signals.cancel.cancel()).is_some()
+    }
+
+    /// The runs that are worked on here.
+    pub fn runs(&self) -> Vec<RunId> {
+        self.lock().keys().copied().collect()
     }
 
     fn all(&self) -> Vec<Lease> {
-        self.lock().values().map(|(lease, _)| lease.clone()).collect()
+        self.lock().values().filter(|entry| entry.stored).map(|entry| entry.lease.clone()).collect()
     }
 
-    fn lose(&self, run: RunId) {
-        if let Some((_, signals)) = self.lock().get(&run) {
-            signals.lost.cancel();
+    fn lose(&self, lost: &Lease) {
+        if let Some(entry) = self.lock().get(&lost.run)
+            && entry.lease.epoch == lost.epoch
+        {
+            entry.signals.lost.cancel();
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, (Lease, Signals)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Entry>> {
         // Nothing panics while holding it; a poisoned map is still the map.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -58,13 +83,32 @@ impl Leases {
 /// A run that is worked on here.
 pub(crate) struct Held {
     inner: Arc<Inner>,
-    run: RunId,
+    lease: Lease,
     pub signals: Signals,
+}
+
+impl Held {
+    /// The right to write the run.
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// The lease is in the store: from now on it is renewed.
+    pub fn mark_stored(&self) {
+        if let Some(entry) = self.inner.leases.lock().get_mut(&self.lease.run)
+            && entry.lease.epoch == self.lease.epoch
+        {
+            entry.stored = true;
+        }
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.inner.leases.lock().remove(&self.run);
+        let mut held = self.inner.leases.lock();
+        if held.get(&self.lease.run).is_some_and(|entry| entry.lease.epoch == self.lease.epoch) {
+            held.remove(&self.lease.run);
+        }
     }
 }
 
@@ -82,10 +126,10 @@ pub(crate) async fn renew(inner: Arc<Inner>) {
         }
         let until = inner.ports.clock.now().plus(inner.settings.lease());
         match inner.ports.store.renew(&leases, until).await {
-            Ok(lost) => lost.into_iter().for_each(|run| {
-                tracing::warn!(%run, "lease lost; leaving the run to its new owner");
-                inner.leases.lose(run);
-            }),
+            Ok(lost) => leases
+                .iter()
+                .filter(|lease| lost.contains(&lease.run))
+                .for_each(|lease| inner.leases.lose(lease)),
             Err(error) => tracing::error!(%error, "leases could not be renewed"),
         }
     }

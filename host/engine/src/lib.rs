@@ -13,6 +13,7 @@ mod leases;
 mod registry;
 mod respond;
 mod settings;
+mod steps;
 
 use std::sync::Arc;
 
@@ -66,7 +67,7 @@ struct Inner {
     tracker: TaskTracker,
     /// No new claims from now on.
     closing: CancellationToken,
-    /// Leave runs as they are; their leases pass on.
+    /// Give runs back as they are.
     abandon: CancellationToken,
 }
 
@@ -98,21 +99,22 @@ impl Engine {
         if left > 0 {
             tracing::info!(runs = left, "going on with runs that an earlier process left");
         }
-        tokio::spawn(claims::run(self.0.clone()));
+        self.0.tracker.spawn(claims::run(self.0.clone()));
         tokio::spawn(leases::renew(self.0.clone()));
         Ok(())
     }
 
     /// Claims nothing more, and waits until the runs under way have parked or ended, at most for
-    /// the drain time. What is left then is gone on with after the next start.
+    /// the drain time. What is left then is given back with the results it has, and gone on with
+    /// after the next start.
     pub async fn stop(&self) {
         self.0.closing.cancel();
         self.0.tracker.close();
         if tokio::time::timeout(self.0.settings.drain(), self.0.tracker.wait()).await.is_err() {
             let left = self.0.tracker.len();
             tracing::warn!(runs = left, "runs were still under way at the end of the drain time");
-            self.0.abandon.cancel();
-            self.0.tracker.wait().await;
         }
+        self.0.abandon.cancel();
+        self.0.tracker.wait().await;
     }
 }

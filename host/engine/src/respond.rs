@@ -5,8 +5,7 @@ use tombolo_core::error::StepError;
 use tombolo_core::id::RunId;
 use tombolo_core::json::Json;
 use tombolo_core::ports::intake::Answer;
-use tombolo_core::ports::store::RunRow;
-use tombolo_core::run::{Run, RunState};
+use tombolo_core::run::RunState;
 
 /// Status of a run that failed or was cancelled, told to somebody who waited for its result.
 const FAILED_STATUS: u16 = 500;
@@ -58,13 +57,5 @@ pub(crate) fn from_end(
             let headers = vec![("content-type".to_owned(), "application/problem+json".to_owned())];
             Answer::Ready { status: FAILED_STATUS, headers, body: body.into(), state }
         }
-    }
-}
-
-/// The answer of a run as it is stored.
-pub(crate) fn from_stored(run: &Run, row: &RunRow) -> Answer {
-    match run.response() {
-        Some(output) => from_node(output, row.state),
-        None => from_end(row.id, row.state, row.output.clone(), row.error.as_ref()),
     }
 }

@@ -4,6 +4,7 @@
 //! compatibility hash and the code, with a key that lies in the same folder. A file that does not
 //! match is as good as none.
 
+use std::fmt;
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::io::{self, Write};
@@ -20,8 +21,10 @@ const MAGIC: &[u8; 16] = b"tombolo cwasm 1\n";
 const MAC_BYTES: usize = 32;
 const KEY_BYTES: usize = 32;
 const KEY_FILE: &str = "key";
+/// What the names of half written files begin with.
+const UNFINISHED: &str = ".unfinished";
 
-/// Compiled code that may be loaded: compiled by this process, or sealed by this host.
+/// Compiled code that may be loaded: just compiled by this host, or sealed by it.
 pub(crate) struct Vouched {
     bytes: Vec<u8>,
     start: usize,
@@ -39,7 +42,6 @@ impl Vouched {
 }
 
 /// The folder.
-#[derive(Debug)]
 pub(crate) struct Cache {
     folder: PathBuf,
     key: [u8; KEY_BYTES],
@@ -48,7 +50,8 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// Opens the folder, makes it if it is missing, and refuses one that others can write or read.
+    /// Opens the folder and makes it if it is missing. One that others could write has nothing in
+    /// it that can be trusted, its key least of all: it is emptied.
     pub(crate) fn open(folder: &Path, engine: &Engine, limit_bytes: u64) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let metadata = fs::metadata(folder)?;
@@ -58,9 +61,16 @@ impl Cache {
                 format!("the folder {} belongs to another user", folder.display()),
             ));
         }
-        if metadata.permissions().mode() & 0o077 != 0 {
+        let mode = metadata.permissions().mode();
+        if mode & 0o077 != 0 {
             fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
         }
+        if mode & 0o022 != 0 {
+            tracing::warn!(folder = %folder.display(), "others could write here; everything is compiled again");
+            empty(folder, |_| true)?;
+        }
+        // What a process that was killed left half written.
+        empty(folder, |name| name.starts_with(UNFINISHED))?;
         Ok(Self {
             folder: folder.to_owned(),
             key: key(folder)?,
@@ -88,7 +98,7 @@ impl Cache {
     /// Keeps the code; the file appears whole or not at all.
     pub(crate) fn store(&self, hash: ContentHash, code: &Vouched) -> io::Result<()> {
         let mac = self.mac(hash, code.bytes()).finalize().into_bytes();
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        let mut file = unfinished(&self.folder)?;
         file.write_all(MAGIC)?;
         file.write_all(&mac)?;
         file.write_all(code.bytes())?;
@@ -139,6 +149,30 @@ impl Cache {
     }
 }
 
+impl fmt::Debug for Cache {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+/// Removes the files whose names are wanted gone.
+fn empty(folder: &Path, gone: impl Fn(&str) -> bool) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() || !entry.file_name().to_str().is_none_or(&gone) {
+            continue;
+        }
+        fs::remove_file(entry.path())?;
+    }
+    Ok(())
+}
+
+/// A file of the folder that is not there yet under its name.
+fn unfinished(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)
+}
+
 /// What has to be equal for compiled code to fit an engine: version, target and settings.
 pub(crate) fn compatibility(engine: &Engine) -> String {
     /// Collects what is hashed, so that the result does not depend on the standard library's
@@ -165,22 +199,33 @@ pub(crate) fn compatibility(engine: &Engine) -> String {
 )]
 fn key(folder: &Path) -> io::Result<[u8; KEY_BYTES]> {
     let path = folder.join(KEY_FILE);
-    if !path.exists() {
+    if private_key(&path).is_none() {
+        // Torn by a power cut, or touched by somebody else: what it sealed is compiled again.
+        empty(folder, |name| !name.starts_with(UNFINISHED))?;
         let mut fresh = [0; KEY_BYTES];
         rand::rng().fill_bytes(&mut fresh);
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut file = unfinished(folder)?;
         file.write_all(&fresh)?;
+        file.as_file().sync_all()?;
         if let Err(error) = file.persist_noclobber(&path)
             && error.error.kind() != io::ErrorKind::AlreadyExists
         {
             return Err(error.error);
         }
     }
-    fs::read(&path)?.try_into().map_err(|_| {
-        let problem =
-            format!("{} is not a key; remove the folder, it is only a cache", path.display());
+    private_key(&path).ok_or_else(|| {
+        let problem = format!("{} is not a private key of this user", path.display());
         io::Error::new(io::ErrorKind::InvalidData, problem)
     })
+}
+
+/// The key, if it is a file of this user that nobody else can write or read.
+fn private_key(path: &Path) -> Option<[u8; KEY_BYTES]> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    let mine = metadata.is_file()
+        && metadata.uid() == rustix::process::geteuid().as_raw()
+        && metadata.permissions().mode() & 0o077 == 0;
+    if mine { fs::read(path).ok()?.try_into().ok() } else { None }
 }
 
 #[cfg(test)]
@@ -223,8 +268,35 @@ mod tests {
         assert_eq!(fs::metadata(path.join("key")).unwrap().permissions().mode() & 0o777, 0o600);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         let second = cache(&path, 1_000);
-        assert_eq!(first.key, second.key);
+        assert_eq!(first.key, second.key, "others could read, but nothing that is secret");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_folder_that_others_could_write_is_emptied() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache");
+        let first = cache(&path, 1_000);
+        let hash = ContentHash::of(b"a");
+        first.store(hash, &Vouched::compiled(b"code".to_vec())).unwrap();
+        fs::write(path.join(".unfinished123"), "left by a kill").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+        let second = cache(&path, 1_000);
+        assert_ne!(first.key, second.key);
+        assert!(second.load(hash).is_none());
+        assert!(!path.join(".unfinished123").exists());
+    }
+
+    #[test]
+    fn a_key_that_is_torn_or_public_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = cache(folder.path(), 1_000);
+        fs::write(folder.path().join("key"), b"").unwrap();
+        let second = cache(folder.path(), 1_000);
+        assert_ne!(first.key, second.key);
+        fs::set_permissions(folder.path().join("key"), fs::Permissions::from_mode(0o644)).unwrap();
+        let third = cache(folder.path(), 1_000);
+        assert_ne!(second.key, third.key);
     }
 
     #[test]

@@ -2,15 +2,17 @@
 //! in memory. Never runs what it compiles.
 
 use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::Command;
+use tokio::process::{ChildStderr, Command};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tombolo_core::ports::sandbox::InstallError;
 use wasmtime::Engine;
@@ -21,6 +23,10 @@ use crate::settings::SandboxSettings;
 
 /// Most of a compiling process's complaint that is kept; bytes.
 const COMPLAINT_BYTES: u64 = 4 * 1024;
+
+/// Most code that a compiling process may answer with: many times what the largest component
+/// becomes; bytes.
+const CODE_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// Where components are compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,15 +149,19 @@ impl Compilation {
             let _ = stdin.write_all(&component).await;
         };
         let mut code = Vec::new();
-        let mut complaint = Vec::new();
-        let mut stderr = stderr.take(COMPLAINT_BYTES);
-        let ((), read, complained) =
-            tokio::join!(feed, stdout.read_to_end(&mut code), stderr.read_to_end(&mut complaint));
+        let mut stdout = stdout.take(CODE_BYTES);
+        let ((), read, complaint) =
+            tokio::join!(feed, stdout.read_to_end(&mut code), complaint(stderr));
         let status = process.wait().await.map_err(no_process)?;
-        if status.success() && read.is_ok() && complained.is_ok() {
+        if status.success() && read.is_ok() && (code.len() as u64) < CODE_BYTES {
             return Ok(code);
         }
-        let complaint = String::from_utf8_lossy(&complaint);
+        if status.signal() == Some(Signal::XCPU.as_raw()) {
+            return Err(failed(format!(
+                "it took more than {} s of processor time (limit compile_timeout_ms)",
+                self.order.cpu_seconds
+            )));
+        }
         Err(failed(match (status.code(), complaint.trim()) {
             (Some(1), complaint) if !complaint.is_empty() => complaint.to_owned(),
             _ => format!(
@@ -160,6 +170,16 @@ impl Compilation {
             ),
         }))
     }
+}
+
+/// What a process writes to its standard error: the beginning, and the rest to nowhere, so that it
+/// never waits for a reader.
+async fn complaint(mut stderr: ChildStderr) -> String {
+    let mut beginning = Vec::new();
+    // Without a complaint the status has to do.
+    let _ = (&mut stderr).take(COMPLAINT_BYTES).read_to_end(&mut beginning).await;
+    let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
+    String::from_utf8_lossy(&beginning).into_owned()
 }
 
 fn failed(reason: impl Into<String>) -> InstallError {
@@ -207,12 +227,13 @@ fn read_order(stdin: &mut impl Read) -> Result<Order, String> {
 fn bound(order: Order) -> Result<(), String> {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let limits = [
-        (Resource::As, order.memory_bytes),
-        (Resource::Cpu, order.cpu_seconds),
-        (Resource::Core, 0),
+        (Resource::As, order.memory_bytes, order.memory_bytes),
+        // At the first a signal that says why, at the second the end.
+        (Resource::Cpu, order.cpu_seconds, order.cpu_seconds.saturating_add(1)),
+        (Resource::Core, 0, 0),
     ];
-    for (resource, limit) in limits {
-        setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })
+    for (resource, soft, hard) in limits {
+        setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) })
             .map_err(|error| format!("cannot bound the compiler: {error}"))?;
     }
     Ok(())

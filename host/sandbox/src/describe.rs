@@ -12,7 +12,7 @@ use crate::clock::Time;
 use crate::descriptor;
 use crate::guest::{Call, Guest, Setup};
 use crate::random::Random;
-use crate::runner::{Answer, Request, Runner, Work, ticks};
+use crate::runner::{Answer, Reach, Request, Runner, Work, ticks};
 use crate::settings::SandboxSettings;
 use crate::state::StateBuffer;
 
@@ -24,6 +24,7 @@ pub(crate) async fn describe(
     let failed = |reason: String| InstallError::DescribeFailed { reason };
     let request = Request {
         work: Work::Describe,
+        reach: Reach::Inside,
         timeout: Duration::from_millis(settings.describe.timeout_ms),
         output_bytes: settings.describe.output_bytes,
         keep: None,

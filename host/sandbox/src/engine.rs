@@ -52,6 +52,9 @@ fn configuration(max_stack_bytes: usize) -> Config {
         .memory_init_cow(true)
         .max_wasm_stack(max_stack_bytes)
         .async_stack_size(max_stack_bytes.saturating_add(1536 * 1024))
+        // The same bits on every machine: what is pure is computed again elsewhere.
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
         .wasm_backtrace_max_frames(Some(BACKTRACE_FRAMES));
     config
 }
@@ -80,7 +83,8 @@ pub(crate) fn running(settings: &SandboxSettings) -> wasmtime::Result<Engine> {
 /// Room for every call that may run and every instance that may be kept warm, so that load waits at
 /// the semaphore and never fails here.
 fn pool(settings: &SandboxSettings) -> PoolingAllocationConfig {
-    let slots = settings.instances.saturating_add(settings.warm.instances).max(1);
+    let running = settings.instances.saturating_add(settings.computing_instances);
+    let slots = running.saturating_add(settings.warm.instances).max(1);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
         .total_core_instances(slots.saturating_mul(CORE_INSTANCES_PER_COMPONENT))

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::guest::{Call, Setup};
 use crate::library::Loaded;
 use crate::random::Random;
-use crate::runner::{Answer, Request, Runner, Work, ticks};
+use crate::runner::{Answer, Reach, Request, Runner, Work, ticks};
 use crate::settings::SandboxSettings;
 use crate::state::StateBuffer;
 use crate::warm::WarmKey;
@@ -27,6 +27,9 @@ const LIMIT: &str = "expression-limit";
 const FAILED: &str = "expression-failed";
 /// The evaluator itself is not there or does not answer as it should.
 pub(crate) const UNAVAILABLE: &str = "evaluator-unavailable";
+
+/// How much longer than its processor time an evaluation may take on the wall clock.
+const WALL_FACTOR: u32 = 10;
 
 /// The evaluator, ready to be asked.
 pub(crate) struct Evaluator<'a> {
@@ -89,7 +92,7 @@ impl Evaluator<'_> {
         let answer = self.ask("check", &params, None, Timestamp(0), self.budget()).await;
         let text = answer.map_err(|trouble| {
             let error = explain(trouble, 0);
-            StepError::new(ErrorClass::Permanent, &error.code, error.message)
+            StepError::new(error.class, &error.code, error.message)
         })?;
         let errors: Errors = serde_json::from_str(&text).map_err(|error| {
             StepError::new(ErrorClass::Permanent, UNAVAILABLE, malformed(&error))
@@ -99,6 +102,7 @@ impl Evaluator<'_> {
             .into_iter()
             .map(|place| ExpressionError {
                 index: place.index,
+                class: ErrorClass::InvalidInput,
                 code: "expression-invalid".to_owned(),
                 message: place.message,
                 position: place.position,
@@ -106,8 +110,10 @@ impl Evaluator<'_> {
             .collect())
     }
 
+    /// On the wall clock, which goes on while others have their turn: the bound that counts is that
+    /// of processor time.
     fn budget(&self) -> Duration {
-        Duration::from_millis(self.settings.expression.timeout_ms)
+        Duration::from_millis(self.settings.expression.timeout_ms) * WALL_FACTOR
     }
 
     async fn eval(
@@ -129,11 +135,15 @@ impl Evaluator<'_> {
     }
 
     /// A batch that reached a bound is tried one by one, all within the time of one batch, to name
-    /// the expression. None if none of them reaches a bound alone.
+    /// the expression. None if none of them reaches a bound alone in that time.
     async fn culprit(&self, evaluation: &Evaluation) -> Option<ExpressionError> {
         let ends = Instant::now() + self.budget();
         for (index, expression) in evaluation.expressions.iter().enumerate() {
             let left = ends.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                // The time of all is used up, and none of them did that alone.
+                return None;
+            }
             if let Err(trouble) =
                 self.eval(evaluation, std::slice::from_ref(expression), left).await
             {
@@ -154,6 +164,7 @@ impl Evaluator<'_> {
         let bounds = &self.settings.expression;
         let request = Request {
             work: Work::Invoke { operation, params },
+            reach: Reach::Inside,
             timeout,
             output_bytes: bounds.output_bytes,
             keep: keep.filter(|_| self.plugin.reusable()),
@@ -194,7 +205,7 @@ fn question(scope: &str, expressions: &[String]) -> String {
     text
 }
 
-/// Cuts the answer into its values without parsing them.
+/// Cuts the answer into its values.
 fn values(text: &str, count: usize) -> Result<Vec<Json>, String> {
     // Around a value stand the object and its array.
     if depth(text) > MAX_DEPTH + 2 {
@@ -204,9 +215,14 @@ fn values(text: &str, count: usize) -> Result<Vec<Json>, String> {
     if values.values.len() != count {
         return Err(format!("{} values for {count} expressions", values.values.len()));
     }
-    Ok(values.values.into_iter().map(|value| Json::from_trusted(value.get())).collect())
+    // Read here, once: a number that no double can hold is an error, and not `null` later.
+    let read = |value: &RawValue| {
+        Json::parse(value.get()).map_err(|error| format!("{UNUSABLE}: {error}"))
+    };
+    values.values.into_iter().map(read).collect()
 }
 
+const UNUSABLE: &str = "a value cannot be used";
 const DEEP: &str = "a value nests deeper than";
 
 /// How deep brackets nest, without looking at anything else.
@@ -268,10 +284,15 @@ fn explain(trouble: Trouble, index: usize) -> ExpressionError {
             let code = match &failure {
                 _ if limit => LIMIT,
                 Failure::Malformed { reason } if reason.starts_with(DEEP) => LIMIT,
+                Failure::Malformed { reason } if reason.starts_with(UNUSABLE) => FAILED,
                 Failure::Malformed { .. } | Failure::Busy { .. } => UNAVAILABLE,
                 _ => FAILED,
             };
-            ExpressionError { index, code: code.to_owned(), message, position: None }
+            let class = match &failure {
+                Failure::Busy { .. } => ErrorClass::Transient,
+                _ => ErrorClass::InvalidInput,
+            };
+            ExpressionError { index, class, code: code.to_owned(), message, position: None }
         }
     }
 }
@@ -280,14 +301,16 @@ fn from_evaluator(error: wit::NodeError, index: usize) -> ExpressionError {
     let place: Option<Place> =
         error.details.as_deref().and_then(|details| serde_json::from_str(details).ok());
     let code = if error.code.starts_with("expression-") { error.code } else { FAILED.to_owned() };
+    let class = ErrorClass::InvalidInput;
     match place {
         Some(place) => ExpressionError {
             index: place.index,
+            class,
             code,
             message: place.message,
             position: place.position,
         },
-        None => ExpressionError { index, code, message: error.message, position: None },
+        None => ExpressionError { index, class, code, message: error.message, position: None },
     }
 }
 
@@ -306,6 +329,7 @@ mod tests {
     fn a_wrong_number_of_values_is_not_an_answer() {
         assert!(values(r#"{"values":[1]}"#, 2).is_err());
         assert!(values("[]", 0).is_err());
+        assert!(values(r#"{"values":[[1,1e1000]]}"#, 1).unwrap_err().starts_with(UNUSABLE));
     }
 
     #[test]

@@ -56,6 +56,10 @@ pub(crate) enum Failure {
     StateUnavailable { reason: String },
     /// It asked for too much randomness.
     Random { reason: String },
+    /// It made another call than an earlier attempt at the same place.
+    Mismatch { sequence: u32 },
+    /// It would make a call again whose answer was too large to be kept.
+    Journal { sequence: u32, limit: usize },
 }
 
 /// The bounds that apply to the call, for the messages.
@@ -115,7 +119,8 @@ impl Failure {
             return Self::Stack { backtrace };
         }
         // A guest that runs out of memory ends itself by `unreachable`, or never starts.
-        match limiter.refused() {
+        let gave_up = matches!(error.downcast_ref(), None | Some(Trap::UnreachableCodeReached));
+        match limiter.refused().filter(|_| gave_up) {
             Some(Refused::Memory(wanted)) => {
                 return Self::Memory { wanted, limit: limiter.memory_limit() };
             }
@@ -154,6 +159,8 @@ impl Failure {
             Self::StateValue { .. } => "invalid-state",
             Self::StateUnavailable { .. } => "state-unavailable",
             Self::Random { .. } => "random-limit",
+            Self::Mismatch { .. } => "journal-mismatch",
+            Self::Journal { .. } => "journal-limit",
         }
     }
 
@@ -167,6 +174,7 @@ impl Failure {
                 | Self::StateValue { .. }
                 | Self::StateUnavailable { .. }
                 | Self::Busy { .. }
+                | Self::Mismatch { .. }
         )
     }
 
@@ -174,7 +182,7 @@ impl Failure {
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Busy { waited_ms } => format!(
-                "all instances were busy for {waited_ms} ms (limits instances, queue_timeout_ms)"
+                "all instances were busy for {waited_ms} ms (limits instances, computing_instances, queue_timeout_ms)"
             ),
             Self::Timeout { limit_ms } => {
                 format!("the plugin did not finish within {limit_ms} ms (the node's timeout)")
@@ -217,14 +225,20 @@ impl Failure {
             | Self::StateValue { reason }
             | Self::StateUnavailable { reason }
             | Self::Random { reason } => reason.clone(),
+            Self::Mismatch { sequence } => format!(
+                "call {sequence} is another one than an earlier attempt made at its place; nothing was sent. The plugin has to ask for the same in every attempt"
+            ),
+            Self::Journal { sequence, limit } => format!(
+                "call {sequence} was made by an earlier attempt, and its answer was too large to be kept; nothing was sent (limit http.journal_bytes = {limit})"
+            ),
         }
     }
 
-    /// What to do about it. `changed` says that a call which can change the other side may have
-    /// been sent.
-    fn class(&self, effect: Effect, changed: bool) -> ErrorClass {
+    /// What to do about it. `uncertain` says that a call may have changed the other side and nobody
+    /// knows: however the attempt ended then, that is what has to be looked up.
+    fn class(&self, effect: Effect, uncertain: bool) -> ErrorClass {
         match self {
-            Self::Timeout { .. } if changed && !effect.repeatable() => ErrorClass::UnknownOutcome,
+            _ if uncertain && !effect.repeatable() => ErrorClass::UnknownOutcome,
             Self::Busy { .. } | Self::Timeout { .. } | Self::StateUnavailable { .. } => {
                 ErrorClass::Transient
             }
@@ -252,9 +266,9 @@ impl Failure {
     }
 
     /// The error of the step.
-    pub(crate) fn into_step_error(self, effect: Effect, changed: bool) -> StepError {
+    pub(crate) fn into_step_error(self, effect: Effect, uncertain: bool) -> StepError {
         StepError {
-            class: self.class(effect, changed),
+            class: self.class(effect, uncertain),
             code: self.code().to_owned(),
             message: self.message(),
             retry_after_ms: None,
@@ -314,8 +328,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timeout_is_unknown_only_where_it_may_have_changed_something_once() {
+    fn an_end_is_unknown_only_where_it_may_have_changed_something_once() {
         let timeout = Failure::Timeout { limit_ms: 1 };
+        let cpu = Failure::Cpu { limit_ms: 1 };
+        assert_eq!(cpu.class(Effect::Unsafe, true), ErrorClass::UnknownOutcome);
+        assert_eq!(cpu.class(Effect::Keyed, true), ErrorClass::Permanent);
         for effect in [Effect::Pure, Effect::Read, Effect::Keyed] {
             assert_eq!(timeout.class(effect, true), ErrorClass::Transient);
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -16,12 +16,14 @@ use tombolo_core::effect::Effect;
 use tombolo_core::ports::egress::{
     Caller, Connection, Egress, EgressError, InboundResponse, OutboundCall,
 };
+use tombolo_core::ports::journal::{JournalEntry, request_hash};
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
     WasiHttpHooks,
 };
 
-use crate::calls::{CallLog, Ticket};
+use crate::calls::{CallLog, Ticket, without_query};
+use crate::failure::Failure;
 use crate::log::LogSink;
 use crate::settings::HttpBounds;
 
@@ -53,6 +55,31 @@ pub(crate) struct Session {
     pub(crate) connection: Option<Arc<Connection>>,
     /// When the attempt ends.
     pub(crate) ends: Instant,
+    /// Calls that earlier attempts made.
+    pub(crate) journal: Arc<[JournalEntry]>,
+}
+
+impl Session {
+    /// What an earlier attempt made at the place of this call.
+    fn journaled(&self, call: &OutboundCall) -> Option<Journaled<'_>> {
+        let entry = self.journal.iter().find(|entry| Some(entry.place) == call.change)?;
+        let same = entry.request_hash == request_hash(&call.method, &call.uri, &call.body);
+        Some(match &entry.response {
+            Some(answer) if same => Journaled::Same(answer),
+            None if same => Journaled::TooLarge,
+            _ => Journaled::Another,
+        })
+    }
+}
+
+/// What stands in the journal where a call is about to be made.
+enum Journaled<'a> {
+    /// The same call, with its answer.
+    Same(&'a InboundResponse),
+    /// The same call, whose answer could not be kept.
+    TooLarge,
+    /// Another call.
+    Another,
 }
 
 impl Outgoing {
@@ -74,7 +101,8 @@ impl Outgoing {
     /// What is decided before anything is sent.
     fn admit(&self, request: &Request<WasiBody>) -> Result<Admitted, Error> {
         let refuse = |why: &str| {
-            self.logs.write("error", format!("{} {}: {why}", request.method(), request.uri()));
+            let (method, url) = (request.method(), without_query(request.uri()));
+            self.logs.write("error", format!("{method} {url}: {why}"));
         };
         let Some(session) = &self.session else {
             return Err(Error::HttpRequestDenied);
@@ -163,16 +191,36 @@ impl Admitted {
             caller: Arc::clone(&self.session.caller),
             connection: self.session.connection.clone(),
             sequence: self.ticket.sequence(),
+            change: self.ticket.change(),
             method: parts.method,
             uri: parts.uri,
             headers: parts.headers,
             body,
             budget: self.budget(options),
         };
-        self.ticket.sending(&call);
-        let (answer, record) = self.session.egress.send(call).await;
-        let sent = answer.as_ref().map_or_else(may_have_been_sent, |_| true);
-        self.ticket.done(record, sent);
+        match self.session.journaled(&call) {
+            Some(Journaled::Same(answer)) => {
+                self.ticket.repeated(&call, answer);
+                let answer = answer.clone();
+                return self.respond(answer);
+            }
+            Some(Journaled::Another) => {
+                self.ticket.stuck(Failure::Mismatch { sequence: call.sequence });
+                return Err(Error::HttpRequestDenied);
+            }
+            Some(Journaled::TooLarge) => {
+                let limit = self.bounds.journal_bytes;
+                self.ticket.stuck(Failure::Journal { sequence: call.sequence, limit });
+                return Err(Error::HttpRequestDenied);
+            }
+            None if self.ticket.sending(&call) => {}
+            None => return Err(Error::HttpRequestDenied),
+        }
+        let (answer, record) = self.session.egress.send(call.clone()).await;
+        self.ticket.done(record, unknown(&answer));
+        if let Ok(answer) = &answer {
+            self.ticket.journal(&call, answer, self.bounds.journal_bytes);
+        }
         match answer {
             Ok(answer) => self.respond(answer),
             Err(error) => {
@@ -236,18 +284,21 @@ fn size(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + PER_HEADER).sum()
 }
 
-/// True if the method can change the other side.
-pub(crate) fn changes(method: &Method) -> bool {
-    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
-}
-
-fn may_have_been_sent(error: &EgressError) -> bool {
-    match error {
-        EgressError::Refused { .. }
-        | EgressError::InvalidRequest { .. }
-        | EgressError::Connect { .. } => false,
-        EgressError::Timeout { sent, .. } => *sent,
-        EgressError::Broken { .. } | EgressError::ResponseTooLarge { .. } => true,
+/// True if a request that changes something may have done so, and nobody knows. What the other side
+/// answers is known; what a gateway answers in its place is not.
+/// Source: RFC 9110, sections 15.6.3 (502) and 15.6.5 (504).
+fn unknown(answer: &Result<InboundResponse, EgressError>) -> bool {
+    match answer {
+        Ok(answer) => {
+            matches!(answer.status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT)
+        }
+        Err(
+            EgressError::Refused { .. }
+            | EgressError::InvalidRequest { .. }
+            | EgressError::Connect { .. },
+        ) => false,
+        Err(EgressError::Timeout { sent, .. }) => *sent,
+        Err(EgressError::Broken { .. } | EgressError::ResponseTooLarge { .. }) => true,
     }
 }
 

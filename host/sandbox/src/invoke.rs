@@ -11,13 +11,14 @@ use tombolo_core::ports::egress::Egress;
 use tombolo_core::ports::sandbox::{Invocation, Invoked, Outcome};
 
 use crate::bindings::tombolo::node::types as wit;
+use crate::calls::Taken;
 use crate::clock::Time;
 use crate::failure::Failure;
 use crate::guest::{Call, Setup};
 use crate::http::Session;
 use crate::library::Loaded;
 use crate::random::Random;
-use crate::runner::{Answer, Ran, Request, Runner, Work, ticks};
+use crate::runner::{Answer, Ran, Reach, Request, Runner, Work, ticks};
 use crate::settings::SandboxSettings;
 use crate::state::StateBuffer;
 use crate::warm::WarmKey;
@@ -39,6 +40,7 @@ impl Host<'_> {
         let params = invocation.params.text().to_owned();
         let request = Request {
             work: Work::Invoke { operation: &invocation.operation, params: &params },
+            reach: if is_pure(plugin, invocation) { Reach::Inside } else { Reach::Outside },
             timeout: invocation.timeout,
             output_bytes: self.settings.call.output_bytes,
             keep: plugin.reusable().then(|| WarmKey {
@@ -65,7 +67,7 @@ impl Host<'_> {
     ) -> Setup {
         let caller = &invocation.caller;
         let random_bytes = self.settings.call.random_bytes;
-        let pure = plugin.descriptor.world == World::Transform || caller.effect == Effect::Pure;
+        let pure = is_pure(plugin, invocation);
         let waited = (ends - invocation.timeout).saturating_duration_since(asked);
         Setup {
             call: Call {
@@ -80,34 +82,41 @@ impl Host<'_> {
             } else {
                 Random::real(random_bytes)
             },
-            state: StateBuffer::new(Some(Arc::clone(&invocation.state)), self.settings.state),
+            // What a pure step reads must be the same when it is computed again.
+            state: StateBuffer::new(
+                (!pure).then(|| Arc::clone(&invocation.state)),
+                self.settings.state,
+            ),
             session: Some(Session {
                 egress: Arc::clone(self.egress),
                 clock: Arc::clone(self.clock),
                 caller: Arc::clone(caller),
                 connection: invocation.connection.clone(),
                 ends,
+                journal: Arc::clone(&invocation.journal),
             }),
             memory_bytes: self.settings.call.memory_bytes,
         }
     }
 
     async fn finish(&self, ran: Ran, effect: Effect) -> Invoked {
-        let Ran { answer, logs, calls, state, changed } = ran;
+        let Ran { answer, logs, calls: Taken { records, journal, uncertain, .. }, state } = ran;
         let result = match answer {
             Ok(Answer::Done(outcome)) => match parse(outcome.output).await {
                 Ok(output) => Ok(Outcome { output, ports: outcome.ports }),
-                Err(reason) => Err(Failure::Malformed { reason }.into_step_error(effect, changed)),
+                Err(reason) => {
+                    Err(Failure::Malformed { reason }.into_step_error(effect, uncertain))
+                }
             },
-            Ok(Answer::Failed(error)) => Err(self.node_error(error)),
+            Ok(Answer::Failed(error)) => Err(certain(self.node_error(error), effect, uncertain)),
             Ok(Answer::Described(_)) => {
                 let reason = "it described itself instead of answering".to_owned();
-                Err(Failure::Malformed { reason }.into_step_error(effect, changed))
+                Err(Failure::Malformed { reason }.into_step_error(effect, uncertain))
             }
-            Err(failure) => Err(failure.into_step_error(effect, changed)),
+            Err(failure) => Err(failure.into_step_error(effect, uncertain)),
         };
         let state = if result.is_ok() { state } else { Vec::new() };
-        Invoked { result, logs, calls, state }
+        Invoked { result, logs, calls: records, state, journal }
     }
 
     /// The plugin's own error, passed on within bounds.
@@ -125,6 +134,21 @@ impl Host<'_> {
             details: error.details.map(|details| details_of(&details, limit)),
         }
     }
+}
+
+/// True if the call reaches nothing outside, by its world or by its effect.
+fn is_pure(plugin: &Loaded, invocation: &Invocation) -> bool {
+    plugin.descriptor.world == World::Transform || invocation.caller.effect == Effect::Pure
+}
+
+/// A plugin may hope that trying again is fine; where a call that must not be made twice was left
+/// without an answer, it is not the plugin that decides.
+fn certain(mut error: StepError, effect: Effect, uncertain: bool) -> StepError {
+    let again = matches!(error.class, ErrorClass::Transient | ErrorClass::RateLimited);
+    if uncertain && again && !effect.repeatable() {
+        error.class = ErrorClass::UnknownOutcome;
+    }
+    error
 }
 
 /// A code is a word; bytes.

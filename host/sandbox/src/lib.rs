@@ -177,6 +177,7 @@ impl Sandbox for WasmSandbox {
                 result: Err(error.into()),
                 logs: Vec::new(),
                 calls: Vec::new(),
+                journal: Vec::new(),
                 state: Vec::new(),
             },
         }
@@ -188,6 +189,7 @@ impl Sandbox for WasmSandbox {
         }
         let plugin = self.evaluator().await.map_err(|error| ExpressionError {
             index: 0,
+            class: ErrorClass::Transient,
             code: expression::UNAVAILABLE.to_owned(),
             message: error.to_string(),
             position: None,

@@ -68,6 +68,11 @@ impl From<LoadError> for StepError {
         let (class, code) = match &error {
             LoadError::Missing(_) => (ErrorClass::Permanent, "plugin-missing"),
             LoadError::Unavailable { .. } => (ErrorClass::Transient, "plugin-unavailable"),
+            // It compiled and described itself before: this time something was in the way.
+            LoadError::Refused {
+                reason: InstallError::CompileFailed { .. } | InstallError::DescribeFailed { .. },
+                ..
+            } => (ErrorClass::Transient, "plugin-unavailable"),
             LoadError::Refused { .. } => (ErrorClass::Permanent, "plugin-refused"),
         };
         Self::new(class, code, error.to_string())

@@ -14,12 +14,13 @@ pub(crate) fn component(engine: &Engine, code: &Vouched) -> wasmtime::Result<Com
     #[expect(
         unsafe_code,
         reason = "compiled code cannot be validated; `Vouched` is only made by the cache, of bytes \
-                  that this process compiled or whose HMAC it checked, and wasmtime checks version \
+                  that this host compiled or whose HMAC it checked, and wasmtime checks version \
                   and settings of the engine"
     )]
     // SAFETY: `Vouched` holds the unmodified output of `Engine::precompile_component`: it has
-    // private fields and two constructors, one after a compilation and one after an HMAC check
-    // with a key that only this host's user can read. The bytes are copied out of this buffer
+    // private fields and two constructors, one after a compilation (by this process, or by a child
+    // of it that runs a program of the same build and answers over a pipe of its own) and one after
+    // an HMAC check with a key that only this host's user can read. The bytes are copied out of this buffer
     // before use, so nobody can change them afterwards.
     unsafe {
         Component::deserialize(engine, code.bytes())

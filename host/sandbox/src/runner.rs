@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tombolo_core::ports::egress::CallRecord;
 use tombolo_core::ports::sandbox::{LogLine, StateWrite};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
 
 use crate::bindings::exports::tombolo::node::node::{NodeError, Outcome};
 use crate::bindings::{Plugin as Instance, PluginPre};
+use crate::calls::Taken;
 use crate::engine::TICK;
 use crate::failure::{Applied, Failure, OutOfCpu};
 use crate::guest::{Guest, Setup};
@@ -27,7 +27,8 @@ const ANSWER_SLACK_BYTES: usize = 64 * 1024;
 pub(crate) struct Runner {
     engine: Engine,
     settings: Arc<SandboxSettings>,
-    turns: Semaphore,
+    calling: Semaphore,
+    computing: Semaphore,
     warm: WarmPool<Warm>,
 }
 
@@ -49,9 +50,19 @@ pub(crate) enum Work<'a> {
     },
 }
 
+/// How far a call reaches, and so what it may wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// It computes.
+    Inside,
+    /// It may wait for other systems.
+    Outside,
+}
+
 /// One call.
 pub(crate) struct Request<'a> {
     pub(crate) work: Work<'a>,
+    pub(crate) reach: Reach,
     pub(crate) timeout: Duration,
     pub(crate) output_bytes: usize,
     /// Under which key an instance may be reused; None for a fresh one that is thrown away.
@@ -69,18 +80,20 @@ pub(crate) enum Answer {
 pub(crate) struct Ran {
     pub(crate) answer: Result<Answer, Failure>,
     pub(crate) logs: Vec<LogLine>,
-    pub(crate) calls: Vec<CallRecord>,
+    pub(crate) calls: Taken,
     pub(crate) state: Vec<StateWrite>,
-    /// True if a call that can change the other side may have been sent.
-    pub(crate) changed: bool,
 }
 
 impl Runner {
     pub(crate) fn new(engine: Engine, settings: Arc<SandboxSettings>) -> Self {
-        let turns = usize::try_from(settings.instances).unwrap_or(Semaphore::MAX_PERMITS);
+        let turns = |count: u32| {
+            let count = usize::try_from(count).unwrap_or(Semaphore::MAX_PERMITS);
+            Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS))
+        };
         Self {
             engine,
-            turns: Semaphore::new(turns.clamp(1, Semaphore::MAX_PERMITS)),
+            calling: turns(settings.instances),
+            computing: turns(settings.computing_instances),
             warm: WarmPool::new(settings.warm),
             settings,
         }
@@ -100,7 +113,11 @@ impl Runner {
         setup: impl FnOnce(Instant) -> Setup,
     ) -> Ran {
         let asked = Instant::now();
-        let turn = tokio::time::timeout(self.settings.queue_timeout(), self.turns.acquire()).await;
+        let turns = match request.reach {
+            Reach::Inside => &self.computing,
+            Reach::Outside => &self.calling,
+        };
+        let turn = tokio::time::timeout(self.settings.queue_timeout(), turns.acquire()).await;
         let Ok(Ok(_turn)) = turn else {
             let waited_ms = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
             return Ran::nothing(Failure::Busy { waited_ms });
@@ -152,7 +169,7 @@ impl Runner {
     ) -> Ran {
         let guest = store.data_mut();
         let logs = guest.logs.take();
-        let calls = guest.outgoing.calls();
+        let calls = guest.outgoing.calls().take();
         let state =
             std::mem::replace(&mut guest.state, StateBuffer::new(None, self.settings.state));
         let applied = Applied {
@@ -169,13 +186,12 @@ impl Runner {
                 Err(Failure::Timeout { limit_ms })
             }
         };
-        Ran {
-            answer,
-            logs,
-            changed: calls.may_have_changed(),
-            calls: calls.take(),
-            state: state.into_writes(),
-        }
+        // Whatever the guest made of it: it is not the guest that the journal was written for.
+        let answer = match &calls.stuck {
+            Some(stuck) => Err(stuck.clone()),
+            None => answer,
+        };
+        Ran { answer, logs, calls, state: state.into_writes() }
     }
 
     fn within_bounds(&self, answer: Answer, limit: usize) -> Result<Answer, Failure> {
@@ -193,13 +209,7 @@ impl Runner {
 
 impl Ran {
     fn nothing(failure: Failure) -> Self {
-        Self {
-            answer: Err(failure),
-            logs: Vec::new(),
-            calls: Vec::new(),
-            state: Vec::new(),
-            changed: false,
-        }
+        Self { answer: Err(failure), logs: Vec::new(), calls: Taken::default(), state: Vec::new() }
     }
 }
 

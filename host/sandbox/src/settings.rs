@@ -12,8 +12,11 @@ const MIB: usize = 1024 * KIB;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SandboxSettings {
-    /// Calls that run at the same time; more wait in order.
+    /// Calls that may call out and run at the same time; more wait in order.
     pub instances: u32,
+    /// Calls that only compute and run at the same time, expressions among them; more wait in
+    /// order. Their turns are their own: one who waits for a slow system keeps none of them.
+    pub computing_instances: u32,
     /// How long a call may wait for its turn; milliseconds.
     pub queue_timeout_ms: u64,
     /// Compiled components kept in memory; the least recently used one goes first.
@@ -118,6 +121,9 @@ pub struct HttpBounds {
     pub request_bytes: usize,
     /// The headers of one request or response, with some bytes for each; bytes.
     pub header_bytes: usize,
+    /// Answers that are kept of an attempt that failed, so that the next one need not make the
+    /// calls again; bytes.
+    pub journal_bytes: usize,
 }
 
 /// Bounds of warm instances.
@@ -138,6 +144,7 @@ impl Default for SandboxSettings {
     fn default() -> Self {
         Self {
             instances: 256,
+            computing_instances: 64,
             queue_timeout_ms: 30_000,
             loaded_components: 256,
             max_component_bytes: 20 * MIB,
@@ -189,7 +196,13 @@ impl Default for StateBounds {
 
 impl Default for HttpBounds {
     fn default() -> Self {
-        Self { calls: 256, open_calls: 8, request_bytes: 16 * MIB, header_bytes: 64 * KIB }
+        Self {
+            calls: 256,
+            open_calls: 8,
+            request_bytes: 16 * MIB,
+            header_bytes: 64 * KIB,
+            journal_bytes: 16 * MIB,
+        }
     }
 }
 

@@ -186,6 +186,7 @@ impl Bench {
             workflow: self.workflow,
             lease: Lease { run: RunId(id), owner: self.worker.clone(), epoch: 1 },
             steps: steps.collect(),
+            journal: Vec::new(),
             calls: Vec::new(),
             state: Vec::new(),
             next: Next::End { state: RunState::Succeeded, output: None, error: None },

@@ -57,6 +57,7 @@ impl Egress for NoWayOut {
             response_headers: Vec::new(),
             response_body: None,
             error: Some(reason.clone()),
+            from_journal: false,
             started_at: Timestamp(0),
             duration_ms: 0,
         };

@@ -138,6 +138,9 @@ pub struct OutboundCall {
     pub connection: Option<Arc<Connection>>,
     /// Position among the calls of this attempt, counted from 0.
     pub sequence: u32,
+    /// Position among the calls of this attempt that can change the other side, counted from 0;
+    /// None for one that cannot.
+    pub change: Option<u32>,
     /// Method.
     pub method: Method,
     /// Absolute.
@@ -151,7 +154,7 @@ pub struct OutboundCall {
 }
 
 /// The answer to a call.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct InboundResponse {
     /// Status.
     pub status: StatusCode,
@@ -242,6 +245,9 @@ pub struct CallRecord {
     /// Why there is no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// True if nothing was sent: an earlier attempt's call was answered, and this is its answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_journal: bool,
     /// When it was sent.
     pub started_at: Timestamp,
     /// How long it took.

@@ -4,6 +4,7 @@
 pub mod authoring;
 pub mod egress;
 pub mod intake;
+pub mod journal;
 pub mod sandbox;
 pub mod store;
 pub mod vault;

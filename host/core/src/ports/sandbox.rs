@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::descriptor::Descriptor;
-use crate::error::StepError;
+use crate::error::{ErrorClass, StepError};
 use crate::id::{ContentHash, TenantId, WorkflowId};
 use crate::json::Json;
 use crate::ports::egress::{CallRecord, Caller, Connection};
+use crate::ports::journal::JournalEntry;
 
 /// One call of an operation.
 #[derive(Debug, Clone)]
@@ -37,6 +38,8 @@ pub struct Invocation {
     pub deadline: Timestamp,
     /// State of the node that was committed before this attempt.
     pub state: Arc<dyn StateReader>,
+    /// Calls of earlier attempts whose answers this one is given instead of calling again.
+    pub journal: Arc<[JournalEntry]>,
 }
 
 /// Reads the committed state of one node of one workflow.
@@ -82,6 +85,8 @@ pub struct Invoked {
     pub calls: Vec<CallRecord>,
     /// Committed with a successful result, or not at all.
     pub state: Vec<StateWrite>,
+    /// Calls that are not to be made again, should the step need another attempt.
+    pub journal: Vec<JournalEntry>,
 }
 
 /// A finished operation.
@@ -116,6 +121,9 @@ pub struct Evaluation {
 pub struct ExpressionError {
     /// Which expression of the batch.
     pub index: usize,
+    /// What to do about it: `invalid-input` where the expression is at fault, `transient` where the
+    /// evaluator could not be asked.
+    pub class: ErrorClass,
     /// `expression-failed`, `expression-empty`, `expression-many`, `expression-limit`, ..
     pub code: String,
     /// One sentence for people.

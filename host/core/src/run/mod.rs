@@ -1,12 +1,14 @@
 //! A run and its steps: states, transitions, and what to do next. Pure.
 
+mod ending;
 mod model;
 mod retry;
 mod scope;
 mod state;
 
-pub use model::{Broken, Run, Standing};
-pub use retry::{MAX_RATE_LIMIT_WAIT, Treatment, treat};
+pub use ending::give_up_steps;
+pub use model::{Broken, MAX_RUN_BYTES, Run, Standing};
+pub use retry::{Treatment, Tried, treat};
 pub use scope::RunScope;
 pub use state::{Illegal, RunState, StepEvent, StepState};
 

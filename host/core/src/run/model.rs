@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::retry::{Treatment, treat};
+use super::retry::{Treatment, Tried, treat};
 use super::state::{Illegal, RunState, StepEvent, StepState};
 use crate::clock::Timestamp;
 use crate::error::{ErrorClass, StepError};
@@ -17,14 +17,17 @@ use crate::ports::sandbox::{LogLine, Outcome};
 use crate::ports::store::StepRow;
 use crate::workflow::{Builtin, Edge, Join, NodeIndex, OnError, Plan, PlanNode, Port, Uses};
 
+/// Most that the inputs and outputs of one run may take together, in bytes of JSON text.
+pub const MAX_RUN_BYTES: usize = 64 * 1024 * 1024;
+
 /// A run and its steps.
 #[derive(Debug, Clone)]
 pub struct Run {
-    plan: Arc<Plan>,
+    pub(super) plan: Arc<Plan>,
     /// By position of the node.
-    steps: Vec<StepRow>,
+    pub(super) steps: Vec<StepRow>,
     /// Which steps differ from what is stored.
-    changed: Vec<bool>,
+    pub(super) changed: Vec<bool>,
 }
 
 /// Stored steps that do not fit their plan.
@@ -104,25 +107,6 @@ impl Run {
     /// The step of the node at that position.
     pub fn step(&self, at: NodeIndex) -> &StepRow {
         &self.steps[at]
-    }
-
-    /// Decides what became of attempts whose worker died: a step found running was never settled.
-    pub fn recover(&mut self, now: Timestamp) -> Result<(), Illegal> {
-        for at in 0..self.steps.len() {
-            if self.steps[at].state != StepState::Running {
-                continue;
-            }
-            if self.plan.nodes[at].effect.repeatable() {
-                self.change(at, StepEvent::Abandon)?;
-            } else {
-                let message = "the process ended between sending this call and recording its result; whether it took effect has to be looked up at the other side";
-                self.steps[at].error =
-                    Some(StepError::new(ErrorClass::UnknownOutcome, "worker-lost", message));
-                self.steps[at].ended_at = Some(now);
-                self.change(at, StepEvent::Lose)?;
-            }
-        }
-        Ok(())
     }
 
     /// Skips what is not needed, and returns the steps that can start or try again now, in the
@@ -238,7 +222,8 @@ impl Run {
     ) -> Result<Treatment, Illegal> {
         let node = &self.plan.nodes[at];
         let spent = self.steps[at].spent + u32::from(error.class != ErrorClass::RateLimited);
-        let treatment = treat(&error, node.effect, &node.retry, spent, now, jitter);
+        let tried = Tried { attempts: self.steps[at].attempt, spent };
+        let treatment = treat(&error, node.effect, &node.retry, tried, now, jitter);
         self.change(
             at,
             match treatment {
@@ -252,7 +237,7 @@ impl Run {
         step.error = Some(error);
         step.logs = logs;
         match treatment {
-            Treatment::Retry { at, .. } => step.due_at = Some(at),
+            Treatment::Retry { at } => step.due_at = Some(at),
             Treatment::Dead | Treatment::Unknown => step.ended_at = Some(now),
         }
         Ok(treatment)
@@ -269,29 +254,6 @@ impl Run {
         let step = &mut self.steps[at];
         step.error = Some(error);
         step.ended_at = Some(now);
-        Ok(())
-    }
-
-    /// The run ends now: whatever has not ended is cancelled. An unsafe attempt that is under way
-    /// is unknown: it may have taken effect.
-    pub fn cancel(&mut self, now: Timestamp) -> Result<(), Illegal> {
-        for at in 0..self.steps.len() {
-            let state = self.steps[at].state;
-            if state.ended() {
-                continue;
-            }
-            let under_way = state == StepState::Running && !self.plan.nodes[at].effect.repeatable();
-            if under_way {
-                let message = "the run was cancelled while this call was under way; whether it took effect has to be looked up at the other side";
-                self.steps[at].error = Some(StepError::new(
-                    ErrorClass::UnknownOutcome,
-                    "cancelled-under-way",
-                    message,
-                ));
-            }
-            self.change(at, if under_way { StepEvent::Lose } else { StepEvent::Cancel })?;
-            self.steps[at].ended_at = Some(now);
-        }
         Ok(())
     }
 
@@ -380,6 +342,27 @@ impl Run {
             .and_then(|(step, _)| step.output.as_ref())
     }
 
+    /// True if a step differs from what is stored.
+    pub fn has_changes(&self) -> bool {
+        self.changed.contains(&true)
+    }
+
+    /// Room for a value of so many bytes, beside the inputs and outputs that are there.
+    ///
+    /// # Errors
+    /// Of the step whose value it is.
+    pub fn admit(&self, bytes: usize) -> Result<(), StepError> {
+        let held = |json: &Option<Json>| json.as_ref().map_or(0, |json| json.text().len());
+        let sum: usize = self.steps.iter().map(|step| held(&step.input) + held(&step.output)).sum();
+        if sum.saturating_add(bytes) <= MAX_RUN_BYTES {
+            return Ok(());
+        }
+        let message = format!(
+            "with these {bytes} bytes the inputs and outputs of the run are larger than {MAX_RUN_BYTES} bytes (limit max_run_bytes)"
+        );
+        Err(StepError::new(ErrorClass::Permanent, "run-too-large", message))
+    }
+
     /// Steps that changed since the last call, whole, for the store.
     pub fn take_changes(&mut self) -> Vec<StepRow> {
         let rows = self
@@ -393,7 +376,7 @@ impl Run {
         rows
     }
 
-    fn change(&mut self, at: NodeIndex, event: StepEvent) -> Result<(), Illegal> {
+    pub(super) fn change(&mut self, at: NodeIndex, event: StepEvent) -> Result<(), Illegal> {
         self.steps[at].state = self.steps[at].state.after(event)?;
         self.changed[at] = true;
         Ok(())

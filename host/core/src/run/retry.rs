@@ -13,6 +13,10 @@ pub const MAX_RATE_LIMIT_WAIT: Duration = Duration::from_secs(24 * 3600);
 /// Shortest wait after a rate limit, so that a `Retry-After: 0` does not spin.
 const MIN_RATE_LIMIT_WAIT: Duration = Duration::from_secs(1);
 
+/// Attempts that rate limits may cost a step before it is given up: an upstream that never lets it
+/// through is no upstream.
+pub const MAX_RATE_LIMITED_ATTEMPTS: u32 = 1_000;
+
 /// What becomes of a step after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Treatment {
@@ -20,8 +24,6 @@ pub enum Treatment {
     Retry {
         /// When.
         at: Timestamp,
-        /// True if the failed attempt counts against the policy; a rate limit's does not.
-        spends: bool,
     },
     /// None.
     Dead,
@@ -29,23 +31,33 @@ pub enum Treatment {
     Unknown,
 }
 
-/// Decides. `spent` counts the attempts so far that count, this one included unless it was rate
-/// limited; `jitter` is a random number from 0 to 1.
+/// How often a step was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tried {
+    /// Attempts so far, this one included.
+    pub attempts: u32,
+    /// Those that count: all but the rate limited ones.
+    pub spent: u32,
+}
+
+/// Decides. `jitter` is a random number from 0 to 1.
 pub fn treat(
     error: &StepError,
     effect: Effect,
     policy: &Retry,
-    spent: u32,
+    tried: Tried,
     now: Timestamp,
     jitter: f64,
 ) -> Treatment {
+    let spent = tried.spent;
     match error.class {
+        ErrorClass::RateLimited if tried.attempts >= MAX_RATE_LIMITED_ATTEMPTS => Treatment::Dead,
         ErrorClass::RateLimited => {
             let asked = error
                 .retry_after_ms
-                .map_or_else(|| backoff(policy, spent.max(1), 1.0), Duration::from_millis);
+                .map_or_else(|| backoff(policy, tried.attempts, 1.0), Duration::from_millis);
             let wait = asked.clamp(MIN_RATE_LIMIT_WAIT, MAX_RATE_LIMIT_WAIT);
-            Treatment::Retry { at: now.plus(wait), spends: false }
+            Treatment::Retry { at: now.plus(wait) }
         }
         ErrorClass::Transient => again(error, policy, spent, now, jitter),
         ErrorClass::UnknownOutcome if effect.repeatable() => {
@@ -66,7 +78,7 @@ fn again(error: &StepError, policy: &Retry, spent: u32, now: Timestamp, jitter: 
     }
     let asked = error.retry_after_ms.map_or(Duration::ZERO, Duration::from_millis);
     let wait = backoff(policy, spent, jitter).max(asked.min(MAX_RATE_LIMIT_WAIT));
-    Treatment::Retry { at: now.plus(wait), spends: true }
+    Treatment::Retry { at: now.plus(wait) }
 }
 
 /// Exponential backoff with full jitter: `jitter * min(max, first * factor^(spent - 1))`.
@@ -102,13 +114,13 @@ mod tests {
     }
 
     fn decide(class: ErrorClass, effect: Effect, spent: u32, jitter: f64) -> Treatment {
-        treat(&error(class, None), effect, &policy(), spent, NOW, jitter)
+        treat(&error(class, None), effect, &policy(), Tried { attempts: spent, spent }, NOW, jitter)
     }
 
     #[test]
     fn waits_grow_up_to_their_bound_and_then_the_step_is_dead() {
         let wait = |spent| match decide(ErrorClass::Transient, Effect::Read, spent, 1.0) {
-            Treatment::Retry { at, spends: true } => at.since(NOW).as_secs(),
+            Treatment::Retry { at } => at.since(NOW).as_secs(),
             other => panic!("{other:?}"),
         };
         assert_eq!([wait(1), wait(2), wait(3)], [1, 10, 60]);
@@ -127,17 +139,20 @@ mod tests {
     #[test]
     fn a_rate_limit_is_obeyed_and_spends_nothing() {
         let limited = error(ErrorClass::RateLimited, Some(7_000));
-        let treatment = treat(&limited, Effect::Unsafe, &policy(), 99, NOW, 0.0);
-        assert_eq!(
-            treatment,
-            Treatment::Retry { at: NOW.plus(Duration::from_secs(7)), spends: false }
-        );
+        let limited_after = |error: &StepError, attempts| {
+            let tried = Tried { attempts, spent: 0 };
+            match treat(error, Effect::Unsafe, &policy(), tried, NOW, 0.0) {
+                Treatment::Retry { at } => Some(at.since(NOW)),
+                _ => None,
+            }
+        };
+        assert_eq!(limited_after(&limited, 99), Some(Duration::from_secs(7)));
         let at_once = error(ErrorClass::RateLimited, Some(0));
-        let treatment = treat(&at_once, Effect::Read, &policy(), 0, NOW, 0.0);
-        assert_eq!(
-            treatment,
-            Treatment::Retry { at: NOW.plus(MIN_RATE_LIMIT_WAIT), spends: false }
-        );
+        assert_eq!(limited_after(&at_once, 1), Some(MIN_RATE_LIMIT_WAIT));
+        let unsaid = error(ErrorClass::RateLimited, None);
+        let waits = [1, 2, 3, 4].map(|attempt| limited_after(&unsaid, attempt).unwrap().as_secs());
+        assert_eq!(waits, [1, 10, 60, 60], "where nobody says how long, waits grow");
+        assert_eq!(limited_after(&limited, MAX_RATE_LIMITED_ATTEMPTS), None);
     }
 
     #[test]

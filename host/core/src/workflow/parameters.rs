@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::expression::{Expression, Kind, Piece, Template, TemplateError};
 use super::path::{Path, Segment, follow};
-use crate::json::push_pointer;
+use crate::json::{Budget, MAX_DEPTH, TooMuch, push_pointer};
 
 /// A value of the workflow file, prepared: its expressions are numbered.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,10 +23,15 @@ pub struct Located {
     pub expression: Expression,
 }
 
-/// An expression that has no value.
+/// Largest value that parameters may become, in bytes of JSON text, about.
+pub const MAX_PARAMETER_BYTES: usize = 16 * 1024 * 1024;
+
+/// Parameters that have no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{expression}`: {message}")]
 pub struct Unresolved {
+    /// Stable, for programs: `expression-failed`, `parameters-too-large`, `parameters-too-deep`.
+    pub code: &'static str,
     /// JSON pointer, relative to the value.
     pub pointer: String,
     /// The expression's text.
@@ -80,64 +85,102 @@ impl Parameters {
     /// The value, with paths looked up in `scope` and `evaluated(number)` in place of the others.
     ///
     /// # Errors
-    /// The first path that leads into something that has no fields.
+    /// The first path that leads into something that has no fields; a value larger than
+    /// [`MAX_PARAMETER_BYTES`] or deeper than [`MAX_DEPTH`].
     pub fn resolve<'a>(
         &self,
         scope: &dyn Scope,
         evaluated: &dyn Fn(usize) -> Option<&'a Value>,
     ) -> Result<Value, Unresolved> {
-        self.fill(&self.root, scope, evaluated)
+        let budget = Budget::new(MAX_PARAMETER_BYTES);
+        let mut filling = Filling { parameters: self, scope, evaluated, budget };
+        filling.fill(&self.root, 0)
     }
+}
 
-    fn fill<'a>(
-        &self,
-        part: &Part,
-        scope: &dyn Scope,
-        evaluated: &dyn Fn(usize) -> Option<&'a Value>,
-    ) -> Result<Value, Unresolved> {
+/// Parameters on the way to a value.
+struct Filling<'f, 'v> {
+    parameters: &'f Parameters,
+    scope: &'f dyn Scope,
+    evaluated: &'f dyn Fn(usize) -> Option<&'v Value>,
+    budget: Budget,
+}
+
+impl Filling<'_, '_> {
+    fn fill(&mut self, part: &Part, depth: usize) -> Result<Value, Unresolved> {
         match part {
-            Part::Constant(value) => Ok(value.clone()),
-            Part::Hole(number) => self.value(*number, scope, evaluated),
-            Part::Text(parts) => {
-                let mut text = String::new();
-                for piece in parts {
-                    match piece {
-                        TextPart::Text(literal) => text.push_str(literal),
-                        TextPart::Hole(number) => {
-                            push_as_text(&mut text, &self.value(*number, scope, evaluated)?);
-                        }
-                    }
-                }
-                Ok(Value::String(text))
+            Part::Constant(value) => {
+                self.budget.take(value, depth).map_err(|too_much| too_much.of(None))?;
+                Ok(value.clone())
             }
+            Part::Hole(number) => self.value(*number, depth),
+            Part::Text(parts) => self.text(parts, depth),
             Part::Array(items) => {
-                items.iter().map(|item| self.fill(item, scope, evaluated)).collect()
+                self.enter(depth)?;
+                items.iter().map(|item| self.fill(item, depth + 1)).collect()
             }
             Part::Object(fields) => {
+                self.enter(depth)?;
                 let mut object = Map::with_capacity(fields.len());
                 for (name, field) in fields {
-                    object.insert(name.clone(), self.fill(field, scope, evaluated)?);
+                    object.insert(name.clone(), self.fill(field, depth + 1)?);
                 }
                 Ok(Value::Object(object))
             }
         }
     }
 
-    fn value<'a>(
-        &self,
-        number: usize,
-        scope: &dyn Scope,
-        evaluated: &dyn Fn(usize) -> Option<&'a Value>,
-    ) -> Result<Value, Unresolved> {
-        let Located { pointer, expression } = &self.expressions[number];
-        match &expression.kind {
-            Kind::Path(path) => path.find(scope).map_err(|message| Unresolved {
+    fn text(&mut self, parts: &[TextPart], depth: usize) -> Result<Value, Unresolved> {
+        let mut text = String::new();
+        for piece in parts {
+            match piece {
+                TextPart::Text(literal) => text.push_str(literal),
+                TextPart::Hole(number) => push_as_text(&mut text, &self.value(*number, depth)?),
+            }
+        }
+        Ok(Value::String(text))
+    }
+
+    /// Into an array or object of the file.
+    fn enter(&mut self, depth: usize) -> Result<(), Unresolved> {
+        if depth < MAX_DEPTH { Ok(()) } else { Err(TooMuch::Deep.of(None)) }
+    }
+
+    fn value(&mut self, number: usize, depth: usize) -> Result<Value, Unresolved> {
+        let located = &self.parameters.expressions[number];
+        let Located { pointer, expression } = located;
+        let value = match &expression.kind {
+            Kind::Path(path) => path.find(self.scope).map_err(|message| Unresolved {
+                code: "expression-failed",
                 pointer: pointer.clone(),
                 expression: expression.text.clone(),
                 message,
-            }),
-            Kind::Jq => Ok(evaluated(number).cloned().unwrap_or(Value::Null)),
-        }
+            })?,
+            Kind::Jq => (self.evaluated)(number).unwrap_or(&Value::Null).clone(),
+        };
+        self.budget.take(&value, depth).map_err(|too_much| too_much.of(Some(located)))?;
+        Ok(value)
+    }
+}
+
+impl TooMuch {
+    fn of(self, located: Option<&Located>) -> Unresolved {
+        let (code, message) = match self {
+            Self::Large => (
+                "parameters-too-large",
+                format!(
+                    "with this the parameters are larger than {MAX_PARAMETER_BYTES} bytes (limit max_parameter_bytes)"
+                ),
+            ),
+            Self::Deep => (
+                "parameters-too-deep",
+                format!("with this the parameters nest deeper than {MAX_DEPTH} levels"),
+            ),
+        };
+        let (pointer, expression) = located.map_or_else(Default::default, |located| {
+            (located.pointer.clone(), located.expression.text.clone())
+        });
+        Unresolved { code, pointer, expression, message }
     }
 }
 

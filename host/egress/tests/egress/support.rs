@@ -322,6 +322,7 @@ pub fn get(uri: &str, connection: &Connection) -> OutboundCall {
         }),
         connection: Some(Arc::new(connection.clone())),
         sequence: 0,
+        change: None,
         method: http::Method::GET,
         uri: uri.parse().unwrap(),
         headers: HeaderMap::new(),
@@ -331,7 +332,12 @@ pub fn get(uri: &str, connection: &Connection) -> OutboundCall {
 }
 
 pub fn post(uri: &str, connection: &Connection, body: &'static str) -> OutboundCall {
-    OutboundCall { method: http::Method::POST, body: body.into(), ..get(uri, connection) }
+    OutboundCall {
+        change: Some(0),
+        method: http::Method::POST,
+        body: body.into(),
+        ..get(uri, connection)
+    }
 }
 
 pub fn with_header(mut call: OutboundCall, name: &str, value: &str) -> OutboundCall {

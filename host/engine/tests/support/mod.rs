@@ -143,7 +143,7 @@ impl Sandbox for Scripted {
             }
         };
         let result = result.map(|output| Outcome { output, ports: Vec::new() });
-        Invoked { result, logs: Vec::new(), calls: Vec::new(), state }
+        Invoked { result, logs: Vec::new(), calls: Vec::new(), state, journal: Vec::new() }
     }
 
     async fn evaluate(&self, evaluation: Evaluation) -> Result<Vec<Json>, ExpressionError> {
@@ -154,6 +154,7 @@ impl Sandbox for Scripted {
             .enumerate()
             .map(|(index, text)| {
                 Json::parse(text).map_err(|error| ExpressionError {
+                    class: ErrorClass::InvalidInput,
                     index,
                     code: "expression-failed".into(),
                     message: error.to_string(),

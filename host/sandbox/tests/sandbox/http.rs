@@ -111,7 +111,7 @@ async fn a_call_without_an_answer_is_unknown_only_if_it_can_have_changed_somethi
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_was_answered_before_the_timeout_counts_too() {
+async fn only_a_change_that_nobody_knows_of_makes_the_outcome_unknown() {
     let lab = Lab::new(settings());
     let caller = lab.install("guest_caller").await;
     let spin = |params, effect| {
@@ -119,11 +119,27 @@ async fn a_change_that_was_answered_before_the_timeout_counts_too() {
             .effect(effect)
             .timeout(Duration::from_millis(300))
     };
-    let error = lab.error(spin(post(), Effect::Unsafe)).await;
-    assert_eq!(error.class, ErrorClass::UnknownOutcome);
-    lab.outside.answers(|_| Answer::Now(Err(EgressError::Refused { reason: "no".to_owned() })));
-    let error = lab.error(spin(post(), Effect::Unsafe)).await;
-    assert_eq!(error.class, ErrorClass::Transient, "nothing was sent");
+    let class = async |answer: fn() -> Answer| {
+        lab.outside.answers(move |_| answer());
+        lab.error(spin(post(), Effect::Unsafe)).await.class
+    };
+    let refused = || Answer::Now(Err(EgressError::Refused { reason: "no".to_owned() }));
+    assert_eq!(class(refused).await, ErrorClass::Transient, "nothing was sent");
+    assert_eq!(class(|| response(201, "{}")).await, ErrorClass::Transient, "it is in the journal");
+    assert_eq!(class(|| response(400, "{}")).await, ErrorClass::Transient, "it was not done");
+    assert_eq!(class(|| response(504, "")).await, ErrorClass::UnknownOutcome, "a gateway's word");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_does_not_decide_that_an_unknown_outcome_is_tried_again() {
+    let lab = Lab::new(settings());
+    let caller = lab.install("guest_caller").await;
+    lab.outside.answers(|_| response(504, ""));
+    let calls = |effect| Call::new(caller, "calls", json!({ "requests": [post()] })).effect(effect);
+    assert_eq!(lab.error(calls(Effect::Unsafe)).await.class, ErrorClass::UnknownOutcome);
+    assert_eq!(lab.error(calls(Effect::Keyed)).await.class, ErrorClass::Transient);
+    lab.outside.answers(|_| response(503, ""));
+    assert_eq!(lab.error(calls(Effect::Unsafe)).await.class, ErrorClass::Transient);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -89,14 +89,20 @@ async fn a_refused_component_leaves_nothing_behind() {
 async fn components_in_memory_are_bounded() {
     let mut settings = settings();
     settings.loaded_components = 2;
-    let lab = Lab::new(settings);
+    let folder = tempfile::tempdir().unwrap();
+    let lab = Lab::at(settings, folder.path(), component("plugin_jq"));
     let mut plugins = Vec::new();
     for n in 1..=3_u32 {
         // Each its own bytes.
         let plugin = WatPlugin { pages: 2 + n, ..WatPlugin::default() };
         plugins.push(lab.install_bytes(plugin.build()).await);
     }
-    for plugin in plugins {
-        assert_eq!(lab.output(Call::new(plugin, "run", json!({}))).await, json!(null));
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
     }
+    let run = |plugin| lab.output(Call::new(plugin, "run", json!({})));
+    assert_eq!((run(plugins[2]).await, run(plugins[1]).await), (json!(null), json!(null)));
+    assert_eq!(lab.shelf.asked(), 0, "the two newest are in memory");
+    assert_eq!(run(plugins[0]).await, json!(null));
+    assert_eq!(lab.shelf.asked(), 1, "the oldest is not");
 }

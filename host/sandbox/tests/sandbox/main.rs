@@ -5,8 +5,10 @@ mod support;
 
 mod expression;
 mod http;
+mod journal;
 mod library;
 mod limits;
 mod purity;
+mod reuse;
 mod serving;
 mod upload;

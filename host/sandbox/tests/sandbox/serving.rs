@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::task::JoinSet;
+use tombolo_core::effect::Effect;
 use tombolo_core::error::ErrorClass;
 use tombolo_core::ports::sandbox::Sandbox;
 
+use crate::support::outside::Answer;
 use crate::support::{Call, LONG, Lab, settings};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -32,9 +34,9 @@ async fn ten_endless_loops_do_not_keep_others_from_their_turn() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_calls_than_instances_wait_in_order() {
+async fn more_calls_than_instances_wait_and_are_served() {
     let mut settings = settings();
-    settings.instances = 2;
+    settings.computing_instances = 2;
     settings.warm.instances = 0;
     let lab = Lab::new(settings);
     let abuse = lab.install("guest_abuse").await;
@@ -55,7 +57,7 @@ async fn more_calls_than_instances_wait_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_waits_too_long_may_try_again_later() {
     let mut settings = settings();
-    settings.instances = 1;
+    settings.computing_instances = 1;
     settings.queue_timeout_ms = 50;
     let lab = Lab::new(settings);
     let abuse = lab.install("guest_abuse").await;
@@ -74,9 +76,30 @@ async fn a_call_that_waits_too_long_may_try_again_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_call_gives_its_instance_back() {
+async fn who_waits_for_a_slow_system_keeps_nobody_from_computing() {
     let mut settings = settings();
     settings.instances = 1;
+    settings.queue_timeout_ms = 100;
+    let lab = Lab::new(settings);
+    let (abuse, caller) = (lab.install("guest_abuse").await, lab.install("guest_caller").await);
+    lab.outside.answers(|_| Answer::Never);
+    let get = || Call::new(caller, "call", json!({ "path": "/" })).effect(Effect::Read);
+    let sandbox = lab.sandbox.clone();
+    let slow = tokio::spawn(async move { sandbox.invoke(get().invocation()).await });
+    // Whoever calls out waits for the one instance; whoever computes does not.
+    while lab.outside.calls().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let error = lab.error(get()).await;
+    assert_eq!((error.code.as_str(), error.class), ("sandbox-busy", ErrorClass::Transient));
+    assert_eq!(lab.output(Call::new(abuse, "echo", json!(1))).await, json!(1));
+    slow.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_call_gives_its_instance_back() {
+    let mut settings = settings();
+    settings.computing_instances = 1;
     let lab = Lab::new(settings);
     let abuse = lab.install("guest_abuse").await;
     for _ in 0..5 {

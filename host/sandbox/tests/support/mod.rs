@@ -19,6 +19,7 @@ use tombolo_core::error::StepError;
 use tombolo_core::id::{ContentHash, RunId, TenantId, WorkflowId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::egress::Caller;
+use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::sandbox::{
     ComponentSource, Invocation, Invoked, Sandbox, StateReader, StateUnavailable,
 };
@@ -189,6 +190,7 @@ pub struct Call {
     timeout: Duration,
     key: &'static str,
     state: HashMap<String, (Json, u64)>,
+    journal: Vec<JournalEntry>,
 }
 
 impl Call {
@@ -204,6 +206,7 @@ impl Call {
             timeout: LONG,
             key: "key-1",
             state: HashMap::new(),
+            journal: Vec::new(),
         }
     }
 
@@ -242,6 +245,11 @@ impl Call {
         self
     }
 
+    pub fn journal(mut self, entries: &[JournalEntry]) -> Self {
+        self.journal.extend_from_slice(entries);
+        self
+    }
+
     pub fn caller(&self) -> Arc<Caller> {
         Arc::new(Caller {
             tenant: TenantId(Uuid::from_u128(self.tenant)),
@@ -267,6 +275,7 @@ impl Call {
             timeout: self.timeout,
             deadline: NOW.plus(self.timeout),
             state: Arc::new(Committed(self.state)),
+            journal: self.journal.into(),
         }
     }
 }

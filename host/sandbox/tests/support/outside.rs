@@ -71,6 +71,7 @@ impl Egress for Outside {
             response_headers: Vec::new(),
             response_body: None,
             error: answer.as_ref().err().map(ToString::to_string),
+            from_journal: false,
             started_at: NOW,
             duration_ms: 1,
         };

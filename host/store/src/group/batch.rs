@@ -6,7 +6,7 @@
 use tombolo_core::id::RunId;
 use tombolo_core::ports::store::{Accepted, CancelRequest, Claim, StoreError};
 
-use super::command::{Cancel, Claimed, Command, Pending, Rare, Renew};
+use super::command::{Cancel, Command, Leased, Pending, Rare, Renew};
 use crate::record::{AcceptItem, SettleItem};
 
 /// The writes of one transaction.
@@ -17,7 +17,7 @@ pub(crate) struct Batch {
     pub(crate) renews: Vec<Pending<Renew, Vec<RunId>>>,
     pub(crate) settles: Vec<Pending<Box<SettleItem>, ()>>,
     pub(crate) cancels: Vec<Pending<Cancel, CancelRequest>>,
-    pub(crate) claims: Vec<Pending<Claim, Vec<Claimed>>>,
+    pub(crate) claims: Vec<Pending<Claim, Vec<Leased>>>,
 }
 
 impl Batch {

@@ -51,7 +51,8 @@ impl<Ask, Answer> Pending<Ask, Answer> {
 
 /// A run that was leased; the rest of it is read after the commit.
 #[derive(Debug, Clone)]
-pub(crate) struct Claimed {
+pub(crate) struct Leased {
+    pub(crate) tenant: TenantId,
     pub(crate) run: RunId,
     pub(crate) epoch: i64,
     pub(crate) claims: u32,
@@ -79,13 +80,16 @@ pub(crate) enum Command {
     Settle(Pending<Box<SettleItem>, ()>),
     Renew(Pending<Renew, Vec<RunId>>),
     Cancel(Pending<Cancel, CancelRequest>),
-    Claim(Pending<Claim, Vec<Claimed>>),
+    Claim(Pending<Claim, Vec<Leased>>),
     Rare(Box<Rare>),
 }
 
 /// Writes that are few, so that each has its own statements: those of people, and of the start.
 #[derive(Debug)]
 pub(crate) enum Rare {
+    /// Writes nothing: does the writer still write?
+    Probe(Pending<(), ()>),
+    GiveBack(Pending<Vec<Lease>, ()>),
     TakeOver(Pending<Timestamp, u64>),
     Tenant(Pending<(Tenant, Timestamp), Tenant>),
     Token(Pending<Token, ()>),
@@ -97,6 +101,8 @@ pub(crate) enum Rare {
 impl Rare {
     pub(crate) fn answer(self) {
         match self {
+            Self::Probe(pending) => pending.answer(),
+            Self::GiveBack(pending) => pending.answer(),
             Self::TakeOver(pending) => pending.answer(),
             Self::Tenant(pending) => pending.answer(),
             Self::Token(pending) => pending.answer(),
@@ -108,6 +114,8 @@ impl Rare {
 
     pub(crate) fn fail(self, error: StoreError) {
         match self {
+            Self::Probe(pending) => pending.fail(error),
+            Self::GiveBack(pending) => pending.fail(error),
             Self::TakeOver(pending) => pending.fail(error),
             Self::Tenant(pending) => pending.fail(error),
             Self::Token(pending) => pending.fail(error),
@@ -140,7 +148,12 @@ impl Command {
             Self::Rare(rare) => match rare.as_ref() {
                 Rare::Plugin(pending) => pending.ask.component.len(),
                 Rare::Workflow(pending) => pending.ask.definition.text().len(),
-                Rare::TakeOver(_) | Rare::Tenant(_) | Rare::Token(_) | Rare::Connection(_) => 0,
+                Rare::Probe(_)
+                | Rare::GiveBack(_)
+                | Rare::TakeOver(_)
+                | Rare::Tenant(_)
+                | Rare::Token(_)
+                | Rare::Connection(_) => 0,
             },
         }
     }

@@ -10,7 +10,7 @@ mod command;
 
 pub(crate) use batch::Batch;
 pub(crate) use channel::{Waiting, Writes, channel};
-pub(crate) use command::{Cancel, Claimed, Command, Rare, Renew};
+pub(crate) use command::{Cancel, Command, Leased, Rare, Renew};
 
 /// How much may wait to be written, and how much is written at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -52,7 +52,9 @@ pub(crate) fn stored_body(
     what: &str,
 ) -> Result<Option<Json>, Damaged> {
     match (text, hash) {
-        (Some(text), _) => Ok(Some(Json::from_trusted(text))),
+        (Some(text), _) => Json::from_stored(text)
+            .map(Some)
+            .map_err(|error| Damaged(format!("{what} cannot be read: {error}"))),
         (None, None) => Ok(None),
         (None, Some(_)) => Err(Damaged(format!("{what}: its payload is missing"))),
     }
@@ -84,5 +86,6 @@ mod tests {
     fn a_missing_payload_is_damage_and_not_a_missing_value() {
         assert_eq!(stored_body(None, None, "step").unwrap(), None);
         assert!(stored_body(None, Some(&[0; 32]), "step").is_err());
+        assert!(stored_body(Some("{\"a\":".to_owned()), None, "step").is_err());
     }
 }

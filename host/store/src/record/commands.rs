@@ -1,11 +1,11 @@
 //! The two frequent writes, made ready for the writer: JSON written and hashed, sizes known.
 
 use tombolo_core::clock::Timestamp;
-use tombolo_core::id::{TenantId, WorkflowId};
+use tombolo_core::id::TenantId;
 use tombolo_core::ports::store::{Accept, Lease, NewEvent, NewRun, Next, Settle, StateChange};
 use tombolo_core::run::RunState;
 
-use super::{Body, EffectRecord, Payload, StepRecord, to_json};
+use super::{Body, EffectRecord, JournalRecord, Payload, StepRecord, to_json};
 
 /// An event with its runs.
 #[derive(Debug)]
@@ -45,10 +45,10 @@ impl AcceptItem {
 #[derive(Debug)]
 pub(crate) struct SettleItem {
     pub(crate) tenant: TenantId,
-    pub(crate) workflow: WorkflowId,
     pub(crate) lease: Lease,
     pub(crate) steps: Vec<StepRecord>,
     pub(crate) effects: Vec<EffectRecord>,
+    pub(crate) journal: Vec<JournalRecord>,
     pub(crate) payloads: Vec<Payload>,
     pub(crate) state: Vec<StateChange>,
     pub(crate) next: Outcome,
@@ -83,10 +83,10 @@ impl From<Settle> for SettleItem {
         };
         Self {
             tenant,
-            workflow: settle.workflow,
             lease: settle.lease,
             steps,
             effects: settle.calls.into_iter().map(EffectRecord::new).collect(),
+            journal: settle.journal.into_iter().map(JournalRecord::new).collect(),
             payloads,
             state: settle.state,
             next,
@@ -97,15 +97,17 @@ impl From<Settle> for SettleItem {
 impl SettleItem {
     /// Rows it writes.
     pub(crate) fn rows(&self) -> usize {
-        2 + self.steps.len() + self.effects.len() + self.payloads.len() + self.state.len()
+        let below = self.steps.len() + self.effects.len() + self.journal.len();
+        2 + below + self.payloads.len() + self.state.len()
     }
 
     /// Bytes of its long columns.
     pub(crate) fn bytes(&self) -> usize {
         let steps: usize = self.steps.iter().map(StepRecord::len).sum();
         let effects: usize = self.effects.iter().map(|effect| effect.record.len()).sum();
+        let journal: usize = self.journal.iter().map(JournalRecord::len).sum();
         let payloads: usize = self.payloads.iter().map(|payload| payload.bytes.len()).sum();
         let state: usize = self.state.iter().map(|change| change.write.value.text().len()).sum();
-        steps + effects + payloads + state
+        steps + effects + journal + payloads + state
     }
 }

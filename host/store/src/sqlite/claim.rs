@@ -1,42 +1,59 @@
-//! What a claim brings: the runs that were just leased, with their events and steps.
+//! What a claim brings: the runs that were just leased, with their events, steps and journals.
 
 use sqlx::SqliteConnection;
-use tombolo_core::ports::store::{ClaimedRun, Lease, StoreError, WorkerId};
+use tombolo_core::ports::store::{Claimed, ClaimedRun, Lease, StoreError, WorkerId};
 
 use super::error::Fault;
 use super::row::id_list;
-use super::{run_row, step_row};
-use crate::group::Claimed;
+use super::{journal_row, run_row, step_row};
+use crate::group::Leased;
 
-/// Reads the runs that were just leased, with their events and steps.
+/// Reads the runs that were just leased.
 ///
-/// A run that cannot be read is left out and logged, so that it does not keep the others from being
-/// worked on; its lease runs out. So is one that was lost again meanwhile.
+/// A run that cannot be read does not keep the others from being worked on. One that was lost again
+/// meanwhile is left out.
 pub(super) async fn load(
     connection: &mut SqliteConnection,
     worker: &WorkerId,
-    claimed: Vec<Claimed>,
-) -> Result<Vec<ClaimedRun>, Fault> {
-    let runs = id_list(claimed.iter().map(|claimed| claimed.run.0));
+    leased: &[Leased],
+) -> Result<Vec<Claimed>, Fault> {
+    let runs = id_list(leased.iter().map(|leased| leased.run.0));
     let mut rows = run_row::with_events(connection, &runs).await?;
     let mut steps = step_row::of_runs(connection, &runs).await?;
-    let mut loaded = Vec::with_capacity(claimed.len());
-    for claimed in claimed {
-        let steps = steps.remove(&claimed.run).unwrap_or_else(|| Ok(Vec::new()));
-        match (rows.remove(&claimed.run), steps) {
-            (Some(Ok((run, event))), Ok(steps)) => loaded.push(ClaimedRun {
+    let mut journals = journal_row::of_runs(connection, &runs).await?;
+    let mut loaded = Vec::with_capacity(leased.len());
+    for leased in leased {
+        let lease = Lease { run: leased.run, owner: worker.clone(), epoch: leased.epoch };
+        let Some(row) = rows.remove(&leased.run) else {
+            tracing::warn!(run = %leased.run, "a claimed run was lost again");
+            continue;
+        };
+        let parts = row.and_then(|row| {
+            let steps = steps.remove(&leased.run).unwrap_or_else(|| Ok(Vec::new()))?;
+            let journal = journals.remove(&leased.run).unwrap_or_else(|| Ok(Vec::new()))?;
+            Ok((row, steps, journal))
+        });
+        loaded.push(match parts {
+            Ok(((run, event), steps, journal)) => Claimed::Run(Box::new(ClaimedRun {
                 run,
                 event,
                 steps,
-                lease: Lease { run: claimed.run, owner: worker.clone(), epoch: claimed.epoch },
-                claims: claimed.claims,
-            }),
-            (Some(Err(fault)), _) | (Some(Ok(_)), Err(fault)) => {
-                let error = StoreError::from(fault);
-                tracing::error!(run = %claimed.run, %error, "a claimed run cannot be read");
-            }
-            (None, _) => tracing::warn!(run = %claimed.run, "a claimed run was lost again"),
-        }
+                journal,
+                lease,
+                claims: leased.claims,
+            })),
+            Err(fault) => Claimed::Damaged {
+                tenant: leased.tenant,
+                lease,
+                reason: StoreError::from(fault).to_string(),
+            },
+        });
     }
     Ok(loaded)
+}
+
+/// The leases of runs that could not be looked at.
+pub(super) fn leases(worker: &WorkerId, leased: &[Leased]) -> Vec<Lease> {
+    let lease = |one: &Leased| Lease { run: one.run, owner: worker.clone(), epoch: one.epoch };
+    leased.iter().map(lease).collect()
 }

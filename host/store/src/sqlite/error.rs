@@ -5,6 +5,8 @@ use tombolo_core::ports::store::StoreError;
 use crate::record::Damaged;
 
 /// Primary result codes, from <https://www.sqlite.org/rescode.html>.
+const BUSY: i32 = 5;
+const LOCKED: i32 = 6;
 const CORRUPT: i32 = 11;
 const FULL: i32 = 13;
 const TOO_BIG: i32 = 18;
@@ -70,18 +72,21 @@ impl Fault {
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         let code = fault.code();
+        let refused = fault.blames_the_write();
         let text = match fault {
             Fault::Damaged(damaged) => return Self::Corrupt(damaged.0),
-            Fault::Refused(reason) => return Self::Database(reason),
+            Fault::Refused(reason) => return Self::Refused(reason),
             Fault::Reading(error) => error.to_string(),
             Fault::Writing(error) => error.to_string(),
         };
         match code.map(|code| (code & 0xff, code)) {
             Some((FULL, _)) => Self::Full,
             Some((CORRUPT | NOT_A_DATABASE, _)) => Self::Corrupt(text),
-            Some((_, CONSTRAINT_FOREIGN_KEY)) => Self::Database(
+            Some((BUSY | LOCKED, _)) => Self::Locked,
+            Some((_, CONSTRAINT_FOREIGN_KEY)) => Self::Refused(
                 "a row names a tenant, workflow or version that is not there".to_owned(),
             ),
+            _ if refused => Self::Refused(text),
             _ => Self::Database(text),
         }
     }

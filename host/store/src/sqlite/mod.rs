@@ -4,6 +4,7 @@ mod access;
 mod catalog;
 mod claim;
 mod error;
+mod journal_row;
 mod open;
 mod reading;
 mod remembered;

@@ -6,7 +6,7 @@ use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{RunId, TenantId, WorkflowId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::store::{
-    Accept, Accepted, CancelRequest, Claim, ClaimedRun, Lease, RunLog, Settle, StoreError,
+    Accept, Accepted, CancelRequest, Claim, Claimed, Lease, RunLog, Settle, StoreError,
 };
 
 use super::row::id_bytes;
@@ -25,13 +25,20 @@ impl RunLog for SqliteStore {
         self.writes.write(now, |pending| Command::Rare(Box::new(Rare::TakeOver(pending)))).await
     }
 
-    async fn claim(&self, claim: Claim) -> Result<Vec<ClaimedRun>, StoreError> {
+    async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError> {
         let worker = claim.worker.clone();
-        let claimed = self.writes.write(claim, Command::Claim).await?;
-        if claimed.is_empty() {
+        let leased = self.writes.write(claim, Command::Claim).await?;
+        if leased.is_empty() {
             return Ok(Vec::new());
         }
-        self.read(async |reader| claim::load(reader, &worker, claimed).await).await
+        let read = self.read(async |reader| claim::load(reader, &worker, &leased).await).await;
+        if read.is_err() {
+            let leases = claim::leases(&worker, &leased);
+            let give_back = |pending| Command::Rare(Box::new(Rare::GiveBack(pending)));
+            // Where that fails, too, the leases run out.
+            let _ = self.writes.write(leases, give_back).await;
+        }
+        read
     }
 
     async fn renew(&self, leases: &[Lease], until: Timestamp) -> Result<Vec<RunId>, StoreError> {

@@ -54,6 +54,7 @@ macro_rules! conformance {
                 any_settle_resets_the_claims,
                 of_settles_in_one_batch_the_lost_fail_alone,
                 calls_are_kept_in_order,
+                a_journal_comes_back_with_the_claim,
             ],
             state: [
                 is_committed_with_the_settle,

@@ -1,13 +1,16 @@
 //! Settle: results under a lease, all or nothing.
 
+use bytes::Bytes;
 use futures_util::future::join_all;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::{ContentHash, RunId};
 use tombolo_core::json::Json;
-use tombolo_core::ports::egress::CallRecord;
+use tombolo_core::ports::egress::{CallRecord, InboundResponse};
+use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::sandbox::LogLine;
-use tombolo_core::ports::store::{Call, Lease, Next, StepRow, StoreError};
+use tombolo_core::ports::store::{Call, Journaled, Lease, Next, StepRow, StoreError};
 use tombolo_core::run::{RunState, StepState};
 
 use crate::world::{LATER, NOW, World, after, done, parked, step, succeeded, worker};
@@ -48,6 +51,7 @@ fn call(node: &str, attempt: u32, sequence: u32) -> Call {
             response_headers: Vec::new(),
             response_body: None,
             error: None,
+            from_journal: false,
             started_at: NOW,
             duration_ms: 12,
         },
@@ -217,4 +221,36 @@ pub async fn calls_are_kept_in_order(world: World) {
     results.calls = vec![calls[2].clone(), calls[0].clone()];
     world.store.settle(results).await.unwrap();
     assert_eq!(world.store.calls(world.tenant, lease.run).await.unwrap(), calls);
+}
+
+pub async fn a_journal_comes_back_with_the_claim(world: World) {
+    let lease = world.hold("1", "w").await;
+    let mut headers = HeaderMap::new();
+    headers.insert("x-name", HeaderValue::from_bytes(b"caf\xe9").unwrap());
+    let answer = InboundResponse {
+        status: StatusCode::CREATED,
+        headers,
+        body: Bytes::from_static(b"\0\xff"),
+    };
+    let entry = |place, response| Journaled {
+        node: "deal".to_owned(),
+        item: 0,
+        entry: JournalEntry { place, request_hash: [place as u8; 32], response },
+    };
+    let next = Next::Park { state: RunState::Waiting, available_at: NOW };
+    let mut results = world.results(&lease, next);
+    results.journal = vec![entry(0, Some(answer)), entry(1, None)];
+    world.store.settle(results.clone()).await.unwrap();
+
+    let claimed = world.claim("w", 1, LATER).await.remove(0);
+    assert_eq!(claimed.journal, results.journal);
+
+    // What was first at a place stays.
+    let mut again =
+        world.results(&claimed.lease, Next::Park { state: RunState::Waiting, available_at: NOW });
+    again.journal = vec![entry(0, None), entry(2, None)];
+    world.store.settle(again).await.unwrap();
+    let claimed = world.claim("w", 1, after(1_000_000)).await.remove(0);
+    let expected = [&results.journal[..], &[entry(2, None)]].concat();
+    assert_eq!(claimed.journal, expected);
 }

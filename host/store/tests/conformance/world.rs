@@ -146,6 +146,7 @@ impl World {
             lease: lease.clone(),
             steps: Vec::new(),
             calls: Vec::new(),
+            journal: Vec::new(),
             state: Vec::new(),
             next,
             now: after(100),

@@ -12,8 +12,8 @@ pub use access::{Access, Scope, Tenant, Token};
 pub use catalog::{Added, Applied, Catalog, NewPlugin, NewVersion, Plugin, WorkflowVersion};
 pub use reading::{Cursor, EventView, Page, Reading, RunFilter, RunSummary, RunView};
 pub use run_log::{
-    Accept, Accepted, Call, CancelRequest, Claim, ClaimedRun, EventRow, Lease, NewEvent, NewRun,
-    Next, RunLog, RunRow, Settle, StateChange, StepRow, WorkerId,
+    Accept, Accepted, Call, CancelRequest, Claim, Claimed, ClaimedRun, EventRow, Journaled, Lease,
+    NewEvent, NewRun, Next, RunLog, RunRow, Settle, StateChange, StepRow, WorkerId,
 };
 
 use crate::id::RunId;
@@ -48,13 +48,19 @@ pub enum StoreError {
         /// The bound.
         limit: usize,
     },
+    /// Another process holds the database. Nothing was written. Try again later.
+    #[error("another process holds the database")]
+    Locked,
     /// No space left on the device. Nothing was written.
     #[error("the disk is full; nothing was written")]
     Full,
     /// What is stored can't be read as what it should be.
     #[error("stored data is damaged: {0}")]
     Corrupt(String),
-    /// The database said no.
+    /// What was to be written cannot be: it will be refused again. Nothing was written.
+    #[error("the database refuses the write: {0}")]
+    Refused(String),
+    /// The database failed; it may work again later.
     #[error("the database failed: {0}")]
     Database(String),
 }

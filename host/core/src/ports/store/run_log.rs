@@ -8,6 +8,7 @@ use crate::error::StepError;
 use crate::id::{ContentHash, EventId, RunId, TenantId, WorkflowId};
 use crate::json::Json;
 use crate::ports::egress::CallRecord;
+use crate::ports::journal::JournalEntry;
 use crate::ports::sandbox::{LogLine, StateWrite};
 use crate::run::{RunState, StepState};
 
@@ -107,6 +108,8 @@ pub struct Claim {
     pub now: Timestamp,
     /// Until when the lease holds, unless renewed.
     pub until: Timestamp,
+    /// Runs that this process works on: not to be claimed, even if their leases ran out.
+    pub held: Vec<RunId>,
 }
 
 /// A run as stored.
@@ -160,10 +163,28 @@ pub struct ClaimedRun {
     pub event: EventRow,
     /// Steps stored so far, in no order.
     pub steps: Vec<StepRow>,
+    /// Journals of its steps, each in the order of its calls.
+    pub journal: Vec<Journaled>,
     /// The right to write it.
     pub lease: Lease,
     /// How often it was claimed since its last settle; the bound on runs that kill their worker.
     pub claims: u32,
+}
+
+/// What a claim brings.
+#[derive(Debug, Clone)]
+pub enum Claimed {
+    /// A run to work on.
+    Run(Box<ClaimedRun>),
+    /// A run whose rows cannot be read; it is leased, too, so that it can be ended.
+    Damaged {
+        /// Whose it is.
+        tenant: TenantId,
+        /// The right to write it.
+        lease: Lease,
+        /// What cannot be read.
+        reason: String,
+    },
 }
 
 /// A step as stored.
@@ -212,9 +233,22 @@ pub struct Call {
     pub record: CallRecord,
 }
 
+/// A call of a step that a later attempt is not to make again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Journaled {
+    /// The node's name.
+    pub node: String,
+    /// Position of the item.
+    pub item: u32,
+    /// The call and its answer.
+    pub entry: JournalEntry,
+}
+
 /// A change of a node's state, committed with its step's result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StateChange {
+    /// The workflow.
+    pub workflow: WorkflowId,
     /// Whose state it is.
     pub node: String,
     /// The write.
@@ -226,14 +260,14 @@ pub struct StateChange {
 pub struct Settle {
     /// The run's tenant.
     pub tenant: TenantId,
-    /// The run's workflow.
-    pub workflow: WorkflowId,
     /// The right to write.
     pub lease: Lease,
     /// Steps that changed, whole.
     pub steps: Vec<StepRow>,
     /// Calls made since the last settle.
     pub calls: Vec<Call>,
+    /// Those of failed attempts that are not to be made again.
+    pub journal: Vec<Journaled>,
     /// State of nodes.
     pub state: Vec<StateChange>,
     /// What becomes of the run.
@@ -247,7 +281,8 @@ pub struct Settle {
 pub enum Next {
     /// Still ours: a barrier before an unsafe effect, or a result that somebody waits for.
     Hold,
-    /// Back into the queue, due at that time; the lease is given back.
+    /// Back into the queue, due at that time (at once if somebody asked for the run's end); the lease
+    /// is given back.
     Park {
         /// `waiting` if it waits for a time, `queued` if it could go on at once.
         state: RunState,
@@ -290,7 +325,9 @@ pub trait RunLog: Send + Sync {
 
     /// Leases runs that are due: `lease_epoch + 1`, `claims + 1`, state `running`, available again
     /// when the lease ends. A run whose lease ended is due, so there is no reaper.
-    async fn claim(&self, claim: Claim) -> Result<Vec<ClaimedRun>, StoreError>;
+    ///
+    /// Leases whose runs could not be looked at are given back before an error is returned.
+    async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError>;
 
     /// Moves the end of leases. Returns the runs whose lease is lost.
     async fn renew(&self, leases: &[Lease], until: Timestamp) -> Result<Vec<RunId>, StoreError>;

@@ -1,5 +1,7 @@
 //! Triggers: their kinds, their verification, their expressions.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::Compiler;
@@ -12,6 +14,7 @@ use crate::workflow::verify::Verify;
 
 impl Compiler<'_> {
     pub(super) fn check_triggers(&mut self) {
+        let mut paths: BTreeMap<&str, &str> = BTreeMap::new();
         for (name, trigger) in &self.definition.triggers {
             let pointer = push_pointer("/triggers", name);
             let Some(webhook) = &trigger.webhook else {
@@ -23,6 +26,10 @@ impl Compiler<'_> {
                 continue;
             };
             let pointer = pointer + "/webhook";
+            if let Some(first) = paths.insert(&webhook.path, name) {
+                let message = format!("the trigger `{first}` listens at `{}`, too", webhook.path);
+                self.add(Issue::new(format!("{pointer}/path"), "path-taken", message));
+            }
             self.check_verify(&webhook.verify, &format!("{pointer}/verify"));
             if webhook.split.is_some() && webhook.respond == Respond::Result {
                 let message =

@@ -9,7 +9,7 @@ use tombolo_core::ports::egress::Connection;
 use tombolo_core::ports::store::{Added, Applied, NewPlugin, NewVersion, Tenant, Token};
 use uuid::Uuid;
 
-use super::payload;
+use super::{claim, payload};
 use crate::group::Rare;
 use crate::record::{Payload, auth_columns, content_hash, from_json, id, to_json, unsigned};
 use crate::sqlite::error::Fault;
@@ -17,6 +17,11 @@ use crate::sqlite::error::Fault;
 /// Writes one of them.
 pub(super) fn apply(sqlite: &Sqlite, write: &mut Rare) -> Result<(), Fault> {
     match write {
+        Rare::Probe(pending) => pending.set(Ok(())),
+        Rare::GiveBack(pending) => {
+            claim::give_back(sqlite, &pending.ask)?;
+            pending.set(Ok(()));
+        }
         Rare::TakeOver(pending) => {
             let outcome = take_over(sqlite, pending.ask)?;
             pending.set(Ok(outcome));

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tombolo_core::ports::store::StoreError;
 
 use super::{payload, state};
-use crate::record::{EffectRecord, Outcome, SettleItem, StepRecord, hash_bytes, id};
+use crate::record::{EffectRecord, JournalRecord, Outcome, SettleItem, StepRecord, hash_bytes, id};
 use crate::sqlite::error::Fault;
 
 /// Writes the results, or says why not: the checks come first, so that a refusal has written
@@ -29,6 +29,9 @@ pub(super) fn apply(
     }
     for effect in &item.effects {
         upsert_effect(connection, item, effect)?;
+    }
+    for entry in &item.journal {
+        insert_journaled(connection, item, entry)?;
     }
     match &item.next {
         Outcome::Hold if claims > 0 => reset_claims(connection, item)?,
@@ -121,6 +124,33 @@ fn upsert_effect(
     Ok(())
 }
 
+/// What was written first stays: it is what happened first.
+fn insert_journaled(
+    connection: &Connection,
+    item: &SettleItem,
+    entry: &JournalRecord,
+) -> Result<(), Fault> {
+    connection
+        .prepare_cached(
+            "INSERT INTO journal (tenant_id, run_id, node, item, place, request_hash, status,
+               headers, body)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (run_id, node, item, place) DO NOTHING",
+        )?
+        .execute(params![
+            id(&item.tenant.0),
+            id(&item.lease.run.0),
+            entry.node,
+            entry.item,
+            entry.place,
+            entry.request_hash.as_slice(),
+            entry.answer.as_ref().map(|answer| answer.status),
+            entry.answer.as_ref().map(|answer| answer.headers.as_str()),
+            entry.answer.as_ref().map(|answer| &answer.body[..]),
+        ])?;
+    Ok(())
+}
+
 fn reset_claims(connection: &Connection, item: &SettleItem) -> Result<(), Fault> {
     connection
         .prepare_cached("UPDATE queue SET claims = 0 WHERE run_id = ?")?
@@ -134,9 +164,12 @@ fn park(connection: &Connection, item: &SettleItem) -> Result<(), Fault> {
     };
     connection
         .prepare_cached(
-            "UPDATE queue SET available_at = ?, lease_owner = NULL, claims = 0 WHERE run_id = ?",
+            "UPDATE queue SET lease_owner = NULL, claims = 0, available_at = CASE
+               WHEN (SELECT cancel_requested FROM run WHERE tenant_id = ?1 AND id = ?2) THEN 0
+               ELSE ?3 END
+             WHERE run_id = ?2",
         )?
-        .execute(params![available_at.0, id(&item.lease.run.0)])?;
+        .execute(params![id(&item.tenant.0), id(&item.lease.run.0), available_at.0])?;
     connection
         .prepare_cached("UPDATE run SET state = ? WHERE tenant_id = ? AND id = ?")?
         .execute(params![state.name(), id(&item.tenant.0), id(&item.lease.run.0)])?;

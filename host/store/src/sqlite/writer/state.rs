@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use tombolo_core::id::WorkflowId;
 use tombolo_core::ports::store::{StateChange, StoreError};
 
 use crate::record::{SettleItem, id};
 use crate::sqlite::error::Fault;
 
-/// New versions and values by node and key.
-type Changes<'a> = HashMap<(&'a str, &'a str), (u64, &'a str)>;
+/// New versions and values.
+type Changes<'a> = HashMap<Entry<'a>, (u64, &'a str)>;
+
+/// Workflow, node and key.
+type Entry<'a> = (WorkflowId, &'a str, &'a str);
 
 /// The changes of a settle, if every one of them expects the version that is there. A later change
 /// of an entry sees what an earlier one of the same settle makes of it.
@@ -19,7 +23,7 @@ pub(super) fn check<'a>(
 ) -> Result<Result<Changes<'a>, StoreError>, Fault> {
     let mut changes = Changes::new();
     for change in &item.state {
-        let entry = (change.node.as_str(), change.write.key.as_str());
+        let entry = (change.workflow, change.node.as_str(), change.write.key.as_str());
         let version = match changes.get(&entry) {
             Some((version, _)) => *version,
             None => stored_version(connection, item, change)?,
@@ -47,7 +51,7 @@ fn stored_version(
              WHERE tenant_id = ? AND workflow_id = ? AND node = ? AND key = ?",
         )?
         .query_row(
-            params![id(&item.tenant.0), id(&item.workflow.0), change.node, change.write.key],
+            params![id(&item.tenant.0), id(&change.workflow.0), change.node, change.write.key],
             |row| row.get(0),
         )
         .optional()?;
@@ -60,7 +64,7 @@ pub(super) fn write(
     item: &SettleItem,
     changes: &Changes<'_>,
 ) -> Result<(), Fault> {
-    for ((node, key), (version, value)) in changes {
+    for ((workflow, node, key), (version, value)) in changes {
         connection
             .prepare_cached(
                 "INSERT INTO state (tenant_id, workflow_id, node, key, version, value)
@@ -70,7 +74,7 @@ pub(super) fn write(
             )?
             .execute(params![
                 id(&item.tenant.0),
-                id(&item.workflow.0),
+                id(&workflow.0),
                 node,
                 key,
                 version.cast_signed(),

@@ -1,0 +1,66 @@
+//! Calls that are not to be made again as columns.
+
+use bytes::Bytes;
+use tombolo_core::ports::journal::{JournalEntry, headers_to_text, response_from_text};
+use tombolo_core::ports::store::Journaled;
+
+use super::{Damaged, from_json, to_json};
+
+/// A row of `journal`, without tenant and run.
+#[derive(Debug, Clone)]
+pub(crate) struct JournalRecord {
+    pub(crate) node: String,
+    pub(crate) item: u32,
+    pub(crate) place: u32,
+    pub(crate) request_hash: [u8; 32],
+    /// None if the answer was not kept.
+    pub(crate) answer: Option<JournaledAnswer>,
+}
+
+/// An answer as columns.
+#[derive(Debug, Clone)]
+pub(crate) struct JournaledAnswer {
+    pub(crate) status: u16,
+    /// JSON: `[[name, value], ..]`.
+    pub(crate) headers: String,
+    pub(crate) body: Bytes,
+}
+
+impl JournalRecord {
+    /// Makes the columns.
+    pub(crate) fn new(journaled: Journaled) -> Self {
+        let JournalEntry { place, request_hash, response } = journaled.entry;
+        Self {
+            node: journaled.node,
+            item: journaled.item,
+            place,
+            request_hash,
+            answer: response.map(|response| JournaledAnswer {
+                status: response.status.as_u16(),
+                headers: to_json(&headers_to_text(&response.headers)),
+                body: response.body,
+            }),
+        }
+    }
+
+    /// Reads the columns back.
+    pub(crate) fn into_journaled(self) -> Result<Journaled, Damaged> {
+        let damaged = || Damaged("a journaled answer cannot be read".to_owned());
+        let response = match self.answer {
+            None => None,
+            Some(answer) => {
+                let headers: Vec<(String, String)> =
+                    from_json(&answer.headers, "a journaled answer's headers")?;
+                let read = response_from_text(answer.status, &headers, answer.body);
+                Some(read.ok_or_else(damaged)?)
+            }
+        };
+        let entry = JournalEntry { place: self.place, request_hash: self.request_hash, response };
+        Ok(Journaled { node: self.node, item: self.item, entry })
+    }
+
+    /// Bytes of its long columns.
+    pub(crate) fn len(&self) -> usize {
+        self.answer.as_ref().map_or(0, |answer| answer.headers.len() + answer.body.len())
+    }
+}
