@@ -1,5 +1,5 @@
-//! May this call go out at all? Hosts and ports of a connection. Pure; addresses are checked later,
-//! when they are known.
+//! May this call go out at all? Whose the connection is, its hosts and ports. Pure; addresses are
+//! checked later, when they are known.
 
 use tombolo_core::ports::egress::{Connection, EgressError, OutboundCall};
 use url::Host;
@@ -27,7 +27,7 @@ pub(crate) enum Reach {
     Elsewhere,
 }
 
-/// Checks `call` against its connection's base URL and `allowed_hosts`, in that order.
+/// Checks `call` against its connection's tenant, base URL and `allowed_hosts`, in that order.
 pub(crate) fn admit<'a>(
     call: &'a OutboundCall,
     operator: &[HostPort],
@@ -38,6 +38,14 @@ pub(crate) fn admit<'a>(
             call.caller.node
         ))
     })?;
+    // Whoever fetched the connection looked there for its tenant. This is the place where its
+    // credentials go out, so it does not rely on that.
+    if connection.tenant != call.caller.tenant {
+        return Err(refused(format!(
+            "connection `{}` is not of the tenant whose run this is",
+            connection.name
+        )));
+    }
     if matches!(call.method.as_str(), "CONNECT" | "TRACE") {
         return Err(EgressError::InvalidRequest {
             reason: format!("method {} is not sent", call.method),
@@ -133,6 +141,9 @@ impl Pattern {
 
 #[cfg(test)]
 mod tests {
+    use tombolo_core::id::TenantId;
+    use uuid::Uuid;
+
     use super::*;
     use crate::testing::{call, connection};
 
@@ -160,6 +171,14 @@ mod tests {
         let call = call("GET", "https://api.example.com/", None);
         let error = admit(&call, &[]).unwrap_err().to_string();
         assert!(error.contains("node `deal` has no connection"), "{error}");
+    }
+
+    #[test]
+    fn a_connection_of_another_tenant_is_refused() {
+        let theirs = Connection { tenant: TenantId(Uuid::from_u128(7)), ..connection() };
+        let call = call("GET", "https://api.example.com/", Some(theirs));
+        let error = admit(&call, &[]).unwrap_err().to_string();
+        assert!(error.contains("connection `crm` is not of the tenant"), "{error}");
     }
 
     #[test]

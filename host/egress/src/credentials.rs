@@ -3,7 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use tombolo_core::ports::egress::{Auth, Connection, EgressError};
 use tombolo_core::ports::vault::{SecretPlace, Vault, VaultError};
 use tombolo_core::secret::{Sealed, Secret};
@@ -50,7 +50,8 @@ impl Credentials {
     }
 
     /// Adds the credentials to a request below the base URL. At the base URL's origin, they and
-    /// nothing else may authenticate: an `Authorization` that the plugin set is removed.
+    /// nothing else may authenticate: an `Authorization` that the plugin set is removed. An answer
+    /// to what carries credentials is asked for uncompressed, so that an echo of them is found in it.
     pub fn attach(
         &self,
         admitted: &Admitted<'_>,
@@ -70,6 +71,7 @@ impl Credentials {
             Some(Err(error)) => return Err(unusable(connection, &error.to_string())),
             None => return Ok(()),
         };
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let name = &connection.name;
         match &connection.auth {
             Auth::None => {}
@@ -188,7 +190,8 @@ mod tests {
             Auth::Header { name: "x-api-key".to_owned(), value: secret() },
         ];
         for auth in kinds {
-            let (_, headers) = attached(auth, "https://api.example.com/");
+            let (_, mut headers) = attached(auth, "https://api.example.com/");
+            headers.remove(ACCEPT_ENCODING);
             assert_eq!(headers.len(), 1);
             assert!(headers.values().all(HeaderValue::is_sensitive), "{headers:?}");
         }
@@ -205,7 +208,16 @@ mod tests {
         for (before, after) in table {
             let (url, headers) = attached(auth(), &format!("https://api.example.com{before}"));
             assert_eq!(url.as_str(), format!("https://api.example.com{after}"));
-            assert!(headers.is_empty());
+            assert_eq!(headers.keys().collect::<Vec<_>>(), [ACCEPT_ENCODING]);
         }
+    }
+
+    #[test]
+    fn an_answer_to_a_credential_is_asked_for_as_it_is() {
+        let bearer = || Auth::Bearer { token: Sealed(b"canary".to_vec()) };
+        let (_, headers) = attached(bearer(), "https://api.example.com/x");
+        assert_eq!(headers[ACCEPT_ENCODING], "identity");
+        let (_, headers) = attached(Auth::None, "https://api.example.com/x");
+        assert!(!headers.contains_key(ACCEPT_ENCODING));
     }
 }

@@ -71,15 +71,15 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// Methods that change something get the step's key, which is the same in every attempt. A step's
-/// later calls get the key with their position, so that each is its own.
+/// later changes get the key with their position, so that each is its own; reads don't count, so
+/// that one more or less of them makes no other key.
 fn add_idempotency_key(call: &OutboundCall, headers: &mut HeaderMap) -> Result<(), EgressError> {
-    let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(&call.method);
-    if safe || headers.contains_key(IDEMPOTENCY_KEY) {
+    let Some(change) = call.change.filter(|_| !headers.contains_key(IDEMPOTENCY_KEY)) else {
         return Ok(());
-    }
-    let key = match call.sequence {
+    };
+    let key = match change {
         0 => call.caller.idempotency_key.clone(),
-        sequence => format!("{}-{sequence}", call.caller.idempotency_key),
+        change => format!("{}-{change}", call.caller.idempotency_key),
     };
     let value = HeaderValue::from_str(&key).map_err(|_| EgressError::InvalidRequest {
         reason: "the step's idempotency key cannot be sent as a header".to_owned(),
@@ -93,9 +93,9 @@ mod tests {
     use super::*;
     use crate::testing::{call, connection};
 
-    fn prepared(method: &str, sequence: u32, headers: &[(&str, &str)]) -> HeaderMap {
+    fn prepared(method: &str, place: u32, headers: &[(&str, &str)]) -> HeaderMap {
         let mut call = call(method, "https://api.example.com/", Some(connection()));
-        call.sequence = sequence;
+        call.change = call.change.map(|_| place);
         for (name, value) in headers {
             call.headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
         }

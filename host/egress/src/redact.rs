@@ -3,14 +3,12 @@
 
 use bytes::Bytes;
 use memchr::memmem;
+use tombolo_core::secret::{REDACTED, names_a_secret};
 use zeroize::Zeroizing;
 
-/// What stands where something was taken out.
-pub(crate) const REDACTED: &str = "[redacted]";
-
 /// Secrets at least this long are taken out of answers on their way to the plugin, too. Shorter
-/// ones may be ordinary words, and answers are data.
-const MIN_SCRUBBED_BYTES: usize = 16;
+/// ones may be ordinary words, and answers are data. Eight is what most systems ask of a password.
+const MIN_SCRUBBED_BYTES: usize = 8;
 
 /// Headers whose values may be kept. Everything else is [`REDACTED`]: what is unknown may be a
 /// credential.
@@ -58,9 +56,6 @@ const KEPT_HEADERS: &[&str] = &[
 /// As [`KEPT_HEADERS`], for families of names.
 const KEPT_HEADER_PREFIXES: &[&str] = &["ratelimit", "x-ratelimit"];
 
-/// Query parameters with one of these in their name, in any case, lose their value.
-const SECRET_PARAMETERS: &[&str] = &["token", "key", "sig", "secret", "password", "credential"];
-
 /// True if the value of the header `name` (lower case) may be kept.
 pub(crate) fn keeps_header(name: &str) -> bool {
     KEPT_HEADERS.contains(&name)
@@ -105,8 +100,7 @@ pub(crate) fn decoded_name(name: &str) -> String {
 
 fn is_secret_parameter(name: &str, parameter: Option<&str>) -> bool {
     let name = decoded_name(name);
-    let lower = name.to_ascii_lowercase();
-    parameter == Some(name.as_str()) || SECRET_PARAMETERS.iter().any(|part| lower.contains(part))
+    parameter == Some(name.as_str()) || names_a_secret(&name)
 }
 
 /// Knows the secrets of one connection, in the forms in which they travel.
@@ -239,7 +233,8 @@ mod tests {
         assert_eq!(long.scrub(echo), "{\"auth\": \"Bearer [redacted]\"}");
         let untouched = Bytes::from_static(b"\xff\x00 0123456789abcde");
         assert_eq!(long.scrub(untouched.clone()), untouched);
-        assert_eq!(redactor("password").scrub("password".into()), "password");
+        assert_eq!(redactor("passwort").scrub("a passwort".into()), "a [redacted]");
+        assert_eq!(redactor("canary!").scrub("canary!".into()), "canary!");
     }
 
     #[test]
