@@ -4,6 +4,7 @@
 //! variables go over it. Owns no behaviour of the parts it configures, and never holds a secret.
 
 mod bounds;
+mod forms;
 mod layers;
 mod problem;
 mod settings;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 
-use super::{Config, ConfigError, ConfigProblem, DEFAULT_FILE, Loaded, bounds};
+use super::{Config, ConfigError, ConfigProblem, DEFAULT_FILE, Loaded, bounds, forms};
 use crate::place::Place;
 
 /// What a variable's name starts with.
@@ -169,7 +169,8 @@ impl Layers {
     }
 
     fn set(&mut self, key: &str, value: Value, origin: Origin) {
-        if let Some(complaint) = bounds::complaint(key, &value) {
+        let complaint = bounds::complaint(key, &value).or_else(|| forms::complaint(key, &value));
+        if let Some(complaint) = complaint {
             return self.problem(&origin, complaint);
         }
         let mut at = &mut self.values;

@@ -206,6 +206,21 @@ fn a_number_out_of_bounds_is_named_with_its_bounds() {
 }
 
 #[test]
+fn a_value_of_the_wrong_form_is_named_with_its_place() {
+    assert_eq!(
+        complaint("[store]\npage_bytes = 5000\n", &[]),
+        "t.toml:2:14: `store.page_bytes` is 5000; it has to be a power of two, such as 4096"
+    );
+    let url = complaint("[server]\npublic_url = \"https://a.example/x\"\n", &[]);
+    assert!(
+        url.starts_with("t.toml:2:14: `server.public_url` is \"https://a.example/x\"; "),
+        "{url}"
+    );
+    let level = complaint("", &[("TOMBOLO_LOG__LEVEL", "inof")]);
+    assert!(level.starts_with("TOMBOLO_LOG__LEVEL: `log.level` is \"inof\"; "), "{level}");
+}
+
+#[test]
 fn what_is_not_toml_is_named_with_its_place() {
     let text = complaint("[engine]\nlease_seconds 60\n", &[]);
     assert!(text.starts_with("t.toml:2:"), "{text}");
