@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
 use tombolo_api::ApiState;
 use tombolo_core::id::ContentHash;
 use tombolo_core::ports::sandbox::ComponentSource;
@@ -14,9 +15,10 @@ use tombolo_engine::{Engine, EngineSettings, Ports, Registry};
 use tombolo_ingress::{IngressSettings, IngressState, Rules};
 use tombolo_sandbox::{Compiler, WasmSandbox};
 use tombolo_store::SqliteStore;
-use tombolo_vault::{MasterKey, SealingVault};
+use tombolo_vault::SealingVault;
 
 use crate::config::Config;
+use crate::keys;
 use crate::system::System;
 
 /// The first argument that makes this program compile one component and end.
@@ -31,6 +33,8 @@ pub struct Host {
     pub sandbox: Arc<WasmSandbox>,
     pub registry: Arc<Registry>,
     pub engine: Engine,
+    /// Cancelled when the process is asked to end.
+    pub stopping: CancellationToken,
     vault: Arc<SealingVault>,
 }
 
@@ -45,8 +49,9 @@ pub async fn host(config: &Config) -> Result<Host> {
         .await
         .with_context(|| format!("the database {} cannot be opened", database.display()))?;
     let store = Arc::new(store);
-    let vault = Arc::new(SealingVault::new(master_key(config)?, Vec::new())?);
-    let sandbox = Arc::new(sandbox(config, store.clone(), vault.clone())?);
+    let vault = Arc::new(keys::vault(config, &*store).await?);
+    let components = Arc::new(StoredComponents(store.clone()));
+    let sandbox = Arc::new(sandbox(config, components, vault.clone())?);
     let registry = Arc::new(Registry::new(
         store.clone(),
         sandbox.clone(),
@@ -63,7 +68,7 @@ pub async fn host(config: &Config) -> Result<Host> {
         random: system,
     };
     let engine = Engine::new(ports, engine_settings(config));
-    Ok(Host { store, sandbox, registry, engine, vault })
+    Ok(Host { store, sandbox, registry, engine, stopping: CancellationToken::new(), vault })
 }
 
 impl Host {
@@ -80,6 +85,7 @@ impl Host {
             clock: system.clone(),
             ids: system.clone(),
             randomness: system.clone(),
+            stopping: self.stopping.clone(),
             settings: tombolo_api::Settings {
                 max_component_bytes: config.sandbox.max_component_bytes,
                 ..tombolo_api::Settings::default()
@@ -98,21 +104,27 @@ impl Host {
                 body_limit: config.server.body_limit_bytes,
             },
         };
-        tombolo_api::router(api).merge(tombolo_ingress::router(hooks))
+        tombolo_api::router(api, tombolo_ingress::router(hooks))
     }
 }
 
-/// A sandbox as `serve` has it; also for looking at a component without a server.
-pub fn sandbox(
+/// A sandbox that has no store and can open no secret: for looking at a component.
+///
+/// # Errors
+/// If it does not start.
+pub fn lone_sandbox(config: &Config) -> Result<WasmSandbox> {
+    sandbox(config, Arc::new(NoComponents), Arc::new(keys::throw_away()?))
+}
+
+fn sandbox(
     config: &Config,
-    store: Arc<SqliteStore>,
+    source: Arc<dyn ComponentSource>,
     vault: Arc<SealingVault>,
 ) -> Result<WasmSandbox> {
     let system = Arc::new(System);
     let egress =
         HttpEgress::new(config.egress.clone(), vault, system.clone(), Arc::new(SystemResolver))
             .context("the way out does not start")?;
-    let source = Arc::new(StoredComponents(store));
     let sandbox = WasmSandbox::new(
         config.sandbox.clone(),
         &config.data.components(),
@@ -124,23 +136,6 @@ pub fn sandbox(
     let program = std::env::current_exe().context("the path of this program is not known")?;
     Ok(sandbox
         .compile_with(Compiler::Process { program, arguments: vec![COMPILE_WORKER.to_owned()] }))
-}
-
-/// The master key: from the environment, from its file, or made at the first start.
-fn master_key(config: &Config) -> Result<MasterKey> {
-    let variable = &config.vault.key_env;
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the operator named this variable as the place of the key"
-    )]
-    if let Ok(text) = std::env::var(variable) {
-        return MasterKey::parse(&text)
-            .with_context(|| format!("the variable {variable} holds no master key"));
-    }
-    let file = config.vault.key_file(&config.data);
-    let key =
-        if file.exists() { MasterKey::load(&file) } else { MasterKey::create(&file, &System) };
-    Ok(key?)
 }
 
 fn engine_settings(config: &Config) -> EngineSettings {
@@ -160,5 +155,15 @@ struct StoredComponents(Arc<SqliteStore>);
 impl ComponentSource for StoredComponents {
     async fn component(&self, hash: ContentHash) -> Result<Option<Bytes>, String> {
         Catalog::component(&*self.0, hash).await.map_err(|error| error.to_string())
+    }
+}
+
+/// For a sandbox that is only shown one component.
+struct NoComponents;
+
+#[async_trait]
+impl ComponentSource for NoComponents {
+    async fn component(&self, _: ContentHash) -> Result<Option<Bytes>, String> {
+        Ok(None)
     }
 }

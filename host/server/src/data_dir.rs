@@ -48,7 +48,7 @@ impl DataDir {
 ///
 /// # Errors
 /// If it cannot be made.
-pub fn make(path: &Path) -> Result<()> {
+fn make(path: &Path) -> Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -1,8 +1,7 @@
 //! What the first start leaves behind: the tenant `default`, and a token for this machine.
 
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -19,10 +18,11 @@ pub const DEFAULT_TENANT: &str = "default";
 /// Makes what is missing.
 ///
 /// # Errors
-/// If the store or the data folder cannot be written.
+/// If the store or the data folder cannot be read and written.
 pub async fn prepare(store: &dyn Store, token_file: &Path) -> Result<Tenant> {
-    let tenant = tenant(store, DEFAULT_TENANT).await?;
-    if !token_file.exists() {
+    let tenant = tenant(store).await?;
+    // An empty file is what a full disk or a crash may have left of an earlier first start.
+    if is_blank(token_file)? {
         let new = NewToken {
             tenant: tenant.id,
             name: "admin".to_owned(),
@@ -30,26 +30,64 @@ pub async fn prepare(store: &dyn Store, token_file: &Path) -> Result<Tenant> {
             expires_in_days: None,
         };
         let issued = issue_token(store, &System, &System, &System, new).await?;
-        write_private(token_file, issued.token.as_bytes())?;
+        write_private(token_file, issued.token.as_bytes())
+            .with_context(|| format!("{} cannot be written", token_file.display()))?;
     }
     Ok(tenant)
 }
 
-/// The tenant of that name, made if it is missing.
+/// The tenant [`DEFAULT_TENANT`], made if it is missing.
 ///
 /// # Errors
 /// If the store cannot be written.
-pub async fn tenant(store: &dyn Store, name: &str) -> Result<Tenant> {
-    let wanted = Tenant { id: TenantId::new(&System), name: name.to_owned() };
+pub async fn tenant(store: &dyn Store) -> Result<Tenant> {
+    let wanted = Tenant { id: TenantId::new(&System), name: DEFAULT_TENANT.to_owned() };
     Ok(Access::ensure_tenant(store, wanted, System.now()).await?)
 }
 
-fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(bytes))
-        .with_context(|| format!("{} cannot be written", path.display()))
+/// True if there is no file, or nothing in it.
+fn is_blank(path: &Path) -> Result<bool> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(bytes.trim_ascii().is_empty()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    }
+}
+
+/// All of the file or nothing, also after a power cut; readable for its owner only.
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    // Made with the mode 0600.
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use tombolo_store::{SqliteSettings, SqliteStore};
+
+    use super::prepare;
+
+    #[tokio::test]
+    async fn the_token_is_made_once_and_an_empty_one_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("tombolo.db");
+        let store = SqliteStore::open(&database, SqliteSettings::default()).await.unwrap();
+        let file = folder.path().join("admin.token");
+        prepare(&store, &file).await.unwrap();
+        let first = std::fs::read_to_string(&file).unwrap();
+        assert!(first.starts_with("tbl_"), "a token");
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        prepare(&store, &file).await.unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), first);
+        std::fs::write(&file, "\n").unwrap();
+        prepare(&store, &file).await.unwrap();
+        let second = std::fs::read_to_string(&file).unwrap();
+        assert!(second.starts_with("tbl_") && second != first, "a new token");
+    }
 }

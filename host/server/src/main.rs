@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod data_dir;
 mod first_start;
+mod keys;
 mod logs;
 mod place;
 mod serve;

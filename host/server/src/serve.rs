@@ -8,16 +8,16 @@ use axum::serve::ListenerExt;
 use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 use tombolo_api::{NewToken, issue_token};
 use tombolo_core::ports::sandbox::{InstallError, Installed, Sandbox};
-use tombolo_core::ports::store::Scope;
+use tombolo_core::ports::store::{Access, Scope};
 use tombolo_store::SqliteStore;
 
+use crate::assemble::Host;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::system::System;
-use crate::{assemble, data_dir, first_start, logs};
+use crate::{assemble, first_start, logs};
 
 /// Runs the server until SIGTERM or Ctrl-C.
 ///
@@ -42,8 +42,7 @@ pub async fn serve(mut config: Config) -> Result<()> {
         }
     });
     announce(&config);
-    listen(listener, host.router(&config), &config).await?;
-    host.engine.stop().await;
+    listen(listener, &host, &config).await?;
     host.store.close().await;
     tracing::info!("stopped");
     Ok(())
@@ -58,17 +57,17 @@ fn announce(config: &Config) {
     let _ = out.flush();
 }
 
-/// Serves until a signal, then lets requests under way finish within the drain time.
-async fn listen(listener: TcpListener, router: axum::Router, config: &Config) -> Result<()> {
+/// Serves until a signal; then requests and runs under way may finish, both within the one drain
+/// time. What is not done by then goes on after the next start.
+async fn listen(listener: TcpListener, host: &Host, config: &Config) -> Result<()> {
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let stopping = CancellationToken::new();
     let listener = listener.tap_io(|connection| {
         // Answers are small and wanted at once.
         let _ = connection.set_nodelay(true);
     });
-    let server =
-        axum::serve(listener, router).with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let server = axum::serve(listener, host.router(config))
+        .with_graceful_shutdown(host.stopping.clone().cancelled_owned());
     let mut server = std::pin::pin!(server.into_future());
     tokio::select! {
         ended = &mut server => return Ok(ended?),
@@ -76,8 +75,9 @@ async fn listen(listener: TcpListener, router: axum::Router, config: &Config) ->
         _ = interrupt.recv() => {}
     }
     tracing::info!("stopping: no new requests, those under way may finish");
-    stopping.cancel();
-    match tokio::time::timeout(config.server.drain_timeout(), server).await {
+    host.stopping.cancel();
+    let served = tokio::time::timeout(config.server.drain_timeout(), server);
+    match tokio::join!(served, host.engine.stop()).0 {
         Ok(ended) => Ok(ended?),
         Err(_) => {
             tracing::warn!("requests were still open at the end of server.drain_timeout_ms");
@@ -89,7 +89,7 @@ async fn listen(listener: TcpListener, router: axum::Router, config: &Config) ->
 /// Makes a token, directly in the store. For somebody who may read the data folder.
 ///
 /// # Errors
-/// If the store cannot be written.
+/// If there is no such store or tenant, or the store cannot be written.
 pub async fn create_token(
     config: Config,
     name: String,
@@ -97,9 +97,16 @@ pub async fn create_token(
     tenant: String,
     days: Option<u32>,
 ) -> Result<String> {
-    data_dir::make(&config.data.dir)?;
-    let store = SqliteStore::open(&config.data.database(), config.store.sqlite()).await?;
-    let tenant = first_start::tenant(&store, &tenant).await?;
+    let database = config.data.database();
+    anyhow::ensure!(
+        database.exists(),
+        "there is no database {}; type this where the server's configuration is, or name it with \
+         --config (`tombolo serve` makes a new database)",
+        database.display()
+    );
+    let store = SqliteStore::open(&database, config.store.sqlite()).await?;
+    let found = Access::tenant(&store, &tenant).await?;
+    let tenant = found.with_context(|| format!("there is no tenant `{tenant}`"))?;
     let new = NewToken { tenant: tenant.id, name, scopes, expires_in_days: days };
     let issued = issue_token(&store, &System, &System, &System, new).await?;
     store.close().await;
@@ -116,8 +123,5 @@ pub async fn inspect(
 ) -> Result<Result<Installed, InstallError>> {
     let scratch = tempfile::tempdir().context("a temporary folder is needed")?;
     config.data.dir = scratch.path().to_owned();
-    let host = assemble::host(&config).await?;
-    let installed = host.sandbox.install(component).await;
-    host.store.close().await;
-    Ok(installed)
+    Ok(assemble::lone_sandbox(&config)?.install(component).await)
 }

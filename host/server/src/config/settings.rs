@@ -206,11 +206,13 @@ pub struct VaultSettings {
     pub key_file: Option<PathBuf>,
     /// The variable that holds the master key; if it is set, no file is read or made.
     pub key_env: String,
+    /// Ids of master keys that are lost for good: secrets under them do not stop the start.
+    pub lost_keys: Vec<String>,
 }
 
 impl Default for VaultSettings {
     fn default() -> Self {
-        Self { key_file: None, key_env: "TOMBOLO_MASTER_KEY".to_owned() }
+        Self { key_file: None, key_env: "TOMBOLO_MASTER_KEY".to_owned(), lost_keys: Vec::new() }
     }
 }
 
