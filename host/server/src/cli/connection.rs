@@ -16,8 +16,8 @@ use super::terminal::{Terminal, harmless};
 
 #[derive(Subcommand)]
 pub(super) enum ConnectionCommand {
-    /// Create a connection, or replace the one of this name. Secrets that are not given stay as they
-    /// are, all else that is not given is reset.
+    /// Create a connection, or replace the one of this name. Secrets and limits that are not given
+    /// stay as they are, the base URL and the allowed hosts are reset.
     Set(Box<SetArgs>),
     /// List connections, without their secrets.
     List,
@@ -78,6 +78,18 @@ pub(super) struct SetArgs {
     /// A host that may be called beside the base URL's: `files.example.com`, `*.example.com`.
     #[arg(long = "allow-host", value_name = "HOST")]
     allow_hosts: Vec<String>,
+    /// Longest time until the connection stands, TLS included; milliseconds.
+    #[arg(long, value_name = "MS")]
+    connect_timeout: Option<u64>,
+    /// Longest time until the response is complete; milliseconds.
+    #[arg(long, value_name = "MS")]
+    total_timeout: Option<u64>,
+    /// Largest body of a response; bytes.
+    #[arg(long, value_name = "BYTES")]
+    max_response: Option<u64>,
+    /// Largest body of a request; bytes.
+    #[arg(long, value_name = "BYTES")]
+    max_request: Option<u64>,
 }
 
 /// A connection as the API tells it.
@@ -142,6 +154,9 @@ impl SetArgs {
     /// What is sent to the server. What is absent there stays, what is null is forgotten.
     fn body(&self, inputs: &mut Inputs<'_>) -> anyhow::Result<Value> {
         let mut body = json!({"allowed_hosts": self.allow_hosts});
+        for (name, value) in self.limits() {
+            body["limits"][name] = value.into();
+        }
         if let Some(url) = &self.base_url {
             body["base_url"] = url.as_str().into();
         }
@@ -156,6 +171,18 @@ impl SetArgs {
             body["signing_secret"] = Value::Null;
         }
         Ok(body)
+    }
+
+    /// The limits that were given.
+    fn limits(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("connect_timeout_ms", self.connect_timeout),
+            ("total_timeout_ms", self.total_timeout),
+            ("max_response_bytes", self.max_response),
+            ("max_request_bytes", self.max_request),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
     }
 
     fn auth(&self, credential: String) -> Value {

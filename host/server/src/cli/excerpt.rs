@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tombolo_core::json::{self, InvalidJson};
+use tombolo_core::json::InvalidJson;
 use tombolo_core::workflow::Issue;
 
 use super::pointer;
@@ -33,21 +33,21 @@ impl SourceFile<'_> {
         self.show(&message, span, issue.suggestion.as_deref(), style)
     }
 
-    /// The first thing that is wrong with text that is not JSON; None if it is.
-    pub(super) fn show_syntax(&self, style: Style) -> Option<String> {
-        let (message, line, column) = match json::parse(self.text.as_bytes()).err()? {
+    /// Why the text is not JSON.
+    pub(super) fn show_syntax(&self, error: &InvalidJson, style: Style) -> String {
+        let (message, start) = match error {
             InvalidJson::Syntax { message, line, column } => {
-                (format!("not JSON: {message}"), line, column)
+                (format!("not JSON: {message}"), offset(self.text, *line, *column))
             }
             InvalidJson::DuplicateKey { key, line, column } => {
-                (format!("the key `{key}` stands twice in one object"), line, column)
+                let message = format!("the key `{key}` stands twice in one object");
+                (message, offset(self.text, *line, *column))
             }
-            error @ (InvalidJson::NotUtf8 { .. } | InvalidJson::TooDeep) => {
-                (error.to_string(), 1, 1)
-            }
+            // Up to the first bad byte, text with replacements is as long as what it stands for.
+            InvalidJson::NotUtf8 { offset } => ("not UTF-8".to_owned(), *offset),
+            InvalidJson::TooDeep => (error.to_string(), 0),
         };
-        let start = offset(self.text, line, column);
-        Some(self.show(&harmless(&message), start..start, None, style))
+        self.show(&harmless(&message), start..start, None, style)
     }
 
     fn show(&self, message: &str, span: Range<usize>, help: Option<&str>, style: Style) -> String {
@@ -144,16 +144,28 @@ mod tests {
         assert!(lines[3].len() < 200);
     }
 
+    /// What is said of a file with these bytes, which are not JSON.
+    #[track_caller]
+    fn syntax(bytes: &[u8]) -> String {
+        let error = tombolo_core::json::parse(bytes).expect_err("this is not JSON");
+        let text = String::from_utf8_lossy(bytes);
+        SourceFile { name: "w.json", text: &text }.show_syntax(&error, PLAIN)
+    }
+
     #[test]
     fn text_that_is_not_json_is_shown_where_it_breaks() {
-        let file = SourceFile { name: "w.json", text: "{\n  \"name\": x\n}\n" };
-        let shown = file.show_syntax(PLAIN).unwrap();
+        let shown = syntax(b"{\n  \"name\": x\n}\n");
         assert!(shown.contains(" --> w.json:2:11\n"), "{shown}");
         assert!(shown.contains("2 |   \"name\": x\n"), "{shown}");
-        let twice = SourceFile { name: "w.json", text: "{\n \"a\": 1,\n \"a\": 2 }" };
-        let shown = twice.show_syntax(PLAIN).unwrap();
+        let shown = syntax(b"{\n \"a\": 1,\n \"a\": 2 }");
         assert!(shown.starts_with("error: the key `a` stands twice"), "{shown}");
         assert!(shown.contains(" --> w.json:3:"), "{shown}");
-        assert!(SourceFile { name: "w.json", text: "{}" }.show_syntax(PLAIN).is_none());
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_is_shown_at_the_first_bad_byte() {
+        let shown = syntax(b"{\n  \"name\": \"Z\xfcrich\"\n}\n");
+        assert!(shown.starts_with("error: not UTF-8\n --> w.json:2:13\n"), "{shown}");
+        assert!(shown.contains("2 |   \"name\": \"Z\u{fffd}rich\"\n"), "{shown}");
     }
 }

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::measure;
+use super::problem::Failure;
+use super::run_tree::Detail;
 use super::run_view::{RunView, StepView, sign};
 use super::sse::Decoder;
 use super::terminal::{Style, Terminal, harmless, one_line};
@@ -20,11 +22,24 @@ const REOPEN_AFTER: Duration = Duration::from_millis(500);
 /// Longest error in a line of change, in characters.
 const MAX_ERROR: usize = 200;
 
-/// Whether what changes on the way is said.
+/// Whether what changes on the way is said, and in which detail to a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
-    Said,
+    Said(Detail),
     Silent,
+}
+
+/// The run with all there is about its steps, if that is wanted.
+pub(super) async fn with_steps(
+    mut run: Value,
+    detail: Detail,
+    client: &Client,
+) -> Result<Value, Failure> {
+    if detail == Detail::Everything {
+        let id = run["id"].as_str().unwrap_or_default().to_owned();
+        run["steps"] = client.get(&["runs", &id, "steps"]).await?["items"].take();
+    }
+    Ok(run)
 }
 
 /// Follows the run to its end and gives it as the API answers it.
@@ -74,8 +89,11 @@ impl Watch<'_> {
     async fn look(&mut self) -> anyhow::Result<Option<Value>> {
         let document = self.client.get(&["runs", self.id]).await?;
         let now: RunView = serde_json::from_value(document.clone())?;
-        if now != self.seen && self.progress == Progress::Said {
+        if now != self.seen
+            && let Progress::Said(detail) = self.progress
+        {
             if self.terminal.json {
+                let document = with_steps(document.clone(), detail, self.client).await?;
                 self.terminal.print_json_line(&document)?;
             } else {
                 let lines = changes(&self.seen, &now, self.terminal.style);

@@ -25,6 +25,7 @@ mod target;
 mod terminal;
 mod token;
 mod workflow;
+mod workflow_files;
 
 #[cfg(test)]
 mod tests;
@@ -55,9 +56,9 @@ const EXIT_CODES: &str =
 #[derive(Args)]
 #[command(next_help_heading = "Options of every command")]
 struct Global {
-    /// Address of the server.
-    #[arg(long, global = true, env = "TOMBOLO_URL", default_value = "http://127.0.0.1:8686")]
-    url: String,
+    /// Address of the server; without it, `server.listen` of the configuration.
+    #[arg(long, global = true, env = "TOMBOLO_URL")]
+    url: Option<String>,
     /// API token. Without it, a server on this machine is spoken to with the token in its data
     /// folder.
     #[arg(long, global = true, env = "TOMBOLO_TOKEN", hide_env_values = true)]
@@ -147,7 +148,7 @@ async fn dispatch(cli: Cli, terminal: &mut Terminal) -> anyhow::Result<Ending> {
         Command::Plugin(command) => {
             plugin::run(command, global.config.as_deref(), client, terminal).await
         }
-        Command::Workflow(command) => workflow::run(command, &client()?, terminal).await,
+        Command::Workflow(command) => workflow::run(command, client, terminal).await,
         Command::Connection(command) => connection::run(command, &client()?, terminal).await,
         Command::Run(command) => run::run(command, &client()?, terminal).await,
         Command::Token(command) => token::run(command, global.config.as_deref(), terminal).await,

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use rand::Rng;
 use reqwest::Method;
 use serde_json::Value;
 use tombolo_core::json;
+use tombolo_core::random::Randomness;
 use tombolo_core::run::RunState;
 
 use super::client::Client;
@@ -19,6 +19,7 @@ use super::run_view::{RunView, sign};
 use super::table::{Cell, table};
 use super::terminal::{Terminal, harmless, one_line};
 use super::{Ending, Usage, follow, measure};
+use crate::system::System;
 
 /// Longest error in the list of runs, in characters.
 const MAX_ERROR: usize = 80;
@@ -45,9 +46,10 @@ pub(super) enum RunCommand {
 pub(super) struct StartArgs {
     /// The workflow's name.
     workflow: String,
-    /// What expressions read as `.trigger`: JSON, `@file`, or `-` for standard input.
-    #[arg(long, default_value = "{}", value_name = "JSON")]
-    input: String,
+    /// What expressions read as `.trigger`: JSON, `@file`, or `-` for standard input. Without it,
+    /// `null`.
+    #[arg(long, value_name = "JSON")]
+    input: Option<String>,
     /// Makes it safe to send the same start twice: the second one finds the run of the first.
     /// Without it, every start is a new run.
     #[arg(long, value_name = "KEY", value_parser = parse_key)]
@@ -104,12 +106,15 @@ async fn start(
     client: &Client,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Ending> {
-    let input = input(&args.input)?;
+    let input = args.input.as_deref().map(input).transpose()?;
     let key = args.idempotency_key.clone().unwrap_or_else(new_key);
     let request = client
         .request(Method::POST, client.address(&["workflows", &args.workflow, "runs"]))
-        .header("idempotency-key", quoted(&key))
-        .json(&input);
+        .header("idempotency-key", quoted(&key));
+    let request = match &input {
+        Some(input) => request.json(input),
+        None => request,
+    };
     let answer = client.answer(request).await?;
     let id = answer["run"].as_str().context("the server did not say which run it started")?;
     let Some(seconds) = args.wait else {
@@ -125,7 +130,7 @@ async fn start(
         return Ok(Ending::Fine);
     };
     // A program that waits wants the end; `run show --follow` gives it the way there.
-    let progress = if terminal.json { Progress::Silent } else { Progress::Said };
+    let progress = if terminal.json { Progress::Silent } else { Progress::Said(Detail::Lines) };
     let end = follow::to_the_end(client, id, progress, terminal);
     let run = tokio::time::timeout(Duration::from_secs(seconds), end).await.map_err(|_| {
         anyhow::anyhow!("{id} has not ended within {seconds} s, and goes on; `tombolo run show {id} --follow` watches it")
@@ -165,22 +170,20 @@ fn parse_key(key: &str) -> Result<String, String> {
 }
 
 /// 128 random bits: a start that is sent twice by the network is one run.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a command has no run whose randomness it could take"
-)]
 fn new_key() -> String {
-    format!("{:032x}", rand::rng().random::<u128>())
+    let mut bytes = [0; 16];
+    System.fill(&mut bytes);
+    format!("{:032x}", u128::from_be_bytes(bytes))
 }
 
 async fn show(args: &ShowArgs, client: &Client, terminal: &mut Terminal) -> anyhow::Result<Ending> {
     let detail = if args.steps { Detail::Everything } else { Detail::Lines };
     if args.follow {
-        let run = follow::to_the_end(client, &args.id, Progress::Said, terminal).await?;
+        let run = follow::to_the_end(client, &args.id, Progress::Said(detail), terminal).await?;
         return finish(run, detail, client, terminal).await;
     }
     let run = client.get(&["runs", &args.id]).await?;
-    let run = with_steps(run, detail, client).await?;
+    let run = follow::with_steps(run, detail, client).await?;
     if terminal.json {
         terminal.print_json(&run)?;
     } else {
@@ -196,22 +199,13 @@ async fn finish(
     client: &Client,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Ending> {
-    let run = with_steps(run, detail, client).await?;
     let view: RunView = serde_json::from_value(run.clone())?;
     if !terminal.json {
+        let run = follow::with_steps(run, detail, client).await?;
         terminal.print("")?;
         draw(&run, detail, client, terminal).await?;
     }
     Ok(if view.succeeded() { Ending::Fine } else { Ending::RunFailed })
-}
-
-/// The run with all there is about its steps, if that is wanted.
-async fn with_steps(mut run: Value, detail: Detail, client: &Client) -> anyhow::Result<Value> {
-    if detail == Detail::Everything {
-        let id = run["id"].as_str().unwrap_or_default().to_owned();
-        run["steps"] = client.get(&["runs", &id, "steps"]).await?["items"].take();
-    }
-    Ok(run)
 }
 
 async fn draw(

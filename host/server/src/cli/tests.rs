@@ -269,6 +269,56 @@ async fn good_files_are_applied_beside_bad_ones() {
     assert!(done.out.ends_with("good.json: good version 3 created\n"), "{}", done.out);
 }
 
+#[tokio::test]
+async fn every_file_s_fate_is_told() {
+    let url = listen(workflows()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("good.json"), r#"{"name": "good", "nodes": {}}"#).unwrap();
+    std::fs::write(path("twice.json"), r#"{"name": "a", "name": "b"}"#).unwrap();
+    std::fs::write(path("deep.json"), "[".repeat(200) + &"]".repeat(200)).unwrap();
+    std::fs::write(path("latin.json"), b"{\"name\": \"\xfc\"}").unwrap();
+    let names = ["missing.json", "twice.json", "deep.json", "latin.json", "good.json"];
+    let files = names.map(path);
+    let arguments: Vec<&str> =
+        ["workflow", "apply"].into_iter().chain(files.iter().map(String::as_str)).collect();
+    let done = tombolo(&url, &arguments).await;
+    assert_eq!(done.ending.unwrap(), Ending::Wrong);
+    assert!(done.out.contains("missing.json: the file cannot be read: "), "{}", done.out);
+    assert!(done.out.contains("latin.json:1:11\n"), "{}", done.out);
+    assert!(done.out.ends_with("good.json: good version 3 created\n"), "{}", done.out);
+
+    let done = tombolo(&url, &[&arguments[..], &["--json"]].concat()).await;
+    let told = done.json();
+    let codes: Vec<&Value> = (0..4).map(|file| &told[file]["issues"][0]["code"]).collect();
+    assert_eq!(codes, ["unreadable-file", "duplicate-key", "json-too-deep", "not-utf8"]);
+    assert_eq!((&told[4]["version"], &told[4]["file"]), (&json!(3), &json!(files[4])));
+}
+
+#[tokio::test]
+async fn files_behind_one_that_no_server_answered_for_are_not_sent() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.json");
+    std::fs::write(&file, r#"{"name": "a", "nodes": {}}"#).unwrap();
+    let name = file.to_str().unwrap();
+    let done = tombolo(&url, &["--json", "workflow", "apply", name, name]).await;
+    assert_eq!(done.ending.as_ref().unwrap(), &Ending::Wrong);
+    let told = done.json();
+    assert!(told[0]["error"].as_str().unwrap().starts_with("no Tombolo at "), "{told}");
+    assert_eq!(told[1]["error"], "not sent");
+}
+
+#[tokio::test]
+async fn the_schema_asks_no_server() {
+    let done = tombolo("http://nobody.invalid", &["workflow", "schema"]).await;
+    assert!(done.json()["$schema"].is_string(), "{}", done.out);
+    let nonsense = tombolo("no address", &["workflow", "schema"]).await;
+    assert_eq!(nonsense.ending.unwrap(), Ending::Fine);
+}
+
 /// A run of two steps that gets one step further each time it is asked for.
 fn running(end: &'static str, seen: &Seen) -> Router {
     let looks = Arc::new(Mutex::new(0));
@@ -293,6 +343,7 @@ fn running(end: &'static str, seen: &Seen) -> Router {
         // One event a chunk would be the server's way; all at once is the harder one.
         ([(header::CONTENT_TYPE, "text/event-stream")], stream)
     };
+    let steps = || async { json!({"items": [{"node": "a", "input": {"deep": 1}}]}).to_string() };
     let start = move |State(seen): State<Seen>,
                       Path(name): Path<String>,
                       headers: HeaderMap,
@@ -310,6 +361,7 @@ fn running(end: &'static str, seen: &Seen) -> Router {
         .route("/api/v1/workflows/{name}/runs", post(start))
         .route("/api/v1/runs/run_1", get(run))
         .route("/api/v1/runs/run_1/events", get(events))
+        .route("/api/v1/runs/run_1/steps", get(steps))
         .route("/api/v1/workflows/w/versions/2", get(move || async move { definition.to_string() }))
         .with_state(seen.clone())
 }
@@ -361,6 +413,18 @@ async fn programs_get_one_document_or_one_line_for_each_change() {
 }
 
 #[tokio::test]
+async fn a_program_that_follows_gets_the_steps_it_asks_for() {
+    let url = listen(running("succeeded", &Seen::default())).await;
+    let done = tombolo(&url, &["--json", "run", "show", "run_1", "--follow", "--steps"]).await;
+    assert_eq!(done.ending.unwrap(), Ending::Fine);
+    for line in done.out.lines() {
+        let run: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(run["steps"][0]["input"]["deep"], 1, "{line}");
+    }
+    assert_eq!(done.out.lines().count(), 3);
+}
+
+#[tokio::test]
 async fn a_start_without_a_key_gets_one_and_says_the_run() {
     let seen = Seen::default();
     let url = listen(running("succeeded", &seen)).await;
@@ -368,7 +432,7 @@ async fn a_start_without_a_key_gets_one_and_says_the_run() {
     assert_eq!(done.out, "run_1\n");
     assert!(done.notes.contains("tombolo run show run_1 --follow"), "{}", done.notes);
     let [line] = seen.lines().try_into().unwrap();
-    assert!(line.len() == "w \"\" {}".len() + 32, "{line}");
+    assert!(line.len() == "w \"\" ".len() + 32, "{line}");
 }
 
 #[tokio::test]

@@ -1,25 +1,16 @@
 //! `tombolo workflow`: check files, make them live, look at what is live.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::Context;
 use clap::{Args, Subcommand};
-use reqwest::Method;
-use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tombolo_core::clock::Timestamp;
-use tombolo_core::workflow::{Issue, definition_schema};
+use tombolo_core::workflow::definition_schema;
 
 use super::client::Client;
-use super::excerpt::SourceFile;
-use super::problem::Failure;
 use super::table::{Cell, align, table};
 use super::terminal::{Colour, Terminal, harmless};
+use super::workflow_files::{Does, Files, each};
 use super::{Ending, measure, shape};
-
-/// The file in a workflow's folder.
-const USUAL_FILE: &str = "workflow.json";
 
 #[derive(Subcommand)]
 pub(super) enum WorkflowCommand {
@@ -36,13 +27,6 @@ pub(super) enum WorkflowCommand {
 }
 
 #[derive(Args)]
-pub(super) struct Files {
-    /// Files, or folders with a `workflow.json`.
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
-}
-
-#[derive(Args)]
 pub(super) struct ShowArgs {
     /// Its name.
     name: String,
@@ -51,141 +35,24 @@ pub(super) struct ShowArgs {
     version: Option<u32>,
 }
 
-/// Carries out the command.
+/// Carries out the command. Only some of them need a server.
 pub(super) async fn run(
     command: WorkflowCommand,
-    client: &Client,
+    client: impl FnOnce() -> anyhow::Result<Client>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Ending> {
     match command {
-        WorkflowCommand::Validate(files) => each(&files, Does::Validate, client, terminal).await,
-        WorkflowCommand::Apply(files) => each(&files, Does::Apply, client, terminal).await,
-        WorkflowCommand::List => list(client, terminal).await,
-        WorkflowCommand::Show(args) => show(&args, client, terminal).await,
+        WorkflowCommand::Validate(files) => {
+            each(&files, Does::Validate, &client()?, terminal).await
+        }
+        WorkflowCommand::Apply(files) => each(&files, Does::Apply, &client()?, terminal).await,
+        WorkflowCommand::List => list(&client()?, terminal).await,
+        WorkflowCommand::Show(args) => show(&args, &client()?, terminal).await,
         WorkflowCommand::Schema => {
             terminal.print_json(&definition_schema())?;
             Ok(Ending::Fine)
         }
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Does {
-    Validate,
-    Apply,
-}
-
-/// What became of a file.
-enum Fate {
-    /// In words for people, and as the server says it.
-    Good(String, Value),
-    /// Not JSON; this is its excerpt.
-    Unreadable(String),
-    Bad(Vec<Issue>),
-}
-
-/// Goes through all files, the good ones after a bad one, too.
-async fn each(
-    files: &Files,
-    does: Does,
-    client: &Client,
-    terminal: &mut Terminal,
-) -> anyhow::Result<Ending> {
-    let mut documents = Vec::new();
-    let mut ending = Ending::Fine;
-    for path in &files.files {
-        let path = if path.is_dir() { path.join(USUAL_FILE) } else { path.clone() };
-        let name = path.display().to_string();
-        let text = read(&path)?;
-        let source = SourceFile { name: &name, text: &text };
-        let fate = match source.show_syntax(terminal.style) {
-            Some(excerpt) => Fate::Unreadable(excerpt),
-            None => send(&text, does, client).await?,
-        };
-        if !matches!(fate, Fate::Good(..)) {
-            ending = Ending::Wrong;
-        }
-        if terminal.json {
-            documents.push(document(&name, fate)?);
-        } else {
-            terminal.print(&words(&source, &fate, terminal))?;
-        }
-    }
-    if terminal.json {
-        terminal.print_json(&documents)?;
-    }
-    Ok(ending)
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
-}
-
-/// Sends the text as it is, so that the places in the answer are those of the file.
-async fn send(text: &str, does: Does, client: &Client) -> anyhow::Result<Fate> {
-    let file: Value = serde_json::from_str(text)?;
-    let request = |method, parts: &[&str]| {
-        client
-            .request(method, client.address(parts))
-            .header(CONTENT_TYPE, "application/json")
-            .body(text.to_owned())
-    };
-    // A file without a name has no address to be applied at; validation says so.
-    let name = file["name"].as_str().filter(|name| does == Does::Apply && is_segment(name));
-    let Some(name) = name else {
-        let answer = client.answer(request(Method::POST, &["workflows", "validate"])).await?;
-        let issues: Vec<Issue> = serde_json::from_value(answer["issues"].clone())?;
-        return Ok(match issues.as_slice() {
-            [] => Fate::Good("valid".to_owned(), answer),
-            _ => Fate::Bad(issues),
-        });
-    };
-    match client.answer(request(Method::PUT, &["workflows", name])).await {
-        Ok(answer) => {
-            let (version, status) = (&answer["version"], answer["status"].as_str());
-            let status = harmless(status.unwrap_or("applied"));
-            Ok(Fate::Good(format!("{name} version {version} {status}"), answer))
-        }
-        Err(Failure::Problem(problem)) if !problem.issues().is_empty() => {
-            Ok(Fate::Bad(problem.issues().to_vec()))
-        }
-        Err(failure) => Err(failure.into()),
-    }
-}
-
-/// True if the name can be a part of an address.
-fn is_segment(name: &str) -> bool {
-    !matches!(name, "" | "." | "..")
-}
-
-fn words(source: &SourceFile<'_>, fate: &Fate, terminal: &Terminal) -> String {
-    match fate {
-        Fate::Good(words, _) => {
-            let sign = terminal.style.paint(Colour::Green, "✓");
-            format!("{sign} {}: {words}", source.name)
-        }
-        Fate::Unreadable(excerpt) => excerpt.clone(),
-        Fate::Bad(issues) => {
-            let shown = issues.iter().map(|issue| source.show_issue(issue, terminal.style));
-            let count = measure::count(issues.len(), "error");
-            let last = format!("{}: {count}", source.name);
-            shown.chain([last]).collect::<Vec<_>>().join("\n\n")
-        }
-    }
-}
-
-fn document(name: &str, fate: Fate) -> anyhow::Result<Value> {
-    let mut document = match fate {
-        Fate::Good(_, answer) => answer,
-        Fate::Unreadable(excerpt) => {
-            let message = excerpt.lines().next().unwrap_or_default();
-            let issue = Issue::new("", "not-json", message.trim_start_matches("error: "));
-            json!({"valid": false, "issues": [issue]})
-        }
-        Fate::Bad(issues) => json!({"valid": false, "issues": serde_json::to_value(issues)?}),
-    };
-    document["file"] = name.into();
-    Ok(document)
 }
 
 #[derive(Default, Deserialize)]

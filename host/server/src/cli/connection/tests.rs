@@ -97,6 +97,14 @@ async fn what_is_not_given_stays_and_what_is_to_be_forgotten_is_null() {
 }
 
 #[tokio::test]
+async fn limits_that_are_given_are_sent() {
+    let arguments = ["--total-timeout", "900", "--max-response", "10"];
+    let (_, body, _) = send(&arguments, "", false).await;
+    let limits = json!({"total_timeout_ms": 900, "max_response_bytes": 10});
+    assert_eq!(body, json!({"allowed_hosts": [], "limits": limits}));
+}
+
+#[tokio::test]
 async fn the_list_says_that_there_are_secrets() {
     let answer = json!({"items": [
         {"name": "asana", "base_url": "https://app.asana.com", "auth": {"kind": "bearer"},
