@@ -193,7 +193,10 @@ impl Desk {
     pub async fn settle(&mut self, run: &mut Run, next: Next) -> Result<(), StoreError> {
         let command = self.command(run, next);
         self.owing = false;
-        write(&self.inner, command.clone()).await?;
+        if let Err(error) = write(&self.inner, command.clone()).await {
+            run.put_back(&command.steps);
+            return Err(error);
+        }
         self.tell(run, &command);
         Ok(())
     }

@@ -135,7 +135,7 @@ impl Compilation {
             .kill_on_drop(true)
             .spawn()
             .map_err(no_process)?;
-        let (Some(mut stdin), Some(mut stdout), Some(stderr)) =
+        let (Some(mut stdin), Some(stdout), Some(stderr)) =
             (process.stdin.take(), process.stdout.take(), process.stderr.take())
         else {
             return Err(failed("no process to compile in: it has no streams"));

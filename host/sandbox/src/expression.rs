@@ -216,9 +216,8 @@ fn values(text: &str, count: usize) -> Result<Vec<Json>, String> {
         return Err(format!("{} values for {count} expressions", values.values.len()));
     }
     // Read here, once: a number that no double can hold is an error, and not `null` later.
-    let read = |value: &RawValue| {
-        Json::parse(value.get()).map_err(|error| format!("{UNUSABLE}: {error}"))
-    };
+    let read =
+        |value: &RawValue| Json::parse(value.get()).map_err(|error| format!("{UNUSABLE}: {error}"));
     values.values.into_iter().map(read).collect()
 }
 

@@ -46,7 +46,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tombolo_core::clock::Clock;
-use tombolo_core::error::StepError;
+use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::ContentHash;
 use tombolo_core::json::Json;
 use tombolo_core::ports::egress::Egress;

@@ -183,7 +183,6 @@ impl Bench {
         });
         Settle {
             tenant: self.tenant,
-            workflow: self.workflow,
             lease: Lease { run: RunId(id), owner: self.worker.clone(), epoch: 1 },
             steps: steps.collect(),
             journal: Vec::new(),

@@ -152,6 +152,7 @@ fn invocation(plugin: ContentHash, params: Value) -> Invocation {
         timeout: TIMEOUT,
         deadline: NOW.plus(TIMEOUT),
         state: Arc::new(NoState),
+        journal: Vec::new().into(),
     }
 }
 

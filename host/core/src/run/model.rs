@@ -376,6 +376,13 @@ impl Run {
         rows
     }
 
+    /// Takes changes back that could not be stored.
+    pub fn put_back(&mut self, rows: &[StepRow]) {
+        for (step, changed) in self.steps.iter().zip(&mut self.changed) {
+            *changed |= rows.iter().any(|row| row.node == step.node && row.item == step.item);
+        }
+    }
+
     pub(super) fn change(&mut self, at: NodeIndex, event: StepEvent) -> Result<(), Illegal> {
         self.steps[at].state = self.steps[at].state.after(event)?;
         self.changed[at] = true;

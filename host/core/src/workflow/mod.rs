@@ -16,7 +16,7 @@ pub use definition::{
 };
 pub use expression::{Expression, Kind, Template, TemplateError};
 pub use issue::Issue;
-pub use parameters::{Located, Parameters, Scope, Unresolved};
+pub use parameters::{Located, MAX_PARAMETER_BYTES, Parameters, Scope, Unresolved};
 pub use path::{Path, Segment};
 pub use plan::{
     Builtin, DEFAULT_RUN_TIMEOUT, DEFAULT_STEP_TIMEOUT, Edge, NodeIndex, Plan, PlanNode, Port, Uses,

@@ -362,4 +362,22 @@ mod tests {
         let pointers: Vec<_> = errors.iter().map(|(pointer, _)| pointer.as_str()).collect();
         assert_eq!(pointers, ["/a", "/b/c~0~1"]);
     }
+
+    #[test]
+    fn what_grows_too_large_or_too_deep_has_no_value() {
+        let big = json!({"trigger": "x".repeat(MAX_PARAMETER_BYTES / 3)});
+        let thrice = json!({"a": "${ .trigger }", "b": ["${ .trigger }", "${ .trigger }!"]});
+        let error = Parameters::prepare(&thrice).unwrap().resolve(&big, &|_| None).unwrap_err();
+        assert_eq!((error.code, error.pointer.as_str()), ("parameters-too-large", "/b/1"));
+        let twice = json!({"a": "${ .trigger }", "b": "${ .trigger }"});
+        assert!(Parameters::prepare(&twice).unwrap().resolve(&big, &|_| None).is_ok());
+
+        let deep = (1..MAX_DEPTH).fold(json!(1), |inner, _| json!([inner]));
+        let scope = json!({ "trigger": deep });
+        let wrapped = |levels| (0..levels).fold(json!("${ .trigger }"), |inner, _| json!([inner]));
+        let resolve =
+            |levels| Parameters::prepare(&wrapped(levels)).unwrap().resolve(&scope, &|_| None);
+        assert!(resolve(1).is_ok());
+        assert_eq!(resolve(2).unwrap_err().code, "parameters-too-deep");
+    }
 }

@@ -7,6 +7,9 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// The longest length of time that can be written: a year.
+pub const MAX_SPAN: Duration = Duration::from_secs(366 * 24 * 3600);
+
 /// A length of time, written as a whole number and a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
@@ -14,7 +17,7 @@ pub struct Span(pub Duration);
 /// Text that is no length of time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a length of time; write a whole number and one of ms, s, m, h, d, such as `30s`"
+    "`{0}` is not a length of time of at most 366d; write a whole number and one of ms, s, m, h, d, such as `30s`"
 )]
 pub struct InvalidSpan(pub String);
 
@@ -33,6 +36,7 @@ impl FromStr for Span {
                 let count: u64 = number.parse().ok()?;
                 Some(Self(Duration::from_millis(count.checked_mul(*ms)?)))
             })
+            .filter(|span| span.0 <= MAX_SPAN)
             .ok_or_else(|| InvalidSpan(text.to_owned()))
     }
 }
@@ -96,7 +100,7 @@ mod tests {
 
     #[test]
     fn refuses_what_has_no_unit_or_no_number() {
-        for text in ["", "1", "s", "1.5s", "-1s", "1 s", "1w", "99999999999999999999d"] {
+        for text in ["", "1", "s", "1.5s", "-1s", "1 s", "1w", "367d", "99999999999999999999d"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
     }

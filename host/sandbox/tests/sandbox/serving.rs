@@ -83,7 +83,7 @@ async fn who_waits_for_a_slow_system_keeps_nobody_from_computing() {
     let lab = Lab::new(settings);
     let (abuse, caller) = (lab.install("guest_abuse").await, lab.install("guest_caller").await);
     lab.outside.answers(|_| Answer::Never);
-    let get = || Call::new(caller, "call", json!({ "path": "/" })).effect(Effect::Read);
+    let get = move || Call::new(caller, "call", json!({ "path": "/" })).effect(Effect::Read);
     let sandbox = lab.sandbox.clone();
     let slow = tokio::spawn(async move { sandbox.invoke(get().invocation()).await });
     // Whoever calls out waits for the one instance; whoever computes does not.

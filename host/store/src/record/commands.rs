@@ -58,8 +58,18 @@ pub(crate) struct SettleItem {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Hold,
-    Park { state: RunState, available_at: Timestamp },
-    End { state: RunState, ended_at: Timestamp, output: Body, error: Option<String> },
+    /// Due at `now` if somebody asked for the run's end.
+    Park {
+        state: RunState,
+        available_at: Timestamp,
+        now: Timestamp,
+    },
+    End {
+        state: RunState,
+        ended_at: Timestamp,
+        output: Body,
+        error: Option<String>,
+    },
 }
 
 impl From<Settle> for SettleItem {
@@ -73,7 +83,9 @@ impl From<Settle> for SettleItem {
             .collect();
         let next = match settle.next {
             Next::Hold => Outcome::Hold,
-            Next::Park { state, available_at } => Outcome::Park { state, available_at },
+            Next::Park { state, available_at } => {
+                Outcome::Park { state, available_at, now: settle.now }
+            }
             Next::End { state, output, error } => Outcome::End {
                 state,
                 ended_at: settle.now,

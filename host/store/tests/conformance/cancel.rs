@@ -1,7 +1,7 @@
 //! The wish to end a run.
 
 use tombolo_core::id::RunId;
-use tombolo_core::ports::store::CancelRequest;
+use tombolo_core::ports::store::{CancelRequest, Next};
 use tombolo_core::run::RunState;
 
 use crate::world::{LATER, NOW, World, after, parked, succeeded};
@@ -51,10 +51,20 @@ pub async fn a_leased_run_stays_leased_and_its_holder_can_see_it(world: World) {
 pub async fn an_ended_run_says_how(world: World) {
     for state in [RunState::Succeeded, RunState::Failed, RunState::Cancelled] {
         let lease = world.hold(state.name(), "w").await;
-        let next = tombolo_core::ports::store::Next::End { state, output: None, error: None };
+        let next = Next::End { state, output: None, error: None };
         world.settle(&lease, next).await.unwrap();
         assert_eq!(cancel(&world, lease.run).await, CancelRequest::Ended(state));
         let view = world.store.run(world.tenant, lease.run).await.unwrap().unwrap();
         assert!(!view.run.cancel_requested);
     }
+}
+
+pub async fn a_park_does_not_hide_the_wish(world: World) {
+    let lease = world.hold("1", "w").await;
+    let request = world.store.request_cancel(world.tenant, lease.run, NOW).await;
+    assert_eq!(request, Ok(CancelRequest::Requested));
+    let parked = Next::Park { state: RunState::Waiting, available_at: after(36_000_000) };
+    world.store.settle(world.results(&lease, parked)).await.unwrap();
+    let claimed = world.claim("w", 1, after(200)).await;
+    assert!(claimed[0].run.cancel_requested, "it is due at once");
 }

@@ -139,3 +139,15 @@ pub async fn next_due_is_the_earliest_of_all(world: World) {
     world.settle(&lease, parked(after(7))).await.unwrap();
     assert_eq!(world.store.next_due().await.unwrap(), Some(after(7)));
 }
+
+pub async fn what_a_process_holds_is_not_claimed_by_it(world: World) {
+    let (mine, other) = (world.hold("1", "w").await, world.hold("2", "w").await);
+    let long_after = after(1_000_000);
+    let claimed = world.claim_but("w", 9, long_after, vec![mine.run]).await;
+    let runs: Vec<_> = claimed.iter().map(|claimed| claimed.run.id).collect();
+    assert_eq!(runs, [other.run]);
+    // Renewed, it is nobody else's either.
+    let until = after(2_000_000);
+    assert_eq!(world.store.renew(&[mine], until).await, Ok(Vec::new()));
+    assert!(world.claim("another", 9, long_after).await.is_empty());
+}

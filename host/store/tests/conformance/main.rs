@@ -41,6 +41,7 @@ macro_rules! conformance {
                 renewing_moves_the_end_and_names_the_lost,
                 taking_over_makes_leased_runs_due,
                 next_due_is_the_earliest_of_all,
+                what_a_process_holds_is_not_claimed_by_it,
             ],
             settle: [
                 results_are_there_after_it,
@@ -65,6 +66,7 @@ macro_rules! conformance {
             ],
             cancel: [
                 an_unknown_run,
+                a_park_does_not_hide_the_wish,
                 a_queued_or_parked_run_is_due_at_once,
                 a_leased_run_stays_leased_and_its_holder_can_see_it,
                 an_ended_run_says_how,

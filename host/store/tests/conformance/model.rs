@@ -261,6 +261,7 @@ async fn settle(
     results.steps = vec![done(&node, json!(value))];
     results.state = expected
         .map(|expected| StateChange {
+            workflow: world.workflow,
             node: "shared".to_owned(),
             write: StateWrite {
                 key: "key".to_owned(),
@@ -270,6 +271,7 @@ async fn settle(
         })
         .into_iter()
         .collect();
+    let settled_at = results.now;
     let answer = world.store.settle(results).await;
     if !held {
         ensure_eq!(answer, Err(StoreError::LeaseLost { run }));
@@ -295,7 +297,8 @@ async fn settle(
         Next::Park { state, available_at } => {
             run.state = state;
             queued.owner = None;
-            queued.available_at = available_at;
+            let wanted = if run.cancel_requested { settled_at } else { available_at };
+            queued.available_at = available_at.min(wanted);
         }
         Next::End { state, .. } => {
             run.state = state;

@@ -8,14 +8,18 @@ use tombolo_core::ports::store::{Lease, Next, Settle, StateChange, StoreError};
 
 use crate::world::{World, done, workflow};
 
-fn change(node: &str, key: &str, expected: u64, value: i64) -> StateChange {
-    StateChange {
-        node: node.to_owned(),
-        write: StateWrite { key: key.to_owned(), expected, value: Json::from_value(json!(value)) },
-    }
+/// A write of a node.
+type Change = (String, StateWrite);
+
+fn change(node: &str, key: &str, expected: u64, value: i64) -> Change {
+    let value = Json::from_value(json!(value));
+    (node.to_owned(), StateWrite { key: key.to_owned(), expected, value })
 }
 
-fn results(world: &World, lease: &Lease, state: Vec<StateChange>) -> Settle {
+fn results(world: &World, lease: &Lease, changes: Vec<Change>) -> Settle {
+    let workflow = world.workflow;
+    let change = |(node, write)| StateChange { workflow, node, write };
+    let state = changes.into_iter().map(change).collect();
     Settle { state, ..world.results(lease, Next::Hold) }
 }
 

@@ -17,6 +17,7 @@ pub async fn never_see_each_others_rows(world: World) {
     let mut results = world.results(&claimed.lease, Next::Hold);
     results.steps = vec![done("deal", json!(1))];
     results.state = vec![StateChange {
+        workflow: world.workflow,
         node: "deal".to_owned(),
         write: StateWrite { key: "k".to_owned(), expected: 0, value: Json::null() },
     }];

@@ -10,8 +10,8 @@ use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{EventId, IdSource, RunId, TenantId, WorkflowId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::store::{
-    Accept, Accepted, Applied, Claim, ClaimedRun, Lease, NewEvent, NewRun, NewVersion, Next,
-    Settle, StepRow, Store, StoreError, Tenant, WorkerId,
+    Accept, Accepted, Applied, Claim, Claimed, ClaimedRun, Lease, NewEvent, NewRun, NewVersion,
+    Next, Settle, StepRow, Store, StoreError, Tenant, WorkerId,
 };
 use tombolo_core::run::{RunState, StepState};
 use tombolo_store::Bounds;
@@ -134,15 +134,27 @@ impl World {
     }
 
     pub async fn claim(&self, owner: &str, limit: usize, now: Timestamp) -> Vec<ClaimedRun> {
-        let claim = Claim { worker: worker(owner), limit, now, until: Timestamp(now.0 + 30_000) };
-        self.store.claim(claim).await.unwrap()
+        self.claim_but(owner, limit, now, Vec::new()).await
+    }
+
+    /// The same by a process that works on some runs already.
+    pub async fn claim_but(
+        &self,
+        owner: &str,
+        limit: usize,
+        now: Timestamp,
+        held: Vec<RunId>,
+    ) -> Vec<ClaimedRun> {
+        let until = Timestamp(now.0 + 30_000);
+        let claim = Claim { worker: worker(owner), limit, now, until, held };
+        let claimed = self.store.claim(claim).await.unwrap();
+        claimed.into_iter().map(readable).collect()
     }
 
     /// Results of a run: nothing yet.
     pub fn results(&self, lease: &Lease, next: Next) -> Settle {
         Settle {
             tenant: self.tenant,
-            workflow: self.workflow,
             lease: lease.clone(),
             steps: Vec::new(),
             calls: Vec::new(),
@@ -233,5 +245,13 @@ pub async fn workflow(store: &dyn Store, ids: &Ids, tenant: TenantId, name: &str
     match store.apply_workflow(version).await.unwrap() {
         Applied::Created { id, version: 1 } => id,
         other => panic!("a new workflow, and {other:?}"),
+    }
+}
+
+/// A claimed run that nothing is wrong with.
+pub fn readable(claimed: Claimed) -> ClaimedRun {
+    match claimed {
+        Claimed::Run(run) => *run,
+        Claimed::Damaged { reason, .. } => panic!("damaged: {reason}"),
     }
 }

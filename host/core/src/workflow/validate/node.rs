@@ -1,5 +1,7 @@
 //! One node: what it uses, through which connection, after which others, and with which effect.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use super::params::respond_schema;
@@ -12,12 +14,19 @@ use crate::workflow::issue::{Issue, did_you_mean};
 use crate::workflow::parameters::Parameters;
 use crate::workflow::plan::{Builtin, Port, Uses};
 
+/// How long an attempt of a step may take.
+const MAX_STEP_TIMEOUT: Duration = Duration::from_secs(3600);
+
 impl<'a> Compiler<'a> {
     pub(super) fn draft(&mut self, name: &'a str, node: &'a Node) -> Option<Draft<'a>> {
         let pointer = push_pointer("/nodes", name);
         let uses = self.uses(&node.uses, &pointer);
         self.check_connection(node, uses.as_ref().and_then(|uses| uses.1), &pointer);
         self.check_literal_secrets(&Value::Object(node.with.clone()), &format!("{pointer}/with"));
+        if node.timeout.is_some_and(|timeout| timeout.0 > MAX_STEP_TIMEOUT) {
+            let message = "an attempt may take 1h at most";
+            self.add(Issue::new(format!("{pointer}/timeout"), "too-long", message));
+        }
         let parameters = self.parameters(node, &pointer);
         let edges = self.edges(node, &pointer);
         let (uses, operation) = uses?;

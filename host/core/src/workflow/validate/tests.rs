@@ -236,6 +236,21 @@ fn a_trigger_without_verification_is_refused() {
 }
 
 #[test]
+fn two_triggers_of_a_file_do_not_share_a_path() {
+    let open = json!({"webhook": {"path": "hubspot/deals", "verify": "none"}});
+    let pointer = "/triggers/open/webhook/path";
+    let issue = expect(with("/triggers/open", open), pointer, "path-taken");
+    assert!(issue.message.contains("deal_changed"), "{}", issue.message);
+}
+
+#[test]
+fn waits_have_a_longest() {
+    let file = with("/triggers/deal_changed/webhook/patience", json!("6m"));
+    expect(file, "/triggers/deal_changed/webhook/patience", "too-long");
+    expect(with("/nodes/deal/timeout", json!("61m")), "/nodes/deal/timeout", "too-long");
+}
+
+#[test]
 fn secrets_in_a_file_are_refused() {
     let at = "/nodes/note/with/headers";
     expect(

@@ -1,6 +1,7 @@
 //! Triggers: their kinds, their verification, their expressions.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -11,6 +12,9 @@ use crate::workflow::definition::Respond;
 use crate::workflow::issue::{Issue, did_you_mean};
 use crate::workflow::parameters::Parameters;
 use crate::workflow::verify::Verify;
+
+/// How long a webhook's sender may be kept waiting for the result of a run.
+const MAX_PATIENCE: Duration = Duration::from_secs(300);
 
 impl Compiler<'_> {
     pub(super) fn check_triggers(&mut self) {
@@ -29,6 +33,10 @@ impl Compiler<'_> {
             if let Some(first) = paths.insert(&webhook.path, name) {
                 let message = format!("the trigger `{first}` listens at `{}`, too", webhook.path);
                 self.add(Issue::new(format!("{pointer}/path"), "path-taken", message));
+            }
+            if webhook.patience.is_some_and(|patience| patience.0 > MAX_PATIENCE) {
+                let message = "a sender is kept waiting for 5m at most";
+                self.add(Issue::new(format!("{pointer}/patience"), "too-long", message));
             }
             self.check_verify(&webhook.verify, &format!("{pointer}/verify"));
             if webhook.split.is_some() && webhook.respond == Respond::Result {

@@ -16,6 +16,7 @@ use super::run_row::{
     RUN, event_payload, output_columns, payload_columns, read, read_with_event, run_columns,
 };
 use super::{SqliteStore, step_row};
+use crate::group::{Command, Rare};
 use crate::record::{from_json, split_ids, unsigned};
 
 #[async_trait]
@@ -80,7 +81,8 @@ impl Reading for SqliteStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.read_one(sqlx::query("SELECT 1"), |_| Ok(())).await?;
-        Ok(())
+        // A reader answers even where the writer has died.
+        self.writes.write((), |pending| Command::Rare(Box::new(Rare::Probe(pending)))).await
     }
 }
 

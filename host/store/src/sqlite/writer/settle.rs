@@ -159,17 +159,18 @@ fn reset_claims(connection: &Connection, item: &SettleItem) -> Result<(), Fault>
 }
 
 fn park(connection: &Connection, item: &SettleItem) -> Result<(), Fault> {
-    let Outcome::Park { state, available_at } = &item.next else {
+    let Outcome::Park { state, available_at, now } = &item.next else {
         return Ok(());
     };
     connection
         .prepare_cached(
             "UPDATE queue SET lease_owner = NULL, claims = 0, available_at = CASE
-               WHEN (SELECT cancel_requested FROM run WHERE tenant_id = ?1 AND id = ?2) THEN 0
+               WHEN (SELECT cancel_requested FROM run WHERE tenant_id = ?1 AND id = ?2)
+                 THEN min(?3, ?4)
                ELSE ?3 END
              WHERE run_id = ?2",
         )?
-        .execute(params![id(&item.tenant.0), id(&item.lease.run.0), available_at.0])?;
+        .execute(params![id(&item.tenant.0), id(&item.lease.run.0), available_at.0, now.0])?;
     connection
         .prepare_cached("UPDATE run SET state = ? WHERE tenant_id = ? AND id = ?")?
         .execute(params![state.name(), id(&item.tenant.0), id(&item.lease.run.0)])?;

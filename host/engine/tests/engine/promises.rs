@@ -1,11 +1,9 @@
 //! What the engine promises, on a real store: parking, retrying, recovering, cancelling, answering.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{Bench, Script, state, step};
 use serde_json::json;
-use support::{Bench, Script, state, step};
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::ports::intake::{Answer, Intake};
 use tombolo_core::ports::store::{CancelRequest, Reading, RunLog};
@@ -66,7 +64,7 @@ async fn a_retry_waits_in_the_store_and_not_in_memory() {
     assert!(matches!(engine.run_and_wait("2").await, Answer::Ready { status: 200, .. }));
 
     // Another process goes on with it, and not before it is due.
-    engine.kill().await;
+    engine.kill();
     let engine = bench.start().await;
     assert!(matches!(engine.run_and_wait("3").await, Answer::Ready { status: 200, .. }));
     let still = bench.until(run, |view| state(view) == RunState::Waiting).await;
@@ -109,7 +107,7 @@ async fn finished_steps_are_not_run_again_after_a_crash() {
     let run = engine.run("1").await;
     started.await.unwrap();
     bench.until(run, |view| step(view, "once") == "succeeded").await;
-    engine.kill().await;
+    engine.kill();
 
     bench.start().await;
     let ended = bench.ended(run).await;
@@ -132,7 +130,7 @@ async fn an_unsafe_attempt_that_a_crash_cut_off_is_unknown_and_never_repeated() 
     other_started.await.unwrap();
     let intent = bench.store.run(bench.tenant, run).await.unwrap().unwrap();
     assert_eq!(step(&intent, "send"), "running", "the intent is durable before the call");
-    engine.kill().await;
+    engine.kill();
 
     bench.start().await;
     let ended = bench.ended(run).await;
@@ -157,13 +155,13 @@ async fn a_run_that_kills_its_worker_fails_after_a_bounded_number_of_claims() {
     holds.push(hold);
     let run = engine.run("1").await;
     started.await.unwrap();
-    engine.kill().await;
+    engine.kill();
     for _ in 1..bench.settings.max_claims {
         let (started, hold) = bench.sandbox.hold("a");
         holds.push(hold);
         let engine = bench.start().await;
         started.await.unwrap();
-        engine.kill().await;
+        engine.kill();
     }
     bench.start().await;
     let ended = bench.ended(run).await;
@@ -343,5 +341,4 @@ async fn the_same_event_many_times_at_once_is_one_run() {
     assert!(runs.iter().all(|run| *run == runs[0]));
     bench.ended(runs[0]).await;
     assert_eq!(bench.sandbox.attempts("a").len(), 1);
-    assert!(bench.folder().join("t.db").exists());
 }

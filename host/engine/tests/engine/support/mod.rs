@@ -1,6 +1,8 @@
 //! A real store, a clock that is set by hand, and a sandbox whose operations are scripted: what the
 //! engine does with their answers is what is tested.
 
+pub mod mortal;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,8 +10,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use mortal::Mortal;
 use serde_json::{Value, json};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tombolo_core::clock::{Clock, Timestamp};
 use tombolo_core::descriptor::{Descriptor, Operation};
 use tombolo_core::effect::{Effect, World};
@@ -22,7 +25,9 @@ use tombolo_core::ports::sandbox::{
     Evaluation, ExpressionError, InstallError, Installed, Invocation, Invoked, Outcome, Sandbox,
     StateWrite,
 };
-use tombolo_core::ports::store::{Access, Catalog, NewPlugin, Reading, RunView, Tenant};
+use tombolo_core::ports::store::{
+    Access, Catalog, NewPlugin, Reading, RunView, StoreError, Tenant,
+};
 use tombolo_core::random::Random;
 use tombolo_core::run::RunState;
 use tombolo_core::workflow::VerifyScheme;
@@ -83,7 +88,6 @@ pub enum Script {
 pub struct Scripted {
     scripts: Mutex<HashMap<String, VecDeque<Script>>>,
     attempts: Mutex<Vec<(String, u32, String)>>,
-    changed: Notify,
 }
 
 impl Scripted {
@@ -101,6 +105,11 @@ impl Scripted {
         let (go_on, may_go_on) = oneshot::channel();
         self.next(node, Script::Hold(started, may_go_on));
         (has_started, go_on)
+    }
+
+    /// Forgets what a node was to do next.
+    pub fn forget(&self, node: &str) {
+        self.scripts.lock().unwrap().remove(node);
     }
 
     /// Attempts of a node so far: numbers and idempotency keys.
@@ -124,7 +133,6 @@ impl Sandbox for Scripted {
         let entry =
             (node.clone(), invocation.caller.attempt, invocation.caller.idempotency_key.clone());
         self.attempts.lock().unwrap().push(entry);
-        self.changed.notify_waiters();
         let script = self.scripts.lock().unwrap().get_mut(&node).and_then(VecDeque::pop_front);
         let mut state = Vec::new();
         let result = match script {
@@ -182,7 +190,8 @@ impl WebhookRules for NoPresets {
 
 /// A store with one tenant and the plugin `test`, and an engine on it that can be replaced.
 pub struct Bench {
-    folder: tempfile::TempDir,
+    /// Lives as long as the database in it.
+    _folder: tempfile::TempDir,
     pub store: Arc<SqliteStore>,
     pub sandbox: Arc<Scripted>,
     pub clock: Arc<HandClock>,
@@ -230,7 +239,7 @@ impl Bench {
         store.add_plugin(plugin).await.unwrap();
         let settings = EngineSettings { poll_ms: 5, drain_ms: 0, ..EngineSettings::default() };
         Self {
-            folder,
+            _folder: folder,
             store: Arc::new(store),
             sandbox: Arc::default(),
             clock,
@@ -242,8 +251,9 @@ impl Bench {
 
     /// An engine as a process has it after its start.
     pub async fn start(&self) -> Running {
+        let store = Arc::new(Mortal::new(self.store.clone()));
         let registry = Arc::new(Registry::new(
-            self.store.clone(),
+            mortal::port(&store),
             self.sandbox.clone(),
             Arc::new(NoPresets),
             self.clock.clone(),
@@ -251,7 +261,7 @@ impl Bench {
         ));
         registry.reload().await.unwrap();
         let ports = Ports {
-            store: self.store.clone(),
+            store: mortal::port(&store),
             sandbox: self.sandbox.clone(),
             registry: registry.clone(),
             clock: self.clock.clone(),
@@ -260,7 +270,7 @@ impl Bench {
         };
         let engine = Engine::new(ports, self.settings.clone());
         engine.start().await.unwrap();
-        Running { engine, registry, tenant: self.tenant }
+        Running { engine, registry, store, tenant: self.tenant }
     }
 
     /// The run as stored, once `wanted` holds.
@@ -286,11 +296,6 @@ impl Bench {
     pub async fn ended(&self, run: RunId) -> RunView {
         self.until(run, |view| view.run.state.ended()).await
     }
-
-    /// Where the database is.
-    pub fn folder(&self) -> &std::path::Path {
-        self.folder.path()
-    }
 }
 
 fn operation(name: &str, effect: Effect) -> Operation {
@@ -311,6 +316,7 @@ fn operation(name: &str, effect: Effect) -> Operation {
 pub struct Running {
     pub engine: Engine,
     pub registry: Arc<Registry>,
+    pub store: Arc<Mortal>,
     tenant: TenantId,
 }
 
@@ -336,15 +342,24 @@ impl Running {
     }
 
     pub async fn run(&self, key: &str) -> RunId {
-        self.engine.accept(vec![self.arrival(key)]).await.unwrap()[0].runs()[0]
+        self.try_run(key).await.unwrap()
+    }
+
+    pub async fn try_run(&self, key: &str) -> Result<RunId, StoreError> {
+        Ok(self.engine.accept(vec![self.arrival(key)]).await?[0].runs()[0])
     }
 
     pub async fn run_and_wait(&self, key: &str) -> Answer {
         self.engine.accept_and_wait(self.arrival(key), PATIENCE).await.unwrap().1
     }
 
-    /// Ends without a word, as a process that is killed.
-    pub async fn kill(self) {
+    /// Ends as a process that is killed: whatever it still does reaches nobody.
+    pub fn kill(self) {
+        self.store.die();
+    }
+
+    /// Ends as a process that is asked to.
+    pub async fn stop(self) {
         self.engine.stop().await;
     }
 }

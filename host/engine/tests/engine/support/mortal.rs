@@ -1,0 +1,240 @@
+//! The store as one process has it: it can be cut off, as by `kill -9`, and it can fail on command.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tombolo_core::clock::Timestamp;
+use tombolo_core::id::{ContentHash, EventId, RunId, TenantId, WorkflowId};
+use tombolo_core::json::Json;
+use tombolo_core::ports::egress::Connection;
+use tombolo_core::ports::store::{
+    Accept, Accepted, Access, Added, Applied, Call, CancelRequest, Catalog, Claim, Claimed,
+    EventView, Lease, NewPlugin, NewVersion, Page, Plugin, Reading, RunFilter, RunLog, RunSummary,
+    RunView, Settle, Store, StoreError, Tenant, Token, WorkflowVersion,
+};
+use tombolo_store::SqliteStore;
+
+/// What happens at a call of the store.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Trouble {
+    /// The process dies before it.
+    DiesBefore,
+    /// The process dies after it: done, but never told.
+    DiesAfter,
+    /// It fails, and nothing is written.
+    Fails(StoreError),
+}
+
+/// One process's way to the store.
+pub struct Mortal {
+    store: Arc<SqliteStore>,
+    dead: AtomicBool,
+    /// Calls so far.
+    calls: AtomicUsize,
+    /// At which call what happens.
+    plan: Mutex<Option<(usize, Trouble)>>,
+}
+
+impl Mortal {
+    pub fn new(store: Arc<SqliteStore>) -> Self {
+        Self { store, dead: false.into(), calls: 0.into(), plan: Mutex::new(None) }
+    }
+
+    /// From now on nothing of this process reaches the store, and no answer reaches the process.
+    pub fn die(&self) {
+        self.dead.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::SeqCst)
+    }
+
+    /// How many calls there were that the engine makes for its runs.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// Plans one trouble, `after` further calls from now.
+    pub fn plan(&self, after: usize, trouble: Trouble) {
+        *self.plan.lock().unwrap() = Some((self.calls() + after, trouble));
+    }
+
+    async fn through<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.living().await;
+        let number = self.calls.fetch_add(1, Ordering::SeqCst);
+        let trouble = self.plan.lock().unwrap().take_if(|(at, _)| *at == number);
+        match trouble.map(|(_, trouble)| trouble) {
+            None => {
+                let done = call.await;
+                self.living().await;
+                done
+            }
+            Some(Trouble::Fails(error)) => Err(error),
+            Some(Trouble::DiesBefore) => {
+                self.die();
+                std::future::pending().await
+            }
+            Some(Trouble::DiesAfter) => {
+                let _never_told = call.await;
+                self.die();
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// For ever, once the process is dead.
+    async fn living(&self) {
+        if self.is_dead() {
+            std::future::pending().await
+        }
+    }
+}
+
+#[async_trait]
+impl RunLog for Mortal {
+    async fn accept(&self, batch: Vec<Accept>) -> Result<Vec<Accepted>, StoreError> {
+        self.through(self.store.accept(batch)).await
+    }
+    async fn take_over(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.store.take_over(now).await
+    }
+    async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError> {
+        self.living().await;
+        let claimed = self.store.claim(claim).await;
+        self.living().await;
+        claimed
+    }
+    async fn renew(&self, leases: &[Lease], until: Timestamp) -> Result<Vec<RunId>, StoreError> {
+        self.living().await;
+        self.store.renew(leases, until).await
+    }
+    async fn settle(&self, settle: Settle) -> Result<(), StoreError> {
+        self.through(self.store.settle(settle)).await
+    }
+    async fn request_cancel(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        now: Timestamp,
+    ) -> Result<CancelRequest, StoreError> {
+        self.store.request_cancel(tenant, run, now).await
+    }
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.living().await;
+        self.store.next_due().await
+    }
+    async fn node_state(
+        &self,
+        tenant: TenantId,
+        workflow: WorkflowId,
+        node: &str,
+        key: &str,
+    ) -> Result<Option<(Json, u64)>, StoreError> {
+        self.store.node_state(tenant, workflow, node, key).await
+    }
+}
+
+#[async_trait]
+impl Catalog for Mortal {
+    async fn add_plugin(&self, plugin: NewPlugin) -> Result<Added, StoreError> {
+        self.store.add_plugin(plugin).await
+    }
+    async fn plugins(&self, tenant: TenantId) -> Result<Vec<Plugin>, StoreError> {
+        self.store.plugins(tenant).await
+    }
+    async fn component(&self, hash: ContentHash) -> Result<Option<Bytes>, StoreError> {
+        self.store.component(hash).await
+    }
+    async fn apply_workflow(&self, version: NewVersion) -> Result<Applied, StoreError> {
+        self.store.apply_workflow(version).await
+    }
+    async fn live_workflows(&self) -> Result<Vec<WorkflowVersion>, StoreError> {
+        self.store.live_workflows().await
+    }
+    async fn workflows(&self, tenant: TenantId) -> Result<Vec<WorkflowVersion>, StoreError> {
+        self.store.workflows(tenant).await
+    }
+    async fn workflow_versions(
+        &self,
+        tenant: TenantId,
+        name: &str,
+    ) -> Result<Vec<WorkflowVersion>, StoreError> {
+        self.store.workflow_versions(tenant, name).await
+    }
+    async fn workflow_version(
+        &self,
+        tenant: TenantId,
+        id: WorkflowId,
+        version: u32,
+    ) -> Result<Option<WorkflowVersion>, StoreError> {
+        self.store.workflow_version(tenant, id, version).await
+    }
+    async fn put_connection(&self, connection: Connection) -> Result<(), StoreError> {
+        self.store.put_connection(connection).await
+    }
+    async fn connection(
+        &self,
+        tenant: TenantId,
+        name: &str,
+    ) -> Result<Option<Connection>, StoreError> {
+        self.store.connection(tenant, name).await
+    }
+    async fn connections(&self, tenant: TenantId) -> Result<Vec<Connection>, StoreError> {
+        self.store.connections(tenant).await
+    }
+}
+
+#[async_trait]
+impl Access for Mortal {
+    async fn ensure_tenant(&self, tenant: Tenant, now: Timestamp) -> Result<Tenant, StoreError> {
+        self.store.ensure_tenant(tenant, now).await
+    }
+    async fn tenant(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
+        self.store.tenant(name).await
+    }
+    async fn put_token(&self, token: Token) -> Result<(), StoreError> {
+        self.store.put_token(token).await
+    }
+    async fn token(&self, hash: [u8; 32]) -> Result<Option<Token>, StoreError> {
+        self.store.token(hash).await
+    }
+}
+
+#[async_trait]
+impl Reading for Mortal {
+    async fn runs(
+        &self,
+        tenant: TenantId,
+        filter: &RunFilter,
+        page: Page,
+    ) -> Result<Vec<RunSummary>, StoreError> {
+        self.store.runs(tenant, filter, page).await
+    }
+    async fn run(&self, tenant: TenantId, run: RunId) -> Result<Option<RunView>, StoreError> {
+        self.store.run(tenant, run).await
+    }
+    async fn calls(&self, tenant: TenantId, run: RunId) -> Result<Vec<Call>, StoreError> {
+        self.store.calls(tenant, run).await
+    }
+    async fn event(
+        &self,
+        tenant: TenantId,
+        event: EventId,
+    ) -> Result<Option<EventView>, StoreError> {
+        self.store.event(tenant, event).await
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+}
+
+/// The port as the engine takes it.
+pub fn port(mortal: &Arc<Mortal>) -> Arc<dyn Store> {
+    mortal.clone()
+}
