@@ -54,7 +54,7 @@ pub(crate) fn admit<'a>(
     let target = Target::parse(&call.uri.to_string())?;
     let base = connection.base_url.as_deref().map(|url| parse_base(connection, url)).transpose()?;
     let reach = match &base {
-        Some(base) if target.is_below(base) => Reach::Base,
+        Some(base) if target.is_below(base) => below(connection, &target, base)?,
         Some(base) if target.same_origin(base) => Reach::Origin,
         _ => Reach::Elsewhere,
     };
@@ -62,6 +62,20 @@ pub(crate) fn admit<'a>(
         check_host(connection, &target, operator)?;
     }
     Ok(Admitted { connection, target, reach })
+}
+
+/// Refused rather than sent without credentials: the other side would answer with a 401 that nobody
+/// could explain.
+fn below(connection: &Connection, target: &Target, base: &Target) -> Result<Reach, EgressError> {
+    if target.stays_below(base) {
+        return Ok(Reach::Base);
+    }
+    Err(refused(format!(
+        "the path holds an escaped `/` or `\\` (`%2f`, `%5c`), a `.` escaped twice (`%252e`) or `..;`: \
+         a server may take it out of the base URL of connection `{}`; if the call is meant, give the \
+         connection a base URL without a path",
+        connection.name
+    )))
 }
 
 fn refused(reason: String) -> EgressError {
@@ -188,6 +202,18 @@ mod tests {
         assert_eq!(reach(base, &[], "http://0x7f.1:8081/other"), Ok(Reach::Origin));
         assert!(reach(base, &[], "http://127.0.0.1:8082/api/x").is_err());
         assert!(reach(base, &[], "https://127.0.0.1:8081/api/x").is_err());
+    }
+
+    #[test]
+    fn a_path_that_may_lead_out_of_the_base_is_refused() {
+        let base = Some("https://api.example.com/v1");
+        for path in ["v1/..%2fv2", "v1/%5cv2", "v1/%252e%252e/v2", "v1/..;/v2"] {
+            let uri = format!("https://api.example.com/{path}");
+            let error = reach(base, &[], &uri).unwrap_err();
+            assert!(error.contains("a base URL without a path"), "{uri}: {error}");
+            assert_eq!(reach(Some("https://api.example.com"), &[], &uri), Ok(Reach::Base), "{uri}");
+        }
+        assert_eq!(reach(base, &[], "https://api.example.com/v2/a%2fb"), Ok(Reach::Origin));
     }
 
     #[test]

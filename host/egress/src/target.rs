@@ -59,6 +59,36 @@ impl Target {
         let rest = self.url.path().strip_prefix(folder);
         self.same_origin(base) && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
+
+    /// False if a server could find this URL, which is below `base`, to be above it: below a base
+    /// with a path, its own path hides a separator or a dot segment in escapes. Some servers and
+    /// proxies decode these before they resolve `..`, some decode twice, and some take what follows
+    /// a `;` off a segment first; the URL standard does none of it.
+    pub fn stays_below(&self, base: &Self) -> bool {
+        let folder = base.url.path().trim_end_matches('/');
+        let rest = self.url.path().strip_prefix(folder).unwrap_or_default();
+        folder.is_empty() || !(hides_a_separator_or_dot(rest) || has_dots_with_parameters(rest))
+    }
+}
+
+/// `%2f`, `%5c`, however often escaped, and `%2e` escaped more than once: the single one was
+/// resolved when the URL was read.
+fn hides_a_separator_or_dot(path: &str) -> bool {
+    path.to_ascii_lowercase().split('%').skip(1).any(|escape| {
+        let decoded = escape.trim_start_matches("25");
+        let again = decoded.len() < escape.len();
+        decoded.starts_with("2f")
+            || decoded.starts_with("5c")
+            || (again && decoded.starts_with("2e"))
+    })
+}
+
+/// A segment such as `..;a=b`.
+fn has_dots_with_parameters(path: &str) -> bool {
+    path.split('/').filter_map(|segment| segment.split_once(';')).any(|(name, _)| {
+        let name = name.to_ascii_lowercase().replace("%2e", ".");
+        matches!(name.as_str(), "." | "..")
+    })
 }
 
 fn borrowed(host: &Host) -> Host<&str> {
@@ -141,5 +171,38 @@ mod tests {
             assert!(!target(outside).is_below(&base), "{outside}");
         }
         assert!(target("https://api.example.com/x").is_below(&target("https://api.example.com")));
+    }
+
+    #[test]
+    fn what_a_server_may_read_as_above_does_not_stay_below() {
+        let base = target("https://api.example.com/v1/");
+        let climbing = [
+            "..%2fv2",
+            "..%2Fv2",
+            "a%2f..%2f..%2fv2",
+            "%2e%2e%2fv2",
+            "..%5cv2",
+            "..%5C..%5Cv2",
+            "%252e%252e/v2",
+            "%252E%252E%252Fv2",
+            "%25252e./v2",
+            "..%252fv2",
+            "..%255cv2",
+            "..;/v2",
+            "%2e%2E;x=1/v2",
+            "a%2fb",
+        ];
+        for rest in climbing {
+            let climbing = target(&format!("https://api.example.com/v1/{rest}"));
+            assert!(climbing.is_below(&base), "the URL standard sees nothing in {rest}");
+            assert!(!climbing.stays_below(&base), "{rest}");
+            assert!(climbing.stays_below(&target("https://api.example.com")), "{rest}");
+        }
+        let plain =
+            ["", "deals?next=%2f%252e", "a%20b", "%25", "100%252d", "a.b", "%2ehidden", "a;v=1/b"];
+        for rest in plain {
+            let plain = target(&format!("https://api.example.com/v1/{rest}"));
+            assert!(plain.stays_below(&base), "{rest}");
+        }
     }
 }
