@@ -1,40 +1,125 @@
-//! The body of a delivery: bounded in bytes and in time.
+//! The body of a delivery: bounded in bytes and in time, by itself and together with all others.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header;
 use axum::http::request::Parts;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 
+use crate::MAX_BODIES_IN_FLIGHT_BYTES;
+use crate::budget::{Budget, Exhausted, Lease};
 use crate::problem::Problem;
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A sender that is refused for its size is heard to the end for so long and so many bytes, because
+/// A sender that is refused before its body's end is heard for so long and so many bytes, because
 /// most clients read the answer only after they have written everything.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 const DRAIN_BYTES: usize = 128 * 1024 * 1024;
 
-/// The whole body, at most `limit` bytes. One that says that it is larger is not looked at.
-pub(crate) async fn read(parts: &Parts, mut body: Body, limit: usize) -> Result<Bytes, Problem> {
-    if announced(parts).is_some_and(|length| length > limit as u64) {
-        // Who waits for a word before sending is not given it.
-        if !parts.headers.contains_key(header::EXPECT) {
-            drain(body).await;
-        }
-        return Err(Problem::too_large(limit));
+/// Reads bodies, within the bounds of one and of all.
+pub(crate) struct Bodies {
+    limit: usize,
+    budget: Budget,
+}
+
+/// A body, complete.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// What was sent. Has a share of the lease, for work on it that outlives the request.
+    pub bytes: Bytes,
+    /// The body's part of the budget. What is made of a body may be larger than the body, so this
+    /// is kept until the request is answered.
+    pub lease: Arc<Lease>,
+}
+
+/// Why there is no body.
+enum Unread {
+    TooLarge,
+    NoRoom(Exhausted),
+    Broken(axum::Error),
+}
+
+impl Bodies {
+    /// `limit` is that of one body, in bytes. The largest one that is allowed fits into the budget.
+    pub fn new(limit: usize) -> Self {
+        Self::within(MAX_BODIES_IN_FLIGHT_BYTES.max(limit), limit)
     }
-    match tokio::time::timeout(BODY_TIMEOUT, read_up_to(&mut body, limit)).await {
-        Ok(Ok(Some(bytes))) => Ok(bytes),
-        Ok(Ok(None)) => {
-            drain(body).await;
-            Err(Problem::too_large(limit))
+
+    fn within(total: usize, limit: usize) -> Self {
+        Self { limit, budget: Budget::new(total) }
+    }
+
+    /// The whole body. One that says that it is too large is not looked at.
+    pub async fn read(&self, parts: &Parts, mut body: Body) -> Result<Held, Problem> {
+        let read = async {
+            self.check_announced(parts)?;
+            self.collect(parts, &mut body).await
+        };
+        let unread = match tokio::time::timeout(BODY_TIMEOUT, read).await {
+            Ok(Ok(held)) => return Ok(held),
+            Ok(Err(unread)) => unread,
+            Err(_) => return Err(Problem::body_timeout(BODY_TIMEOUT)),
+        };
+        let problem = match unread {
+            Unread::TooLarge => Problem::too_large(self.limit),
+            Unread::NoRoom(Exhausted { total_bytes }) => Problem::too_many_bodies(total_bytes),
+            Unread::Broken(error) => return Err(Problem::broken_body(error.to_string())),
+        };
+        drain(parts, body).await;
+        Err(problem)
+    }
+
+    fn check_announced(&self, parts: &Parts) -> Result<(), Unread> {
+        match announced(parts) {
+            Some(length) if length > self.limit as u64 => Err(Unread::TooLarge),
+            Some(length) => self.budget.has_room(length).map_err(Unread::NoRoom),
+            None => Ok(()),
         }
-        Ok(Err(error)) => Err(Problem::broken_body(error.to_string())),
-        Err(_) => Err(Problem::body_timeout(BODY_TIMEOUT)),
+    }
+
+    /// Reads to the end. Room is taken as the body grows: an announcement alone costs the sender
+    /// nothing, so it reserves nothing.
+    async fn collect(&self, parts: &Parts, body: &mut Body) -> Result<Held, Unread> {
+        let announced = announced(parts).and_then(|length| usize::try_from(length).ok());
+        let expected = announced.unwrap_or(self.limit).min(self.limit);
+        let mut lease = self.budget.lease();
+        let mut bytes = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(Unread::Broken)?.into_data() else {
+                continue;
+            };
+            let length = bytes.len() + data.len();
+            if length > self.limit {
+                return Err(Unread::TooLarge);
+            }
+            if length > bytes.capacity() {
+                // Doubled, so that a body in many pieces is not copied for each of them.
+                let capacity = bytes.capacity().saturating_mul(2).min(expected).max(length);
+                lease.grow_to(capacity).map_err(Unread::NoRoom)?;
+                bytes.reserve_exact(capacity - bytes.len());
+            }
+            bytes.extend_from_slice(&data);
+        }
+        let lease = Arc::new(lease);
+        let bytes = Bytes::from_owner(Leased { bytes, _lease: lease.clone() });
+        Ok(Held { bytes, lease })
+    }
+}
+
+/// Bytes that hold on to their part of the budget.
+struct Leased {
+    bytes: Vec<u8>,
+    _lease: Arc<Lease>,
+}
+
+impl AsRef<[u8]> for Leased {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -42,22 +127,12 @@ fn announced(parts: &Parts) -> Option<u64> {
     parts.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// None if there is more than `limit`.
-async fn read_up_to(body: &mut Body, limit: usize) -> Result<Option<Bytes>, axum::Error> {
-    let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else {
-            continue;
-        };
-        if bytes.len() + data.len() > limit {
-            return Ok(None);
-        }
-        bytes.extend_from_slice(&data);
+/// Hears a refused sender out and keeps nothing of it.
+pub(crate) async fn drain(parts: &Parts, mut body: Body) {
+    // Who waits for a word before sending is not given it.
+    if parts.headers.contains_key(header::EXPECT) {
+        return;
     }
-    Ok(Some(bytes.freeze()))
-}
-
-async fn drain(mut body: Body) {
     let discard = async {
         let mut seen = 0;
         while let Some(Ok(frame)) = body.frame().await {
@@ -69,4 +144,95 @@ async fn drain(mut body: Body) {
     };
     // Whether it came to its end or ran out of time, the answer is the same.
     let _ = tokio::time::timeout(DRAIN_TIME, discard).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::http::{Request, StatusCode};
+    use axum::response::IntoResponse;
+    use futures_util::stream;
+
+    use super::*;
+
+    const KIB: usize = 1024;
+
+    /// A body of so many pieces of 1 KiB, that says nothing of its length.
+    fn pieces(count: usize) -> Body {
+        let piece = Ok::<_, Infallible>(Bytes::from(vec![b'x'; KIB]));
+        Body::from_stream(stream::iter(vec![piece; count]))
+    }
+
+    fn parts(announced: Option<usize>) -> Parts {
+        let mut request = Request::builder();
+        if let Some(length) = announced {
+            request = request.header(header::CONTENT_LENGTH, length);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    async fn read(bodies: &Bodies, announced: Option<usize>, count: usize) -> Result<Held, String> {
+        let read = bodies.read(&parts(announced), pieces(count)).await;
+        read.map_err(|problem| problem.code().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_body_in_pieces_comes_as_one() {
+        let bodies = Bodies::within(64 * KIB, 64 * KIB);
+        for announced in [None, Some(64 * KIB)] {
+            let held = read(&bodies, announced, 64).await.unwrap();
+            assert_eq!(held.bytes, vec![b'x'; 64 * KIB]);
+        }
+        assert_eq!(read(&bodies, None, 0).await.unwrap().bytes, Bytes::new());
+    }
+
+    #[tokio::test]
+    async fn one_that_is_too_large_is_told_whether_it_says_so_or_not() {
+        let bodies = Bodies::within(64 * KIB, 2 * KIB);
+        assert_eq!(read(&bodies, Some(3 * KIB), 3).await.unwrap_err(), "body-too-large");
+        assert_eq!(read(&bodies, None, 3).await.unwrap_err(), "body-too-large");
+    }
+
+    #[tokio::test]
+    async fn all_bodies_together_stay_within_the_budget() {
+        let bodies = Bodies::within(10 * KIB, 10 * KIB);
+        let Held { bytes, lease } = read(&bodies, Some(6 * KIB), 6).await.unwrap();
+        for announced in [Some(6 * KIB), None] {
+            let refused = read(&bodies, announced, 6).await.unwrap_err();
+            assert_eq!(refused, "too-many-bodies");
+        }
+        read(&bodies, Some(4 * KIB), 4).await.expect("what is left is for whom it is enough");
+        drop(lease);
+        let refused = read(&bodies, None, 6).await.unwrap_err();
+        assert_eq!(refused, "too-many-bodies", "the bytes are still there");
+        drop(bytes);
+        read(&bodies, None, 6).await.expect("all of it is free again");
+    }
+
+    /// Else one connection could keep out all others without sending anything.
+    #[tokio::test]
+    async fn an_announcement_takes_no_room() {
+        let bodies = Bodies::within(10 * KIB, 10 * KIB);
+        let parts = parts(Some(10 * KIB));
+        let silent = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        let mut waiting = Box::pin(bodies.read(&parts, silent));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        read(&bodies, Some(10 * KIB), 10).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_finds_no_room_is_told_the_limit_and_when_to_come_again() {
+        let problem = Bodies::within(0, 10 * KIB).read(&parts(None), pieces(1)).await.unwrap_err();
+        assert!(problem.detail().contains("0 bytes (limit max_bodies_in_flight)"));
+        let response = problem.into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+    }
+
+    #[test]
+    fn the_largest_body_that_is_allowed_fits() {
+        let limit = 2 * MAX_BODIES_IN_FLIGHT_BYTES;
+        assert_eq!(Bodies::new(limit).budget.has_room(limit as u64), Ok(()));
+    }
 }

@@ -12,7 +12,7 @@ use tombolo_core::secret::Secret;
 
 use crate::dedupe::{Delivered, delivery_key};
 use crate::problem::Problem;
-use crate::verify::{Refusal, Required, Signed, Verified, resolve, verify};
+use crate::verify::{Refusal, Required, Signed, Verified, check_head, resolve, verify};
 
 /// Bodies above this are read on a thread of their own, bytes: hashing and parsing them takes
 /// milliseconds, in which the serving thread would answer nobody else.
@@ -42,10 +42,25 @@ pub(crate) struct Read {
     pub key: Option<String>,
 }
 
+/// What a trigger asks of its senders; nothing if anybody may send.
+fn required(hook: &Hook) -> Result<Option<Required<'_>>, Problem> {
+    resolve(&hook.webhook.verify).map_err(|_| Problem::refused(&Refusal::UnusableScheme))
+}
+
+/// Refuses by its headers alone what would be refused with any body: a request without a signature
+/// where one is asked for, mostly. So nothing is held for a sender that does not even claim to be
+/// the right one.
+pub(crate) fn check(hook: &Hook, parts: &Parts) -> Result<(), Problem> {
+    let Some(required) = required(hook)? else {
+        return Ok(());
+    };
+    check_head(required.scheme, &parts.headers).map_err(|refusal| Problem::refused(&refusal))
+}
+
 impl Delivery {
     /// What its trigger asks of the sender; nothing if anybody may send.
     pub fn required(&self) -> Result<Option<Required<'_>>, Problem> {
-        resolve(&self.hook.webhook.verify).map_err(|_| Problem::refused(&Refusal::UnusableScheme))
+        required(&self.hook)
     }
 
     /// Verifies, then parses. Fails closed: a trigger that is not open needs a good signature.

@@ -4,6 +4,7 @@
 
 mod answer;
 mod body;
+mod budget;
 mod dedupe;
 mod delivery;
 mod event;
@@ -32,6 +33,11 @@ pub use rules::Rules;
 
 /// Most items that `split` may make of one request.
 pub const MAX_SPLIT: usize = 1_000;
+
+/// Most bytes that the bodies of all deliveries take together, from the first byte to the answer;
+/// as much as one body may have, if that is more. Beyond it the answer is 503. The senders of most
+/// of these bytes are not verified yet, so this bounds what a stranger can make the host hold.
+pub const MAX_BODIES_IN_FLIGHT_BYTES: usize = 256 * 1024 * 1024;
 
 /// What the webhooks work with.
 #[derive(Clone)]

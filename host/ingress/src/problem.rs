@@ -68,6 +68,18 @@ impl Problem {
             .with("limit_bytes", limit)
     }
 
+    /// The bodies of all deliveries together are too much, whatever the size of this one.
+    pub fn too_many_bodies(limit: usize) -> Self {
+        let detail = format!(
+            "the bodies of all requests in progress would take more than {limit} bytes (limit \
+             max_bodies_in_flight); send it again"
+        );
+        let title = "Too much at once";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-bodies", title, detail)
+            .with("limit_bytes", limit)
+            .retry_after(RETRY_BUSY_S)
+    }
+
     pub fn broken_body(reason: String) -> Self {
         let detail = format!("the body broke off: {reason}");
         Self::new(StatusCode::BAD_REQUEST, "body-broken", "The body broke off", detail)

@@ -78,15 +78,36 @@ pub fn verify(
     if secrets.is_empty() {
         return Err(Refusal::NoSecret);
     }
-    let given = signature::read(scheme, request.headers)?;
-    let values = content::Values {
-        timestamp: timestamp::read(scheme, request.headers, &given)?,
-        id: headers::id(scheme, request.headers)?,
-    };
-    let dedupe = dedupe(scheme, request.headers)?;
+    let Head { given, values, dedupe } = read_head(scheme, request.headers)?;
     let secret_index = signer(scheme, secrets, request, &given, values)?;
     let timestamp_ms = timestamp::check(scheme, values.timestamp, request.body, now_ms)?;
     Ok(Verified { dedupe, timestamp_ms, secret_index })
+}
+
+/// Checks that a request's headers have all that [`verify`] reads there. Nothing is verified yet:
+/// this is to refuse a request before its body is read.
+///
+/// # Errors
+/// What [`verify`] would say of these headers.
+pub fn check_head(scheme: &VerifyScheme, headers: &HeaderMap) -> Result<(), Refusal> {
+    read_head(scheme, headers).map(drop)
+}
+
+/// What the headers say, none of it verified.
+struct Head<'a> {
+    given: signature::Given<'a>,
+    values: content::Values<'a>,
+    dedupe: Option<String>,
+}
+
+fn read_head<'a>(scheme: &VerifyScheme, headers: &'a HeaderMap) -> Result<Head<'a>, Refusal> {
+    let given = signature::read(scheme, headers)?;
+    let values = content::Values {
+        timestamp: timestamp::read(scheme, headers, &given)?,
+        id: headers::id(scheme, headers)?,
+    };
+    let dedupe = dedupe(scheme, headers)?;
+    Ok(Head { given, values, dedupe })
 }
 
 /// The index of the secret that made one of the given signatures.
