@@ -7,7 +7,7 @@ use tombolo_core::workflow::{Dedupe, DedupeSource, Webhook};
 
 use crate::expression::{Expression, Expressions};
 use crate::problem::Problem;
-use crate::verify::{Required, Verified};
+use crate::verify::{Refusal, Required, Verified, only_value};
 
 /// Longest dedupe key that is stored as it is; a longer one is stored as its hash.
 const MAX_DEDUPE_KEY: usize = 255;
@@ -23,18 +23,25 @@ pub(crate) struct Delivered<'a> {
 
 /// What identifies the delivery as a whole: the header that the trigger names, else the provider's
 /// id, else the body's hash. None where the trigger has an expression, which looks at each item.
-pub(crate) fn delivery_key(webhook: &Webhook, delivered: &Delivered<'_>) -> Option<String> {
+///
+/// # Errors
+/// If the header is there twice: by one of its values this is another event than by the other.
+pub(crate) fn delivery_key(
+    webhook: &Webhook,
+    delivered: &Delivered<'_>,
+) -> Result<Option<String>, Refusal> {
     let named = match &webhook.dedupe {
-        Some(Dedupe::Expression(_)) => return None,
+        Some(Dedupe::Expression(_)) => return Ok(None),
         Some(Dedupe::Header { header }) => {
-            delivered.headers.get(header).and_then(|value| value.to_str().ok()).map(str::to_owned)
+            let value = only_value(delivered.headers, header)?;
+            value.and_then(|value| value.to_str().ok()).map(str::to_owned)
         }
         None => delivered
             .verified
             .and_then(|verified| verified.dedupe.clone())
             .or_else(|| delivered.id_in_body()),
     };
-    Some(named.filter(|key| !key.is_empty()).unwrap_or_else(|| hash(delivered.raw)))
+    Ok(Some(named.filter(|key| !key.is_empty()).unwrap_or_else(|| hash(delivered.raw))))
 }
 
 impl Delivered<'_> {

@@ -92,7 +92,8 @@ impl Delivery {
             body: &body,
             raw: &self.raw,
         };
-        let key = delivery_key(&self.hook.webhook, &delivered);
+        let key = delivery_key(&self.hook.webhook, &delivered)
+            .map_err(|refusal| Problem::refused(&refusal))?;
         Ok(Read { delivery: self, body, verified, key })
     }
 

@@ -87,6 +87,19 @@ async fn an_empty_header_is_no_key() {
     assert_eq!(keys(webhook.clone(), &[], json!({"n": 1})).await, hashed);
 }
 
+/// Whether the trigger is open or signed: nobody can say which of the two was meant.
+#[tokio::test]
+async fn a_header_that_is_there_twice_is_no_key() {
+    let webhook = json!({ "dedupe": { "header": "X-Delivery" } });
+    for second in ["d-2", "d-1"] {
+        let headers = [("X-Delivery", "d-1"), ("x-delivery", second)];
+        let refused = read(hook(webhook.clone()), request(PATH, &headers), Bytes::from("1")).await;
+        let problem = refused.unwrap_err();
+        assert_eq!(problem.code(), "duplicate-header");
+        assert!(problem.detail().contains("`X-Delivery`"), "{}", problem.detail());
+    }
+}
+
 #[tokio::test]
 async fn items_share_the_deliverys_key_and_differ_by_their_place() {
     let webhook = json!({ "split": "${ .body }", "dedupe": { "header": "X-Delivery" } });

@@ -12,7 +12,7 @@ pub const MAX_SIGNATURE_HEADER_BYTES: usize = 8 * 1024;
 pub const MAX_ID_BYTES: usize = 256;
 
 /// The header's only value, or nothing if it is absent.
-pub(super) fn one<'a>(
+pub(crate) fn only_value<'a>(
     headers: &'a HeaderMap,
     name: &str,
 ) -> Result<Option<&'a HeaderValue>, Refusal> {
@@ -28,7 +28,7 @@ pub(super) fn short_text<'a>(
     headers: &'a HeaderMap,
     name: &str,
 ) -> Result<Option<&'a str>, Refusal> {
-    let Some(value) = one(headers, name)? else {
+    let Some(value) = only_value(headers, name)? else {
         return Ok(None);
     };
     let malformed = |problem| Refusal::MalformedId { header: name.to_owned(), problem };

@@ -21,6 +21,7 @@ use tombolo_core::workflow::{DedupeSource, VerifyScheme};
 
 pub use check::{MAX_ACCEPTED, MAX_CONTENT_PARTS, MAX_TOLERANCE_S, MAX_URL_UNESCAPE};
 pub use check::{Required, SchemeProblem, check_scheme, check_secret, resolve};
+pub(crate) use headers::only_value;
 pub use headers::{MAX_ID_BYTES, MAX_SIGNATURE_HEADER_BYTES};
 pub use presets::{Preset, preset, presets};
 pub use refusal::Refusal;

@@ -39,7 +39,7 @@ pub(super) fn read<'a>(
     let missing = || Refusal::MissingSignature { header: header.clone() };
     let malformed = |problem| Refusal::MalformedSignature { header: header.clone(), problem };
 
-    let value = headers::one(headers, header)?.ok_or_else(missing)?;
+    let value = headers::only_value(headers, header)?.ok_or_else(missing)?;
     if value.len() > MAX_SIGNATURE_HEADER_BYTES {
         return Err(malformed("it is longer than 8 KiB"));
     }
