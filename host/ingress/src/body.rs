@@ -56,22 +56,26 @@ impl Bodies {
 
     /// The whole body. One that says that it is too large is not looked at.
     pub async fn read(&self, parts: &Parts, mut body: Body) -> Result<Held, Problem> {
-        let read = async {
-            self.check_announced(parts)?;
-            self.collect(parts, &mut body).await
-        };
-        let unread = match tokio::time::timeout(BODY_TIMEOUT, read).await {
-            Ok(Ok(held)) => return Ok(held),
-            Ok(Err(unread)) => unread,
-            Err(_) => return Err(Problem::body_timeout(BODY_TIMEOUT)),
-        };
-        let problem = match unread {
+        if let Err(unread) = self.check_announced(parts) {
+            turn_away(parts, body).await;
+            return Err(self.problem(unread));
+        }
+        match tokio::time::timeout(BODY_TIMEOUT, self.collect(parts, &mut body)).await {
+            Ok(Ok(held)) => Ok(held),
+            Ok(Err(unread)) => {
+                drain(body).await;
+                Err(self.problem(unread))
+            }
+            Err(_) => Err(Problem::body_timeout(BODY_TIMEOUT)),
+        }
+    }
+
+    fn problem(&self, unread: Unread) -> Problem {
+        match unread {
             Unread::TooLarge => Problem::too_large(self.limit),
             Unread::NoRoom(Exhausted { total_bytes }) => Problem::too_many_bodies(total_bytes),
-            Unread::Broken(error) => return Err(Problem::broken_body(error.to_string())),
-        };
-        drain(parts, body).await;
-        Err(problem)
+            Unread::Broken(error) => Problem::broken_body(error.to_string()),
+        }
     }
 
     fn check_announced(&self, parts: &Parts) -> Result<(), Unread> {
@@ -127,12 +131,16 @@ fn announced(parts: &Parts) -> Option<u64> {
     parts.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Hears a refused sender out and keeps nothing of it.
-pub(crate) async fn drain(parts: &Parts, mut body: Body) {
+/// For a sender that is refused before its body was looked at.
+pub(crate) async fn turn_away(parts: &Parts, body: Body) {
     // Who waits for a word before sending is not given it.
-    if parts.headers.contains_key(header::EXPECT) {
-        return;
+    if !parts.headers.contains_key(header::EXPECT) {
+        drain(body).await;
     }
+}
+
+/// Hears a refused sender out and keeps nothing of it.
+async fn drain(mut body: Body) {
     let discard = async {
         let mut seen = 0;
         while let Some(Ok(frame)) = body.frame().await {
@@ -149,10 +157,11 @@ pub(crate) async fn drain(parts: &Parts, mut body: Body) {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use axum::http::{Request, StatusCode};
+    use axum::http::{HeaderValue, Request, StatusCode};
     use axum::response::IntoResponse;
-    use futures_util::stream;
+    use futures_util::{StreamExt, stream};
 
     use super::*;
 
@@ -192,6 +201,29 @@ mod tests {
         let bodies = Bodies::within(64 * KIB, 2 * KIB);
         assert_eq!(read(&bodies, Some(3 * KIB), 3).await.unwrap_err(), "body-too-large");
         assert_eq!(read(&bodies, None, 3).await.unwrap_err(), "body-too-large");
+    }
+
+    /// The answer would be lost on a sender that still writes.
+    #[tokio::test]
+    async fn a_refused_sender_is_heard_out_unless_it_waits_for_a_word() {
+        let bodies = Bodies::within(64 * KIB, 2 * KIB);
+        for (announced, expects, heard) in
+            [(Some(5 * KIB), false, 5), (Some(5 * KIB), true, 0), (None, false, 5), (None, true, 5)]
+        {
+            let mut parts = parts(announced);
+            if expects {
+                parts.headers.insert(header::EXPECT, HeaderValue::from_static("100-continue"));
+            }
+            let seen = Arc::new(AtomicUsize::new(0));
+            let counter = seen.clone();
+            let counted = stream::iter(0..5).map(move |_| {
+                counter.fetch_add(1, Ordering::Relaxed);
+                Ok::<_, Infallible>(Bytes::from(vec![b'x'; KIB]))
+            });
+            let refused = bodies.read(&parts, Body::from_stream(counted)).await.unwrap_err();
+            assert_eq!(refused.code(), "body-too-large");
+            assert_eq!(seen.load(Ordering::Relaxed), heard, "{announced:?}, {expects}");
+        }
     }
 
     #[tokio::test]

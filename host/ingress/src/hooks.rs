@@ -89,7 +89,7 @@ async fn find(app: &App, tenant: &str, path: &str) -> Result<Arc<Hook>, Problem>
 /// The body of a request whose headers are as the trigger wants them. Of others nothing is kept.
 async fn hear(bodies: &Bodies, hook: &Hook, parts: &Parts, body: Body) -> Result<Held, Problem> {
     if let Err(problem) = delivery::check(hook, parts) {
-        body::drain(parts, body).await;
+        body::turn_away(parts, body).await;
         return Err(problem);
     }
     bodies.read(parts, body).await
