@@ -143,8 +143,9 @@ fn engine_settings(config: &Config) -> EngineSettings {
         concurrent_runs: config.engine.concurrent_runs,
         lease_ms: config.engine.lease_seconds.saturating_mul(1_000),
         poll_ms: config.engine.poll_ms,
+        claim_batch: config.engine.claim_batch,
+        max_claims: config.engine.max_claims,
         drain_ms: config.server.drain_timeout_ms,
-        ..EngineSettings::default()
     }
 }
 

@@ -6,6 +6,7 @@ mod config;
 mod data_dir;
 mod first_start;
 mod keys;
+mod listen;
 mod logs;
 mod place;
 mod serve;

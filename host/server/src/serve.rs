@@ -1,10 +1,8 @@
 //! `tombolo serve`: start, serve, drain. And what the command line does without a server.
 
-use std::future::IntoFuture;
 use std::io::Write;
 
 use anyhow::{Context, Result};
-use axum::serve::ListenerExt;
 use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,7 +15,7 @@ use crate::assemble::Host;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::system::System;
-use crate::{assemble, first_start, logs};
+use crate::{assemble, first_start, listen, logs};
 
 /// Runs the server until SIGTERM or Ctrl-C.
 ///
@@ -42,7 +40,7 @@ pub async fn serve(mut config: Config) -> Result<()> {
         }
     });
     announce(&config);
-    listen(listener, &host, &config).await?;
+    serve_until_told(listener, &host, &config).await?;
     host.store.close().await;
     tracing::info!("stopped");
     Ok(())
@@ -59,31 +57,24 @@ fn announce(config: &Config) {
 
 /// Serves until a signal; then requests and runs under way may finish, both within the one drain
 /// time. What is not done by then goes on after the next start.
-async fn listen(listener: TcpListener, host: &Host, config: &Config) -> Result<()> {
+async fn serve_until_told(listener: TcpListener, host: &Host, config: &Config) -> Result<()> {
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let listener = listener.tap_io(|connection| {
-        // Answers are small and wanted at once.
-        let _ = connection.set_nodelay(true);
-    });
-    let server = axum::serve(listener, host.router(config))
-        .with_graceful_shutdown(host.stopping.clone().cancelled_owned());
-    let mut server = std::pin::pin!(server.into_future());
+    let bounds = config.server.connection_bounds().within_files();
+    let server = listen::serve(listener, host.router(config), bounds, host.stopping.clone());
+    let mut server = std::pin::pin!(server);
     tokio::select! {
-        ended = &mut server => return Ok(ended?),
+        () = &mut server => return Ok(()),
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     tracing::info!("stopping: no new requests, those under way may finish");
     host.stopping.cancel();
     let served = tokio::time::timeout(config.server.drain_timeout(), server);
-    match tokio::join!(served, host.engine.stop()).0 {
-        Ok(ended) => Ok(ended?),
-        Err(_) => {
-            tracing::warn!("requests were still open at the end of server.drain_timeout_ms");
-            Ok(())
-        }
+    if tokio::join!(served, host.engine.stop()).0.is_err() {
+        tracing::warn!("requests were still open at the end of server.drain_timeout_ms");
     }
+    Ok(())
 }
 
 /// Makes a token, directly in the store. For somebody who may read the data folder.

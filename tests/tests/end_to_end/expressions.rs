@@ -52,6 +52,53 @@ async fn greedy_expressions_end_and_others_are_served_meanwhile() -> anyhow::Res
     Ok(())
 }
 
+/// A chain of `set` nodes, each wrapping what the one before it gave.
+fn chain(name: &str, nodes: usize, wrap: &dyn Fn(String) -> Value) -> Value {
+    let node = |at: usize| {
+        let (after, source) = match at {
+            0 => (json!([]), "${ .trigger }".to_owned()),
+            _ => (json!([format!("n{}", at - 1)]), format!("${{ .steps.n{} }}", at - 1)),
+        };
+        (format!("n{at}"), json!({"use": "set", "after": after, "with": {"v": wrap(source)}}))
+    };
+    json!({"name": name, "nodes": (0..nodes).map(node).collect::<serde_json::Map<_, _>>()})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_that_grow_without_an_evaluator_are_bounded_too() -> anyhow::Result<()> {
+    let host = Host::start(HostOptions::new()).await?;
+    let deep = |source| (0..80).fold(json!(source), |inner, _| json!([inner]));
+    host.apply(&chain("deep", 100, &deep)).await?;
+    host.apply(&chain("doubling", 40, &|source| json!([source, source]))).await?;
+    host.apply(&chain("thousandfold", 1, &|source| json!(vec![source; 1_000]))).await?;
+    let large = json!("x".repeat(1024 * 1024));
+    for (workflow, input, codes) in [
+        ("deep", json!(1), ["parameters-too-deep", ""]),
+        ("doubling", json!("x".repeat(1_000)), ["parameters-too-large", "run-too-large"]),
+        ("thousandfold", large, ["parameters-too-large", ""]),
+    ] {
+        let run = host.run_to_end(workflow, &input).await?;
+        run.is("failed", &[]).with_context(|| workflow)?;
+        let dead = run.steps().find(|step| !step.error_code().is_empty());
+        let dead = dead.with_context(|| format!("no step failed\n{workflow}"))?;
+        ensure!(codes.contains(&dead.error_code()), "{workflow}: {}", dead.error_code());
+    }
+    let peak = host.peak_bytes().await?;
+    ensure!(peak < 900 * 1024 * 1024, "it took {peak} bytes");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_beyond_numbers_is_an_error_and_not_null() -> anyhow::Result<()> {
+    let host = Host::start(HostOptions::new()).await?;
+    host.apply(&set("huge", "${ [1, 1e1000, \"important\"] }")).await?;
+    let run = host.run_to_end("huge", &json!({})).await?;
+    let step = run.step("greedy")?;
+    let kept = step.output()["list"][0]["value"][2] == "important";
+    ensure!(kept || step.error_code() == "expression-failed", "{run}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_are_named() -> anyhow::Result<()> {
     let host = Host::start(HostOptions::new()).await?;

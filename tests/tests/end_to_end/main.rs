@@ -9,6 +9,7 @@ mod cli;
 mod crash;
 mod engine;
 mod expressions;
+mod journal;
 mod plugins;
 mod scene;
 mod secrets;

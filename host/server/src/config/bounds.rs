@@ -16,6 +16,8 @@ const HOUR: u64 = 60 * MINUTE;
 /// Key, smallest, largest.
 const BOUNDS: &[(&str, u64, u64)] = &[
     ("server.body_limit_bytes", KIB, GIB),
+    ("server.connections", 1, 1_000_000),
+    ("server.head_timeout_ms", 100, HOUR),
     ("server.drain_timeout_ms", 0, 10 * MINUTE),
     ("store.queue_writes", 16, 1_000_000),
     ("store.queue_bytes", MIB, 64 * GIB),
@@ -33,6 +35,8 @@ const BOUNDS: &[(&str, u64, u64)] = &[
     ("engine.concurrent_runs", 1, 100_000),
     ("engine.lease_seconds", 5, 3_600),
     ("engine.poll_ms", 10, MINUTE),
+    ("engine.claim_batch", 1, 10_000),
+    ("engine.max_claims", 1, 1_000),
     ("sandbox.instances", 1, 10_000),
     ("sandbox.computing_instances", 1, 10_000),
     ("sandbox.queue_timeout_ms", 100, HOUR),

@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tombolo_store::{Bounds, SqliteSettings};
 
+use crate::listen;
+
 /// The section `[server]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -18,6 +20,10 @@ pub struct ServerSettings {
     pub public_url: Option<String>,
     /// Largest body of a request.
     pub body_limit_bytes: usize,
+    /// Connections of clients at a time.
+    pub connections: usize,
+    /// How long a client may take for the head of a request.
+    pub head_timeout_ms: u64,
     /// How long requests and runs under way may take to finish when the process is asked to end.
     pub drain_timeout_ms: u64,
 }
@@ -28,6 +34,8 @@ impl Default for ServerSettings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8686)),
             public_url: None,
             body_limit_bytes: 16 * 1024 * 1024,
+            connections: 10_000,
+            head_timeout_ms: 30_000,
             drain_timeout_ms: 10_000,
         }
     }
@@ -40,6 +48,14 @@ impl ServerSettings {
         match &self.public_url {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => format!("http://{}", self.listen),
+        }
+    }
+
+    /// What clients may take.
+    pub fn connection_bounds(&self) -> listen::Bounds {
+        listen::Bounds {
+            connections: self.connections,
+            head_timeout: Duration::from_millis(self.head_timeout_ms),
         }
     }
 
@@ -190,11 +206,21 @@ pub struct EngineSettings {
     pub lease_seconds: u64,
     /// How often the queue is looked at when nothing else wakes the engine.
     pub poll_ms: u64,
+    /// Runs that are taken with one look.
+    pub claim_batch: usize,
+    /// How often a run may end its worker before it is failed.
+    pub max_claims: u32,
 }
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self { concurrent_runs: 256, lease_seconds: 30, poll_ms: 500 }
+        Self {
+            concurrent_runs: 256,
+            lease_seconds: 30,
+            poll_ms: 500,
+            claim_batch: 64,
+            max_claims: 5,
+        }
     }
 }
 
