@@ -152,6 +152,8 @@ impl Desk {
         if entries.is_empty() {
             return;
         }
+        // Durable before the next attempt starts.
+        self.owing = true;
         let (node, item) = (&run.node(at).name, run.step(at).item);
         let journaled = |entry| Journaled { node: node.clone(), item, entry };
         self.journal.extend(entries.iter().cloned().map(journaled));

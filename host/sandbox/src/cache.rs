@@ -10,6 +10,7 @@ use std::hash::{Hash, Hasher};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hmac::{Hmac, Mac};
 use rand::RngCore;
@@ -23,6 +24,8 @@ const KEY_BYTES: usize = 32;
 const KEY_FILE: &str = "key";
 /// What the names of half written files begin with.
 const UNFINISHED: &str = ".unfinished";
+/// Age at which such a file is nobody's any more.
+const UNFINISHED_AGE: Duration = Duration::from_secs(3600);
 
 /// Compiled code that may be loaded: just compiled by this host, or sealed by it.
 pub(crate) struct Vouched {
@@ -69,8 +72,8 @@ impl Cache {
             tracing::warn!(folder = %folder.display(), "others could write here; everything is compiled again");
             empty(folder, |_| true)?;
         }
-        // What a process that was killed left half written.
-        empty(folder, |name| name.starts_with(UNFINISHED))?;
+        // What a process that was killed left half written; others may be at work.
+        empty(folder, |file| file.starts_with(UNFINISHED) && is_old(&folder.join(file)))?;
         Ok(Self {
             folder: folder.to_owned(),
             key: key(folder)?,
@@ -163,9 +166,19 @@ fn empty(folder: &Path, gone: impl Fn(&str) -> bool) -> io::Result<()> {
         if entry.file_type()?.is_dir() || !entry.file_name().to_str().is_none_or(&gone) {
             continue;
         }
-        fs::remove_file(entry.path())?;
+        match fs::remove_file(entry.path()) {
+            // Somebody else was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            done => done?,
+        }
     }
     Ok(())
+}
+
+/// True if nobody can still be writing the file.
+fn is_old(path: &Path) -> bool {
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > UNFINISHED_AGE))
 }
 
 /// A file of the folder that is not there yet under its name.

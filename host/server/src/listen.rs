@@ -114,6 +114,10 @@ async fn next(
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the client of these tests is no part of the product"
+)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
