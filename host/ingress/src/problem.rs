@@ -63,7 +63,8 @@ impl Problem {
     }
 
     pub fn too_large(limit: usize) -> Self {
-        let detail = format!("the body is larger than {limit} bytes (limit server.body_limit_bytes)");
+        let detail =
+            format!("the body is larger than {limit} bytes (limit server.body_limit_bytes)");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", detail)
             .with("limit_bytes", limit)
     }

@@ -319,8 +319,7 @@ mod tests {
         let hashes = [b"a", b"b", b"c"].map(|name| ContentHash::of(name));
         for (age, hash) in hashes.into_iter().enumerate() {
             cache.store(hash, &Vouched::compiled(vec![0; 1_000])).unwrap();
-            let time =
-                std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(age as u64);
+            let time = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(age as u64);
             let file = fs::OpenOptions::new().write(true).open(cache.path(hash)).unwrap();
             file.set_modified(time).unwrap();
         }
