@@ -16,7 +16,7 @@ use tombolo_core::run::{Run, RunState, Standing};
 use tombolo_core::workflow::Plan;
 
 use crate::attempt::Of;
-use crate::drive::{corrupt, permanent};
+use crate::errors::{corrupt, permanent};
 use crate::leases::Signals;
 use crate::registry::NoPlan;
 use crate::{Inner, respond};

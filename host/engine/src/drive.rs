@@ -6,16 +6,16 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
-use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::TenantId;
 use tombolo_core::ports::sandbox::Invoked;
 use tombolo_core::ports::store::{Claimed, ClaimedRun, Lease, Next, StoreError};
-use tombolo_core::run::{Illegal, Run, give_up_steps};
+use tombolo_core::run::{Run, give_up_steps};
 use tombolo_core::workflow::NodeIndex;
 
 use crate::Inner;
 use crate::attempt::Prepared;
 use crate::desk::{self, Desk};
+use crate::errors::{corrupt, permanent};
 use crate::leases::{Held, Leases, Signals};
 use crate::registry::NoPlan;
 
@@ -122,11 +122,6 @@ async fn drive(
     }
 }
 
-/// Stored states that the laws do not know are damage, not bad luck.
-pub(crate) fn corrupt(illegal: Illegal) -> StoreError {
-    StoreError::Corrupt(illegal.to_string())
-}
-
 /// Something that a run waits for while it is worked on.
 pub(crate) type Pending = BoxFuture<'static, Result<Done, StoreError>>;
 
@@ -180,9 +175,4 @@ async fn work(desk: &mut Desk, run: &mut Run, signals: &Signals) -> Result<(), S
             None => {}
         }
     }
-}
-
-/// The error of a run that cannot be run.
-pub(crate) fn permanent(code: &str, message: String) -> StepError {
-    StepError::new(ErrorClass::Permanent, code, message)
 }

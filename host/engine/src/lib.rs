@@ -7,6 +7,7 @@ mod attempt;
 mod claims;
 mod desk;
 mod drive;
+mod errors;
 mod follow;
 mod intake;
 mod leases;

@@ -10,7 +10,8 @@ use tombolo_core::workflow::{Builtin, NodeIndex, Uses};
 
 use crate::attempt::{self, Attempt, Prepared};
 use crate::desk::{self, Desk};
-use crate::drive::{Done, Pending, corrupt};
+use crate::drive::{Done, Pending};
+use crate::errors::corrupt;
 
 impl Desk {
     /// Resolves the parameters of a step, unless an earlier attempt did.
