@@ -37,7 +37,7 @@ Commands:
   generate        Write the files that are generated from the code
   bench [...]     Run the benchmarks; `cargo xtask bench --help` lists them
 
-The first build takes about ten minutes on two cores, because wasmtime is part of it.
+The first build takes about a quarter of an hour on two cores, because wasmtime is part of it.
 ";
 
 /// The demo leaves when it has shown everything.
