@@ -71,7 +71,9 @@ fn play(place: &Place, folder: &Folder, ending: Ending) -> anyhow::Result<()> {
 fn build_all(place: &Place) -> anyhow::Result<()> {
     headline("Build plugins, Tombolo and the stand-ins");
     if !place.binary("tombolo").exists() {
-        println!("The first build takes about a quarter of an hour on two cores, and less on more.");
+        println!(
+            "The first build takes about a quarter of an hour on two cores, and less on more."
+        );
         println!("It is done once; from then on the demo takes seconds.");
     }
     build::plugins(place)?;
