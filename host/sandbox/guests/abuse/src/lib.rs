@@ -153,8 +153,8 @@ fn random(_: Nothing) -> Result<Vec<u64>, NodeError> {
 /// What can be seen of the machine.
 fn outside(_: Nothing) -> Result<Value, NodeError> {
     Ok(json!({
-        "file": std::fs::read("/etc/hostname").is_ok(),
-        "write": std::fs::write("/tmp/escaped", "x").is_ok(),
+        "file": std::fs::read_dir("/").is_ok(),
+        "write": std::fs::write("escaped", "x").is_ok(),
         "variables": std::env::vars().count(),
         "arguments": std::env::args().count(),
         "stdin": std::io::read_to_string(std::io::stdin()).unwrap_or_default(),
