@@ -52,9 +52,10 @@ pub struct Subscriber {
 pub enum Answer {
     /// The run ended, or answered through a `respond` node; durable before it is told.
     Ready {
-        /// HTTP status: the `respond` node's, else 200, or 500 if the run did not succeed.
+        /// HTTP status from 200 to 599: the `respond` node's, else 200, or 500 if the run did not
+        /// succeed.
         status: u16,
-        /// Extra headers of the `respond` node.
+        /// Extra headers of the `respond` node; none that belong to the connection.
         headers: Vec<(String, String)>,
         /// The body.
         body: Json,

@@ -39,16 +39,8 @@ const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 /// The run that an answer is from.
 const RUN: HeaderName = HeaderName::from_static("tombolo-run");
 
-/// Headers that belong to the connection or to us, never to a workflow.
-const RESERVED: [HeaderName; 7] = [
-    header::CONNECTION,
-    header::CONTENT_LENGTH,
-    header::DATE,
-    header::SET_COOKIE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::WWW_AUTHENTICATE,
-];
+/// Headers that a workflow does not set here: they would speak for the API.
+const RESERVED: [HeaderName; 2] = [header::SET_COOKIE, header::WWW_AUTHENTICATE];
 
 /// Why there is no run, or no answer of it, beside what the body may be.
 pub(in crate::routes) const REFUSALS: &[Kind] = &[
@@ -249,9 +241,7 @@ fn answered(
         RUN,
         HeaderValue::from_str(&run).map_err(|error| Problem::internal(error.to_string()))?,
     );
-    // 1xx is not the end of an exchange.
-    let status = StatusCode::from_u16(status).ok().filter(|status| !status.is_informational());
-    let status = status.unwrap_or(StatusCode::OK);
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     Ok((status, headers, Body::from(body.to_owned())).into_response())
 }
 
