@@ -23,6 +23,16 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// The name as written in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pure => "pure",
+            Self::Read => "read",
+            Self::Keyed => "keyed",
+            Self::Unsafe => "unsafe",
+        }
+    }
+
     /// True if the attempt may be repeated when nobody knows whether it took effect.
     pub fn repeatable(self) -> bool {
         self != Self::Unsafe

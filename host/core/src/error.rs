@@ -1,10 +1,13 @@
 //! How a step fails: a class that says what to do, a code for programs, a sentence for people.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What to do about a failure. The same set as `error-class` in the contract with plugins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum ErrorClass {
     /// The parameters or the record are wrong; the same call will fail again.

@@ -3,6 +3,7 @@
 //! Owns the types, the decisions and the ports to the outside.
 //! Never does I/O, never asks for the time or for randomness: both are passed in.
 
+pub mod audit;
 pub mod clock;
 pub mod descriptor;
 pub mod effect;
@@ -13,4 +14,5 @@ pub mod ports;
 pub mod random;
 pub mod run;
 pub mod secret;
+pub mod wait;
 pub mod workflow;

@@ -1,7 +1,7 @@
 //! How a run ends before its steps have: by request or deadline, by the death of its worker, or
 //! because it cannot go on.
 
-use super::model::Run;
+use super::model::{Run, StepAt};
 use super::state::{Illegal, StepEvent, StepState};
 use crate::clock::Timestamp;
 use crate::error::{ErrorClass, StepError};
@@ -10,12 +10,14 @@ use crate::ports::store::StepRow;
 impl Run {
     /// Decides what became of attempts whose worker died: a step found running was never settled.
     pub fn recover(&mut self, now: Timestamp) -> Result<(), Illegal> {
-        for at in 0..self.steps.len() {
-            if self.steps[at].state != StepState::Running {
+        self.taken.clear();
+        for at in self.places() {
+            if self.step(at).state != StepState::Running {
                 continue;
             }
-            if self.plan.nodes[at].effect.repeatable() {
+            if self.node(at).effect.repeatable() {
                 self.change(at, StepEvent::Abandon)?;
+                self.sort_in(at);
             } else {
                 let message = "the process ended between sending this call and recording its result; whether it took effect has to be looked up at the other side";
                 self.lose(at, "worker-lost", message, now)?;
@@ -27,17 +29,25 @@ impl Run {
     /// The run ends now: whatever has not ended is cancelled. An unsafe attempt that is under way
     /// is unknown: it may have taken effect.
     pub fn cancel(&mut self, now: Timestamp) -> Result<(), Illegal> {
-        for at in 0..self.steps.len() {
-            let state = self.steps[at].state;
+        self.taken.clear();
+        for at in self.places() {
+            let state = self.step(at).state;
             if state.ended() {
                 continue;
             }
-            if state == StepState::Running && !self.plan.nodes[at].effect.repeatable() {
+            // Of a list, only the items that had begun are worth a row.
+            if at.is_item() && state == StepState::Pending && self.step(at).attempt == 0 {
+                continue;
+            }
+            if state == StepState::Running && !self.node(at).effect.repeatable() {
                 let message = "the run was cancelled while this call was under way; whether it took effect has to be looked up at the other side";
                 self.lose(at, "cancelled-under-way", message, now)?;
             } else {
                 self.change(at, StepEvent::Cancel)?;
-                self.steps[at].ended_at = Some(now);
+                let step = self.step_mut(at);
+                step.due_at = None;
+                step.ended_at = Some(now);
+                self.sort_in(at);
             }
         }
         Ok(())
@@ -46,10 +56,11 @@ impl Run {
     /// The run cannot go on: it ends as after the death of its worker. Values that are not stored
     /// yet are dropped, because they may be what cannot be stored.
     pub fn give_up(&mut self, now: Timestamp) -> Result<(), Illegal> {
-        for (step, changed) in self.steps.iter_mut().zip(&self.changed) {
-            if *changed {
-                (step.input, step.output) = (None, None);
-                step.logs.clear();
+        for at in self.places() {
+            if self.is_changed(at) {
+                self.set_input(at, None);
+                self.set_output(at, None);
+                self.step_mut(at).logs.clear();
             }
         }
         self.recover(now)?;
@@ -58,15 +69,16 @@ impl Run {
 
     fn lose(
         &mut self,
-        at: usize,
+        at: StepAt,
         code: &str,
         message: &str,
         now: Timestamp,
     ) -> Result<(), Illegal> {
         self.change(at, StepEvent::Lose)?;
-        let step = &mut self.steps[at];
+        let step = self.step_mut(at);
         step.error = Some(StepError::new(ErrorClass::UnknownOutcome, code, message));
         step.ended_at = Some(now);
+        self.sort_in(at);
         Ok(())
     }
 }

@@ -1,24 +1,43 @@
-//! One run in memory: its steps, which of them can start, and how it ends.
+//! One run in memory: its steps, and what of them is not stored yet.
 //!
-//! Live work and recovery after a crash change steps through the same methods. Knows no clock and
-//! no randomness: `now` and `jitter` come with the call.
+//! Live work, repair and recovery after a crash change steps through the same methods, which stand
+//! in the files beside this one. Knows no clock and no randomness: `now` and `jitter` come with the
+//! call.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
-use super::retry::{Treatment, Tried, treat};
-use super::state::{Illegal, RunState, StepEvent, StepState};
-use crate::clock::Timestamp;
+use super::items::Items;
+use super::state::{Illegal, StepEvent, StepState};
 use crate::error::{ErrorClass, StepError};
-use crate::id::ContentHash;
 use crate::json::Json;
-use crate::ports::sandbox::{LogLine, Outcome};
 use crate::ports::store::StepRow;
-use crate::workflow::{Builtin, Edge, Join, NodeIndex, OnError, Plan, PlanNode, Port, Uses};
+use crate::workflow::{NodeIndex, Plan, PlanNode};
 
 /// Most that the inputs and outputs of one run may take together, in bytes of JSON text.
 pub const MAX_RUN_BYTES: usize = 64 * 1024 * 1024;
+
+/// A step of a run: a node, or one item of a for-each node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StepAt {
+    /// The node's position in the plan.
+    pub node: NodeIndex,
+    /// 0 for the node itself; items are counted from 1.
+    pub item: u32,
+}
+
+impl StepAt {
+    /// True for an item of a for-each node.
+    pub fn is_item(self) -> bool {
+        self.item > 0
+    }
+}
+
+impl From<NodeIndex> for StepAt {
+    fn from(node: NodeIndex) -> Self {
+        Self { node, item: 0 }
+    }
+}
 
 /// A run and its steps.
 #[derive(Debug, Clone)]
@@ -26,72 +45,66 @@ pub struct Run {
     pub(super) plan: Arc<Plan>,
     /// By position of the node.
     pub(super) steps: Vec<StepRow>,
-    /// Which steps differ from what is stored.
-    pub(super) changed: Vec<bool>,
+    /// Of for-each nodes that have their list.
+    pub(super) items: BTreeMap<NodeIndex, Items>,
+    /// Steps that differ from what is stored.
+    changed: BTreeSet<StepAt>,
+    /// Steps handed out by [`Run::ready`] that have not started yet.
+    pub(super) taken: BTreeSet<StepAt>,
+    /// Bytes of the inputs and outputs.
+    held_bytes: usize,
 }
 
 /// Stored steps that do not fit their plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the stored step `{node}` belongs to no node of its workflow version")]
+#[error("the stored step `{node}` (item {item}) belongs to no node of its workflow version")]
 pub struct Broken {
     /// The step's node.
     pub node: String,
-}
-
-/// Where a run stands when no step is ready.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Standing {
-    /// Attempts are under way.
-    Busy,
-    /// Every step that goes on waits for a time; this is the first.
-    Parked {
-        /// When the first is due.
-        due: Timestamp,
-    },
-    /// Nothing can go on.
-    Ended {
-        /// `succeeded` or `failed`.
-        state: RunState,
-        /// What the run answers.
-        output: Option<Json>,
-        /// Why it failed: the first dead or unknown step's error.
-        error: Option<StepError>,
-    },
-}
-
-/// What an edge tells the node at its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Signal {
-    /// Not known yet.
-    Open,
-    /// Taken.
-    Live,
-    /// Not taken, and never will be.
-    Dead,
-    /// Not taken because of a failure that nobody handles; a redrive may still take it.
-    Blocked,
-}
-
-/// What a node that has not started should do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Wait,
-    Start,
-    Skip,
+    /// The step's item.
+    pub item: u32,
 }
 
 impl Run {
     /// A run as the store has it; steps that are not stored yet are pending.
     pub fn restore(plan: Arc<Plan>, stored: Vec<StepRow>) -> Result<Self, Broken> {
-        let mut steps: Vec<StepRow> = plan.nodes.iter().map(pending).collect();
-        for row in stored {
-            let Some(at) = plan.index.get(&row.node) else {
-                return Err(Broken { node: row.node });
-            };
-            steps[*at] = row;
+        let steps = plan.nodes.iter().map(|node| StepRow::pending(&node.name, 0)).collect();
+        let (items, changed, taken) = Default::default();
+        let mut run = Self { plan, steps, items, changed, taken, held_bytes: 0 };
+        // Nodes before their items: the list says how many there are.
+        let (of_items, of_nodes): (Vec<_>, Vec<_>) =
+            stored.into_iter().partition(|row| row.item > 0);
+        for row in of_nodes {
+            run.put(row)?;
         }
-        let changed = vec![false; steps.len()];
-        Ok(Self { plan, steps, changed })
+        for at in 0..run.steps.len() {
+            if let Some(count) = run.list_length(at) {
+                run.items.insert(at, Items::new(&run.plan.nodes[at].name, count));
+            }
+        }
+        for row in of_items {
+            run.put(row)?;
+        }
+        run.held_bytes = run.rows().map(bytes).sum();
+        Ok(run)
+    }
+
+    fn put(&mut self, row: StepRow) -> Result<(), Broken> {
+        let broken = || Broken { node: row.node.clone(), item: row.item };
+        let node = *self.plan.index.get(&row.node).ok_or_else(broken)?;
+        if row.item == 0 {
+            self.steps[node] = row;
+            return Ok(());
+        }
+        let items = self.items.get_mut(&node).ok_or_else(broken)?;
+        items.put(row.clone()).map_err(|()| broken())
+    }
+
+    /// How many items a for-each node has, once it has its list.
+    pub(super) fn list_length(&self, node: NodeIndex) -> Option<usize> {
+        self.plan.nodes[node].each.as_ref()?;
+        let list = self.steps[node].input.as_ref()?.value().as_array()?;
+        Some(list.len())
     }
 
     /// The plan it follows.
@@ -99,252 +112,69 @@ impl Run {
         &self.plan
     }
 
-    /// The node at that position.
-    pub fn node(&self, at: NodeIndex) -> &PlanNode {
-        &self.plan.nodes[at]
+    /// The node of a step.
+    pub fn node(&self, at: impl Into<StepAt>) -> &PlanNode {
+        &self.plan.nodes[at.into().node]
     }
 
-    /// The step of the node at that position.
-    pub fn step(&self, at: NodeIndex) -> &StepRow {
-        &self.steps[at]
-    }
-
-    /// Skips what is not needed, and returns the steps that can start or try again now, in the
-    /// plan's order. Calling it again without a change returns the same steps.
-    pub fn ready(&mut self, now: Timestamp) -> Result<Vec<NodeIndex>, Illegal> {
-        let mut ready = Vec::new();
-        // Nodes stand in topological order, so one pass carries a skip to the end of its path.
-        for at in 0..self.steps.len() {
-            match self.steps[at].state {
-                StepState::Pending => match self.verdict(at) {
-                    Verdict::Wait => {}
-                    Verdict::Start => ready.push(at),
-                    Verdict::Skip => self.skip(at, now)?,
-                },
-                StepState::Waiting if self.steps[at].due_at.is_none_or(|due| due <= now) => {
-                    ready.push(at)
-                }
-                _ => {}
-            }
-        }
-        Ok(ready)
-    }
-
-    fn verdict(&self, at: NodeIndex) -> Verdict {
-        let node = &self.plan.nodes[at];
-        if node.inputs.is_empty() {
-            return Verdict::Start;
-        }
-        let signals: Vec<Signal> = node.inputs.iter().map(|edge| self.signal(edge)).collect();
-        let any = |wanted: Signal| signals.contains(&wanted);
-        match node.join {
-            Join::Any if any(Signal::Live) => Verdict::Start,
-            _ if any(Signal::Open) || any(Signal::Blocked) => Verdict::Wait,
-            _ if any(Signal::Live) => Verdict::Start,
-            _ => Verdict::Skip,
+    /// A step. An item has to be one of its node's list.
+    pub fn step(&self, at: impl Into<StepAt>) -> &StepRow {
+        let at = at.into();
+        match self.items.get(&at.node) {
+            Some(items) if at.is_item() => items.row(at.item),
+            _ => &self.steps[at.node],
         }
     }
 
-    fn signal(&self, edge: &Edge) -> Signal {
-        let step = &self.steps[edge.from];
-        let node = &self.plan.nodes[edge.from];
-        let taken = |yes: bool| if yes { Signal::Live } else { Signal::Dead };
-        match step.state {
-            StepState::Pending | StepState::Running | StepState::Waiting => Signal::Open,
-            StepState::Skipped | StepState::Cancelled => Signal::Dead,
-            StepState::Succeeded => match &edge.port {
-                Port::Done => Signal::Live,
-                Port::Error => Signal::Dead,
-                Port::Named(port) => taken(step.ports.contains(port)),
-            },
-            StepState::Dead => match &edge.port {
-                Port::Error => Signal::Live,
-                Port::Done if node.on_error == OnError::Continue => Signal::Live,
-                _ if node.failure_is_handled() => Signal::Dead,
-                _ => Signal::Blocked,
-            },
-            StepState::Unknown => Signal::Blocked,
+    pub(super) fn step_mut(&mut self, at: StepAt) -> &mut StepRow {
+        self.changed.insert(at);
+        match self.items.get_mut(&at.node) {
+            Some(items) if at.is_item() => items.row_mut(at.item),
+            _ => &mut self.steps[at.node],
         }
     }
 
-    /// The node's condition is false, or nothing leads to it.
-    pub fn skip(&mut self, at: NodeIndex, now: Timestamp) -> Result<(), Illegal> {
-        self.change(at, StepEvent::Skip)?;
-        self.steps[at].ended_at = Some(now);
-        Ok(())
+    /// Every step: the nodes, then the items.
+    pub fn rows(&self) -> impl Iterator<Item = &StepRow> {
+        self.steps.iter().chain(self.items.values().flat_map(Items::rows))
     }
 
-    /// An attempt starts. A built-in keeps no input: its output is its input.
-    pub fn start(
-        &mut self,
-        at: NodeIndex,
-        input: Option<Json>,
-        now: Timestamp,
-    ) -> Result<(), Illegal> {
-        self.change(at, StepEvent::Start)?;
-        let plugin = plugin_of(&self.plan.nodes[at]);
-        let step = &mut self.steps[at];
-        step.attempt += 1;
-        step.started_at.get_or_insert(now);
-        step.input = input;
-        step.due_at = None;
-        step.plugin = plugin;
-        Ok(())
-    }
-
-    /// The attempt gave an output.
-    pub fn succeed(
-        &mut self,
-        at: NodeIndex,
-        outcome: Outcome,
-        logs: Vec<LogLine>,
-        now: Timestamp,
-    ) -> Result<(), Illegal> {
-        self.change(at, StepEvent::Succeed)?;
-        let step = &mut self.steps[at];
-        step.spent += 1;
-        step.output = Some(outcome.output);
-        step.ports = outcome.ports;
-        step.error = None;
-        step.logs = logs;
-        step.ended_at = Some(now);
-        Ok(())
-    }
-
-    /// The attempt failed. Says what follows.
-    pub fn fail(
-        &mut self,
-        at: NodeIndex,
-        error: StepError,
-        logs: Vec<LogLine>,
-        now: Timestamp,
-        jitter: f64,
-    ) -> Result<Treatment, Illegal> {
-        let node = &self.plan.nodes[at];
-        let spent = self.steps[at].spent + u32::from(error.class != ErrorClass::RateLimited);
-        let tried = Tried { attempts: self.steps[at].attempt, spent };
-        let treatment = treat(&error, node.effect, &node.retry, tried, now, jitter);
-        self.change(
-            at,
-            match treatment {
-                Treatment::Retry { .. } => StepEvent::Delay,
-                Treatment::Dead => StepEvent::Die,
-                Treatment::Unknown => StepEvent::Lose,
-            },
-        )?;
-        let step = &mut self.steps[at];
-        step.spent = spent;
-        step.error = Some(error);
-        step.logs = logs;
-        match treatment {
-            Treatment::Retry { at } => step.due_at = Some(at),
-            Treatment::Dead | Treatment::Unknown => step.ended_at = Some(now),
+    /// Where every step stands in the run.
+    pub fn places(&self) -> impl Iterator<Item = StepAt> + use<> {
+        let mut places: Vec<StepAt> = (0..self.steps.len()).map(StepAt::from).collect();
+        for (node, items) in &self.items {
+            places.extend((1..=items.count()).map(|item| StepAt { node: *node, item }));
         }
-        Ok(treatment)
+        places.into_iter()
     }
 
-    /// The step cannot start: its parameters have no value.
-    pub fn refuse(
-        &mut self,
-        at: NodeIndex,
-        error: StepError,
-        now: Timestamp,
-    ) -> Result<(), Illegal> {
-        self.change(at, StepEvent::Die)?;
-        let step = &mut self.steps[at];
-        step.error = Some(error);
-        step.ended_at = Some(now);
-        Ok(())
-    }
-
-    /// Where the run stands, given that no ready step is left to start.
-    pub fn standing(&self) -> Standing {
-        if self.steps.iter().any(|step| step.state == StepState::Running) {
-            return Standing::Busy;
-        }
-        let due = self
-            .steps
-            .iter()
-            .filter(|step| step.state == StepState::Waiting)
-            .filter_map(|step| step.due_at)
-            .min();
-        if let Some(due) = due {
-            return Standing::Parked { due };
-        }
-        match self.failure() {
-            Some(error) => {
-                Standing::Ended { state: RunState::Failed, output: None, error: Some(error) }
-            }
-            None => Standing::Ended {
-                state: RunState::Succeeded,
-                output: Some(self.output()),
-                error: None,
-            },
-        }
-    }
-
-    /// The error of the first step whose failure nobody handles.
-    fn failure(&self) -> Option<StepError> {
-        self.steps
-            .iter()
-            .zip(&self.plan.nodes)
-            .find(|(step, node)| match step.state {
-                StepState::Dead => !node.failure_is_handled(),
-                StepState::Unknown => true,
-                _ => false,
-            })
-            .map(|(step, node)| {
-                let mut error = step.error.clone().unwrap_or_else(|| {
-                    StepError::new(ErrorClass::Permanent, "no-error-stored", "the step failed")
-                });
-                error.message = format!("node `{}`: {}", node.name, error.message);
-                error
-            })
-    }
-
-    /// What the run answers: the `respond` node's output, the only leaf's output, or the leaves'
-    /// outputs by name.
-    fn output(&self) -> Json {
-        let done = |wanted: &dyn Fn(&PlanNode) -> bool| -> Vec<(&str, Json)> {
-            self.steps
-                .iter()
-                .zip(&self.plan.nodes)
-                .filter(|(step, node)| step.state == StepState::Succeeded && wanted(node))
-                .map(|(step, node)| (node.name.as_str(), step.output.clone().unwrap_or_default()))
-                .collect()
+    /// The step of that name and item, if there is one.
+    pub fn find(&self, node: &str, item: u32) -> Option<StepAt> {
+        let at = StepAt { node: *self.plan.index.get(node)?, item };
+        let exists = match self.items.get(&at.node) {
+            _ if item == 0 => true,
+            Some(items) => item <= items.count(),
+            None => false,
         };
-        let responds = done(&is_respond);
-        if let Some((_, output)) = responds.into_iter().next() {
-            return output;
-        }
-        let leaves = done(&|node| node.leaf);
-        match leaves.as_slice() {
-            [] => Json::null(),
-            [(_, only)] if self.plan.nodes.iter().filter(|node| node.leaf).count() == 1 => {
-                only.clone()
-            }
-            several => {
-                let fields: Map<String, Value> = several
-                    .iter()
-                    .map(|(name, output)| ((*name).to_owned(), output.value().clone()))
-                    .collect();
-                Json::from_value(Value::Object(fields))
-            }
-        }
+        exists.then_some(at)
     }
 
-    /// The output of a `respond` node that is done.
-    pub fn response(&self) -> Option<&Json> {
-        self.steps
-            .iter()
-            .zip(&self.plan.nodes)
-            .find(|(step, node)| step.state == StepState::Succeeded && is_respond(node))
-            .and_then(|(step, _)| step.output.as_ref())
+    /// The one place where the state of a step changes.
+    pub(super) fn change(&mut self, at: StepAt, event: StepEvent) -> Result<StepState, Illegal> {
+        let before = self.step(at).state;
+        let after = before.after(event)?;
+        self.step_mut(at).state = after;
+        self.taken.remove(&at);
+        Ok(after)
     }
 
-    /// True if a step differs from what is stored.
-    pub fn has_changes(&self) -> bool {
-        self.changed.contains(&true)
+    /// Keeps an item's place in the order of work up to date; to be called when it has changed.
+    pub(super) fn sort_in(&mut self, at: StepAt) {
+        if at.is_item()
+            && let Some(items) = self.items.get_mut(&at.node)
+        {
+            items.sort_in(at.item);
+        }
     }
 
     /// Room for a value of so many bytes, beside the inputs and outputs that are there.
@@ -352,9 +182,7 @@ impl Run {
     /// # Errors
     /// Of the step whose value it is.
     pub fn admit(&self, bytes: usize) -> Result<(), StepError> {
-        let held = |json: &Option<Json>| json.as_ref().map_or(0, |json| json.text().len());
-        let sum: usize = self.steps.iter().map(|step| held(&step.input) + held(&step.output)).sum();
-        if sum.saturating_add(bytes) <= MAX_RUN_BYTES {
+        if self.held_bytes.saturating_add(bytes) <= MAX_RUN_BYTES {
             return Ok(());
         }
         let message = format!(
@@ -363,61 +191,68 @@ impl Run {
         Err(StepError::new(ErrorClass::Permanent, "run-too-large", message))
     }
 
+    /// Sets a step's input and counts its bytes.
+    pub(super) fn set_input(&mut self, at: StepAt, input: Option<Json>) {
+        let before = bytes(self.step(at));
+        self.step_mut(at).input = input;
+        self.held_bytes = self.held_bytes.saturating_sub(before) + bytes(self.step(at));
+    }
+
+    /// Sets a step's output and counts its bytes.
+    pub(super) fn set_output(&mut self, at: StepAt, output: Option<Json>) {
+        let before = bytes(self.step(at));
+        self.step_mut(at).output = output;
+        self.held_bytes = self.held_bytes.saturating_sub(before) + bytes(self.step(at));
+    }
+
+    /// True if a step differs from what is stored.
+    pub fn has_changes(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// Steps that differ from what is stored.
+    pub fn unsettled(&self) -> usize {
+        self.changed.len()
+    }
+
+    pub(super) fn is_changed(&self, at: StepAt) -> bool {
+        self.changed.contains(&at)
+    }
+
     /// Steps that changed since the last call, whole, for the store.
     pub fn take_changes(&mut self) -> Vec<StepRow> {
-        let rows = self
-            .steps
-            .iter()
-            .zip(&self.changed)
-            .filter(|(_, changed)| **changed)
-            .map(|(step, _)| step.clone())
-            .collect();
-        self.changed.fill(false);
-        rows
+        let changed = std::mem::take(&mut self.changed);
+        changed.into_iter().map(|at| self.step(at).clone()).collect()
     }
 
     /// Takes changes back that could not be stored.
     pub fn put_back(&mut self, rows: &[StepRow]) {
-        for (step, changed) in self.steps.iter().zip(&mut self.changed) {
-            *changed |= rows.iter().any(|row| row.node == step.node && row.item == step.item);
+        let places = rows.iter().filter_map(|row| self.find(&row.node, row.item));
+        let places: Vec<_> = places.collect();
+        self.changed.extend(places);
+    }
+
+    /// Forgets what nobody asks for again of items that have ended, once it is stored.
+    pub fn slim(&mut self, stored: &[StepRow]) {
+        for row in stored.iter().filter(|row| row.item > 0 && row.state.ended()) {
+            let Some(at) = self.find(&row.node, row.item) else {
+                continue;
+            };
+            if self.is_changed(at) {
+                continue;
+            }
+            self.held_bytes = self.held_bytes.saturating_sub(bytes(self.step(at)));
+            if let Some(items) = self.items.get_mut(&at.node) {
+                items.slim(at.item);
+            }
+            self.held_bytes += bytes(self.step(at));
         }
     }
-
-    pub(super) fn change(&mut self, at: NodeIndex, event: StepEvent) -> Result<(), Illegal> {
-        self.steps[at].state = self.steps[at].state.after(event)?;
-        self.changed[at] = true;
-        Ok(())
-    }
 }
 
-fn is_respond(node: &PlanNode) -> bool {
-    node.uses == Uses::Builtin(Builtin::Respond)
-}
-
-fn plugin_of(node: &PlanNode) -> Option<ContentHash> {
-    match &node.uses {
-        Uses::Plugin { hash, .. } => Some(*hash),
-        Uses::Builtin(_) => None,
-    }
-}
-
-fn pending(node: &PlanNode) -> StepRow {
-    StepRow {
-        node: node.name.clone(),
-        item: 0,
-        state: StepState::Pending,
-        attempt: 0,
-        spent: 0,
-        input: None,
-        output: None,
-        ports: Vec::new(),
-        error: None,
-        due_at: None,
-        started_at: None,
-        ended_at: None,
-        plugin: None,
-        logs: Vec::new(),
-    }
+fn bytes(row: &StepRow) -> usize {
+    let held = |json: &Option<Json>| json.as_ref().map_or(0, |json| json.text().len());
+    held(&row.input) + held(&row.output)
 }
 
 #[cfg(test)]

@@ -4,86 +4,9 @@ use serde_json::json;
 
 use super::*;
 use crate::effect::Effect;
-use crate::workflow::{CatalogView, compile};
-
-const NOW: Timestamp = Timestamp(1_000);
-
-/// Only built-ins; effects and ports are set on the plan afterwards.
-struct Empty;
-
-impl CatalogView for Empty {
-    fn plugin(&self, _: &str) -> Option<(ContentHash, &crate::descriptor::Descriptor)> {
-        None
-    }
-    fn plugin_names(&self) -> Vec<&str> {
-        Vec::new()
-    }
-    fn has_connection(&self, _: &str) -> bool {
-        false
-    }
-    fn has_signing_secret(&self, _: &str) -> bool {
-        false
-    }
-    fn connection_names(&self) -> Vec<&str> {
-        Vec::new()
-    }
-    fn has_preset(&self, _: &str) -> bool {
-        false
-    }
-    fn preset_names(&self) -> Vec<&str> {
-        Vec::new()
-    }
-}
-
-fn plan(nodes: Value) -> Plan {
-    let mut nodes = nodes;
-    for node in nodes.as_object_mut().unwrap().values_mut() {
-        node["use"] = json!("set");
-    }
-    compile(&json!({"name": "w", "nodes": nodes}), &Empty).unwrap().plan
-}
-
-fn run(plan: Plan) -> Run {
-    Run::restore(Arc::new(plan), Vec::new()).unwrap()
-}
-
-fn ready(run: &mut Run) -> Vec<String> {
-    let ready = run.ready(NOW).unwrap();
-    ready.into_iter().map(|at| run.node(at).name.clone()).collect()
-}
-
-fn at(run: &Run, name: &str) -> NodeIndex {
-    run.plan().index[name]
-}
-
-fn start(run: &mut Run, name: &str) {
-    let at = at(run, name);
-    run.start(at, None, NOW).unwrap();
-}
-
-fn succeed(run: &mut Run, name: &str, ports: &[&str]) {
-    start(run, name);
-    let at = at(run, name);
-    let ports = ports.iter().map(|port| (*port).to_owned()).collect();
-    run.succeed(at, Outcome { output: json!(name).into(), ports }, Vec::new(), NOW).unwrap();
-}
-
-fn fail(run: &mut Run, name: &str, class: ErrorClass) -> Treatment {
-    start(run, name);
-    let at = at(run, name);
-    run.fail(at, StepError::new(class, "broken", "it broke"), Vec::new(), NOW, 1.0).unwrap()
-}
-
-fn state(run: &Run, name: &str) -> StepState {
-    run.step(at(run, name)).state
-}
-
-fn end(run: &Run) -> RunState {
-    match run.standing() {
-        Standing::Ended { state, .. } => state,
-        other => panic!("{other:?}"),
-    }
-}
+use crate::run::testing::{NOW, at, end, fail, plan, ready, run, start, state, succeed};
+use crate::run::{RunState, Standing, Treatment};
+use crate::workflow::{Edge, Port};
 
 fn diamond() -> Plan {
     plan(json!({"a": {}, "b": {"after": ["a"]}, "c": {"after": ["a"]}, "d": {"after": ["b", "c"]}}))
@@ -181,8 +104,9 @@ fn a_step_that_waits_parks_the_run_until_it_is_due() {
         panic!()
     };
     assert_eq!(ready(&mut run), Vec::<String>::new());
-    assert_eq!(run.standing(), Standing::Parked { due });
-    assert_eq!(run.ready(due).unwrap(), [0]);
+    let Standing::Parked { due: Some(first), .. } = run.standing() else { panic!() };
+    assert_eq!(first, due);
+    assert_eq!(run.ready(due).unwrap(), [StepAt::from(0)]);
     assert_eq!(fail(&mut run, "a", ErrorClass::Transient), Treatment::Dead);
     assert_eq!(run.step(0).attempt, 2);
     assert_eq!(end(&run), RunState::Failed);
@@ -235,5 +159,5 @@ fn stored_steps_of_another_plan_are_reported() {
     succeed(&mut run, "a", &[]);
     let rows = run.take_changes();
     let other = Arc::new(plan(json!({"z": {}})));
-    assert_eq!(Run::restore(other, rows).unwrap_err(), Broken { node: "a".into() });
+    assert_eq!(Run::restore(other, rows).unwrap_err(), Broken { node: "a".into(), item: 0 });
 }

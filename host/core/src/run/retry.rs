@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::progress::Failed;
 use crate::clock::Timestamp;
-use crate::effect::Effect;
 use crate::error::{ErrorClass, StepError};
-use crate::workflow::Retry;
+use crate::workflow::{Decision, PlanNode, Retry};
 
 /// Longest wait that an upstream may ask for with `Retry-After`.
 pub const MAX_RATE_LIMIT_WAIT: Duration = Duration::from_secs(24 * 3600);
@@ -25,6 +25,8 @@ pub enum Treatment {
         /// When.
         at: Timestamp,
     },
+    /// Another attempt once somebody has mended the connection, which is paused until then.
+    Pause,
     /// None.
     Dead,
     /// Nobody can know whether it took effect, and it must not be repeated blindly.
@@ -40,45 +42,55 @@ pub struct Tried {
     pub spent: u32,
 }
 
-/// Decides. `jitter` is a random number from 0 to 1.
-pub fn treat(
-    error: &StepError,
-    effect: Effect,
-    policy: &Retry,
-    tried: Tried,
-    now: Timestamp,
-    jitter: f64,
-) -> Treatment {
-    let spent = tried.spent;
-    match error.class {
-        ErrorClass::RateLimited if tried.attempts >= MAX_RATE_LIMITED_ATTEMPTS => Treatment::Dead,
-        ErrorClass::RateLimited => {
-            let asked = error
-                .retry_after_ms
-                .map_or_else(|| backoff(policy, tried.attempts, 1.0), Duration::from_millis);
-            let wait = asked.clamp(MIN_RATE_LIMIT_WAIT, MAX_RATE_LIMIT_WAIT);
-            Treatment::Retry { at: now.plus(wait) }
+/// Decides: first what nobody may overrule, then the node's `retry.if`, then its `retry.on`, then
+/// what is usual for the class.
+pub fn treat(error: &StepError, node: &PlanNode, tried: Tried, failed: Failed) -> Treatment {
+    let class = error.class;
+    if class == ErrorClass::UnknownOutcome && !node.effect.repeatable() {
+        return Treatment::Unknown;
+    }
+    let decision = failed
+        .judged
+        .map(|again| if again { Decision::Retry } else { Decision::Fail })
+        .or_else(|| node.retry.on.get(&class).copied());
+    match (decision, class) {
+        (Some(Decision::Fail), _) => Treatment::Dead,
+        (_, ErrorClass::RateLimited) => after_rate_limit(error, &node.retry, tried, failed.now),
+        (Some(Decision::Retry), _)
+        | (None, ErrorClass::Transient | ErrorClass::UnknownOutcome) => {
+            again(error, &node.retry, tried.spent, failed)
         }
-        ErrorClass::Transient => again(error, policy, spent, now, jitter),
-        ErrorClass::UnknownOutcome if effect.repeatable() => {
-            again(error, policy, spent, now, jitter)
-        }
-        ErrorClass::UnknownOutcome => Treatment::Unknown,
-        ErrorClass::InvalidInput
-        | ErrorClass::Auth
-        | ErrorClass::NotFound
-        | ErrorClass::Conflict
-        | ErrorClass::Permanent => Treatment::Dead,
+        (None, ErrorClass::Auth) if node.connection.is_some() => Treatment::Pause,
+        (
+            None,
+            ErrorClass::Auth
+            | ErrorClass::InvalidInput
+            | ErrorClass::NotFound
+            | ErrorClass::Conflict
+            | ErrorClass::Permanent,
+        ) => Treatment::Dead,
     }
 }
 
-fn again(error: &StepError, policy: &Retry, spent: u32, now: Timestamp, jitter: f64) -> Treatment {
+/// The other side says when; no attempt is spent.
+fn after_rate_limit(error: &StepError, policy: &Retry, tried: Tried, now: Timestamp) -> Treatment {
+    if tried.attempts >= MAX_RATE_LIMITED_ATTEMPTS {
+        return Treatment::Dead;
+    }
+    let asked = error
+        .retry_after_ms
+        .map_or_else(|| backoff(policy, tried.attempts, 1.0), Duration::from_millis);
+    let wait = asked.clamp(MIN_RATE_LIMIT_WAIT, MAX_RATE_LIMIT_WAIT);
+    Treatment::Retry { at: now.plus(wait) }
+}
+
+fn again(error: &StepError, policy: &Retry, spent: u32, failed: Failed) -> Treatment {
     if spent >= policy.attempts {
         return Treatment::Dead;
     }
     let asked = error.retry_after_ms.map_or(Duration::ZERO, Duration::from_millis);
-    let wait = backoff(policy, spent, jitter).max(asked.min(MAX_RATE_LIMIT_WAIT));
-    Treatment::Retry { at: now.plus(wait) }
+    let wait = backoff(policy, spent, failed.jitter).max(asked.min(MAX_RATE_LIMIT_WAIT));
+    Treatment::Retry { at: failed.now.plus(wait) }
 }
 
 /// Exponential backoff with full jitter: `jitter * min(max, first * factor^(spent - 1))`.
@@ -93,7 +105,11 @@ fn backoff(policy: &Retry, spent: u32, jitter: f64) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::effect::Effect;
+    use crate::run::testing::plan;
     use crate::workflow::{Backoff, Span};
 
     const NOW: Timestamp = Timestamp(1_000_000);
@@ -102,19 +118,28 @@ mod tests {
         StepError { retry_after_ms, ..StepError::new(class, "c", "m") }
     }
 
-    fn policy() -> Retry {
-        Retry {
+    fn node(effect: Effect) -> PlanNode {
+        let mut node = plan(serde_json::json!({"n": {}})).nodes.remove(0);
+        node.effect = effect;
+        node.retry = Retry {
             attempts: 4,
             backoff: Backoff {
                 first: Span(Duration::from_secs(1)),
                 factor: 10.0,
                 max: Span(Duration::from_secs(60)),
             },
-        }
+            ..Retry::default()
+        };
+        node
+    }
+
+    fn failed(jitter: f64) -> Failed {
+        Failed { judged: None, now: NOW, jitter }
     }
 
     fn decide(class: ErrorClass, effect: Effect, spent: u32, jitter: f64) -> Treatment {
-        treat(&error(class, None), effect, &policy(), Tried { attempts: spent, spent }, NOW, jitter)
+        let tried = Tried { attempts: spent, spent };
+        treat(&error(class, None), &node(effect), tried, failed(jitter))
     }
 
     #[test]
@@ -141,7 +166,7 @@ mod tests {
         let limited = error(ErrorClass::RateLimited, Some(7_000));
         let limited_after = |error: &StepError, attempts| {
             let tried = Tried { attempts, spent: 0 };
-            match treat(error, Effect::Unsafe, &policy(), tried, NOW, 0.0) {
+            match treat(error, &node(Effect::Unsafe), tried, failed(0.0)) {
                 Treatment::Retry { at } => Some(at.since(NOW)),
                 _ => None,
             }
@@ -164,6 +189,12 @@ mod tests {
             ));
         }
         assert_eq!(decide(ErrorClass::UnknownOutcome, Effect::Unsafe, 1, 0.0), Treatment::Unknown);
+        let mut stubborn = node(Effect::Unsafe);
+        stubborn.retry.on = BTreeMap::from([(ErrorClass::UnknownOutcome, Decision::Retry)]);
+        let judged = Failed { judged: Some(true), ..failed(0.0) };
+        let tried = Tried { attempts: 1, spent: 1 };
+        let lost = error(ErrorClass::UnknownOutcome, None);
+        assert_eq!(treat(&lost, &stubborn, tried, judged), Treatment::Unknown, "whoever says so");
     }
 
     #[test]
@@ -172,5 +203,34 @@ mod tests {
         for class in [C::InvalidInput, C::Auth, C::NotFound, C::Conflict, C::Permanent] {
             assert_eq!(decide(class, Effect::Read, 1, 0.0), Treatment::Dead);
         }
+    }
+
+    #[test]
+    fn refused_credentials_pause_the_connection() {
+        let mut calls_out = node(Effect::Keyed);
+        calls_out.connection = Some("crm".to_owned());
+        let refused = error(ErrorClass::Auth, None);
+        let tried = Tried { attempts: 9, spent: 9 };
+        assert_eq!(treat(&refused, &calls_out, tried, failed(0.0)), Treatment::Pause);
+        calls_out.retry.on = BTreeMap::from([(ErrorClass::Auth, Decision::Fail)]);
+        assert_eq!(treat(&refused, &calls_out, tried, failed(0.0)), Treatment::Dead);
+    }
+
+    #[test]
+    fn a_node_overrules_what_is_usual_for_a_class() {
+        let tried = Tried { attempts: 1, spent: 1 };
+        let mut own = node(Effect::Read);
+        own.retry.on = BTreeMap::from([
+            (ErrorClass::NotFound, Decision::Retry),
+            (ErrorClass::Transient, Decision::Fail),
+        ]);
+        let decide = |class, judged| {
+            let failed = Failed { judged, ..failed(0.0) };
+            treat(&error(class, None), &own, tried, failed)
+        };
+        assert!(matches!(decide(ErrorClass::NotFound, None), Treatment::Retry { .. }));
+        assert_eq!(decide(ErrorClass::Transient, None), Treatment::Dead);
+        assert!(matches!(decide(ErrorClass::Transient, Some(true)), Treatment::Retry { .. }));
+        assert_eq!(decide(ErrorClass::NotFound, Some(false)), Treatment::Dead);
     }
 }

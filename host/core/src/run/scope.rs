@@ -5,11 +5,12 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
-use super::model::Run;
+use super::model::{Run, StepAt};
 use super::state::StepState;
+use crate::error::StepError;
 use crate::id::RunId;
 use crate::json::Json;
-use crate::workflow::{NodeIndex, Scope};
+use crate::workflow::Scope;
 
 /// The scope of one node in one run. Owns cheap clones, so that it can outlive a change of the run.
 #[derive(Debug, Clone)]
@@ -22,26 +23,53 @@ pub struct RunScope {
     steps: BTreeMap<String, Json>,
     /// `.errors`: of nodes upstream that are dead.
     errors: Map<String, Value>,
+    /// `.callbacks`: addresses that let nodes of this run go on.
+    callbacks: Map<String, Value>,
+    /// Further fields: `.item` and `.index` of an item, `.error` and `.attempt` of a failure.
+    more: Map<String, Value>,
 }
 
 const STEPS: &str = "steps";
 const ERRORS: &str = "errors";
 const RUN: &str = "run";
+const CALLBACKS: &str = "callbacks";
 
 impl RunScope {
-    /// The scope of the node at that position.
-    pub fn new(run: &Run, node: NodeIndex, id: RunId, payload: &Json) -> Self {
+    /// The scope of a step. `callbacks` are the addresses of its run's nodes by name.
+    pub fn new(
+        run: &Run,
+        at: impl Into<StepAt>,
+        id: RunId,
+        payload: &Json,
+        callbacks: Map<String, Value>,
+    ) -> Self {
+        let at = at.into();
         let mut steps = BTreeMap::new();
         let mut errors = Map::new();
-        for at in &run.node(node).upstream {
-            let step = run.step(*at);
+        for upstream in &run.node(at).upstream {
+            let step = run.step(*upstream);
             steps.insert(step.node.clone(), step.output.clone().unwrap_or_default());
             if let Some(error) = step.error.as_ref().filter(|_| step.state == StepState::Dead) {
                 errors.insert(step.node.clone(), serde_json::to_value(error).unwrap_or_default());
             }
         }
         let about = json!({"id": id, "workflow": run.plan().name});
-        Self { payload: payload.clone(), about, steps, errors }
+        let mut more = Map::new();
+        if at.is_item() {
+            let list = run.step(at.node).input.as_ref().map(Json::value);
+            let index = usize::try_from(at.item - 1).unwrap_or(usize::MAX);
+            more.insert("item".to_owned(), list.map(|list| list[index].clone()).unwrap_or_default());
+            more.insert("index".to_owned(), index.into());
+        }
+        Self { payload: payload.clone(), about, steps, errors, callbacks, more }
+    }
+
+    /// The same for the node's `retry.if`: with `.error` and `.attempt`.
+    #[must_use]
+    pub fn with_failure(mut self, error: &StepError, attempt: u32) -> Self {
+        self.more.insert("error".to_owned(), serde_json::to_value(error).unwrap_or_default());
+        self.more.insert("attempt".to_owned(), attempt.into());
+        self
     }
 
     /// The scope as JSON text, put together from texts: nothing is parsed or written again.
@@ -54,8 +82,14 @@ impl RunScope {
             .strip_suffix('}')
             .unwrap_or("{\"trigger\":null")
             .to_owned();
-        let errors = Value::Object(self.errors.clone());
-        let _ = write!(text, ",\"{RUN}\":{},\"{ERRORS}\":{errors},\"{STEPS}\":{{", self.about);
+        let _ = write!(text, ",\"{RUN}\":{}", self.about);
+        for (group, fields) in [(ERRORS, &self.errors), (CALLBACKS, &self.callbacks)] {
+            let _ = write!(text, ",\"{group}\":{}", Value::Object(fields.clone()));
+        }
+        for (name, value) in &self.more {
+            let _ = write!(text, ",\"{name}\":{value}");
+        }
+        let _ = write!(text, ",\"{STEPS}\":{{");
         let mut comma = "";
         for (name, output) in &self.steps {
             let _ = write!(text, "{comma}\"{name}\":{}", output.text());
@@ -68,19 +102,23 @@ impl RunScope {
 
 impl Scope for RunScope {
     fn field(&self, name: &str) -> Option<&Value> {
-        if name == RUN { Some(&self.about) } else { self.payload.value().get(name) }
+        match name {
+            RUN => Some(&self.about),
+            _ => self.more.get(name).or_else(|| self.payload.value().get(name)),
+        }
     }
 
     fn member(&self, group: &str, name: &str) -> Option<&Value> {
         match group {
             STEPS => self.steps.get(name).map(Json::value),
             ERRORS => self.errors.get(name),
+            CALLBACKS => self.callbacks.get(name),
             _ => None,
         }
     }
 
     fn is_group(&self, name: &str) -> bool {
-        name == STEPS || name == ERRORS
+        matches!(name, STEPS | ERRORS | CALLBACKS)
     }
 
     fn whole(&self) -> Value {

@@ -63,7 +63,7 @@ pub enum StepState {
     Pending,
     /// An attempt is under way.
     Running,
-    /// Waits for its next attempt.
+    /// Waits: for its next attempt, for a time, for its items, or for something from outside.
     Waiting,
     /// Done, with an output.
     Succeeded,
@@ -124,6 +124,10 @@ pub enum StepEvent {
     Succeed,
     /// The attempt failed, another one follows.
     Delay,
+    /// It has begun, and goes on when a time has come, its items are done, or somebody says so.
+    Suspend,
+    /// What it waited for is there.
+    Complete,
     /// The attempt failed, no other follows; or the step cannot even start.
     Die,
     /// The attempt may have taken effect, nobody knows.
@@ -134,6 +138,10 @@ pub enum StepEvent {
     Skip,
     /// The run ends.
     Cancel,
+    /// A person lets it try again.
+    Redrive,
+    /// A person has looked up what nobody knew.
+    Resolve,
 }
 
 /// A transition that the laws do not know: a broken invariant of ours, or damaged stored data.
@@ -153,12 +161,15 @@ impl StepState {
         match (self, event) {
             (Self::Pending | Self::Waiting, E::Start) => Ok(Self::Running),
             (Self::Running, E::Succeed) => Ok(Self::Succeeded),
-            (Self::Running, E::Delay) => Ok(Self::Waiting),
+            (Self::Running, E::Delay | E::Suspend) => Ok(Self::Waiting),
+            (Self::Waiting, E::Complete) => Ok(Self::Succeeded),
             (Self::Pending | Self::Running | Self::Waiting, E::Die) => Ok(Self::Dead),
             (Self::Running, E::Lose) => Ok(Self::Unknown),
             (Self::Running, E::Abandon) => Ok(Self::Pending),
             (Self::Pending, E::Skip) => Ok(Self::Skipped),
             (Self::Pending | Self::Running | Self::Waiting, E::Cancel) => Ok(Self::Cancelled),
+            (Self::Dead | Self::Unknown | Self::Cancelled, E::Redrive) => Ok(Self::Pending),
+            (Self::Dead | Self::Unknown, E::Resolve) => Ok(Self::Succeeded),
             (state, event) => Err(Illegal { state, event }),
         }
     }
@@ -168,22 +179,30 @@ impl StepState {
 mod tests {
     use super::*;
 
-    const EVENTS: [StepEvent; 8] = [
+    const EVENTS: [StepEvent; 12] = [
         StepEvent::Start,
         StepEvent::Succeed,
         StepEvent::Delay,
+        StepEvent::Suspend,
+        StepEvent::Complete,
         StepEvent::Die,
         StepEvent::Lose,
         StepEvent::Abandon,
         StepEvent::Skip,
         StepEvent::Cancel,
+        StepEvent::Redrive,
+        StepEvent::Resolve,
     ];
 
     #[test]
-    fn nothing_leaves_an_end_state() {
+    fn only_a_person_leads_out_of_an_end_state_and_never_out_of_a_result() {
         for state in StepState::ALL.into_iter().filter(|state| state.ended()) {
             for event in EVENTS {
-                assert_eq!(state.after(event), Err(Illegal { state, event }));
+                let by_a_person = matches!(event, StepEvent::Redrive | StepEvent::Resolve);
+                let is_result = matches!(state, StepState::Succeeded | StepState::Skipped);
+                if is_result || !by_a_person {
+                    assert_eq!(state.after(event), Err(Illegal { state, event }));
+                }
             }
         }
     }

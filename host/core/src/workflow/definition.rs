@@ -1,5 +1,7 @@
 //! The workflow file as types; its JSON Schema is generated from them.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,7 @@ use serde_json::{Map, Value};
 use super::span::Span;
 use super::verify::Verify;
 use crate::effect::Effect;
+use crate::error::ErrorClass;
 
 /// A workflow: what starts it, and the DAG of nodes it runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +43,30 @@ pub struct Trigger {
     /// A request to `/hooks/<tenant>/<path>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
+    /// An event that a `publish` node of any workflow publishes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<EventTrigger>,
+    /// The failure of a run of another workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<FailureTrigger>,
+}
+
+/// An internal event: a past-tense fact with a version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventTrigger {
+    /// `order.placed.v2`.
+    #[schemars(regex(pattern = r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+\.v[1-9][0-9]*$"), length(max = 200))]
+    pub name: String,
+}
+
+/// Runs of other workflows that failed. A run that this started starts none in its turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FailureTrigger {
+    /// Their names. None means every workflow but this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflows: Option<Vec<String>>,
 }
 
 /// A webhook: verify, store, answer, and only then work.
@@ -97,7 +124,8 @@ pub enum Respond {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
-    /// `plugin.operation`, or a built-in: `set`, `respond`.
+    /// `plugin.operation`, or a built-in: `set`, `respond`, `wait`, `callback`, `approval`,
+    /// `workflow`, `publish`.
     #[serde(rename = "use")]
     pub uses: String,
     /// One line for people.
@@ -115,6 +143,9 @@ pub struct Node {
     /// An expression; the node is skipped unless it is true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
+    /// Runs the node once for every item of a list; its output is the list of outputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub each: Option<Each>,
     /// The operation's parameters. Every string may hold expressions: `${ .trigger.id }`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub with: Map<String, Value>,
@@ -130,6 +161,41 @@ pub struct Node {
     /// Overrides the operation's effect: stricter, or `keyed` where you know better.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<Effect>,
+}
+
+/// A node that runs once for every item of a list. Its expressions see `.item` and `.index`
+/// (counted from 0).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Each {
+    /// An expression that gives the list.
+    pub items: String,
+    /// Items worked on at the same time.
+    #[serde(default = "Each::default_limit")]
+    #[schemars(range(min = 1, max = 100))]
+    pub limit: u32,
+    /// What an item that fails for good means to the node.
+    #[serde(default)]
+    pub on_item_error: OnItemError,
+}
+
+impl Each {
+    fn default_limit() -> u32 {
+        10
+    }
+}
+
+/// What an item that fails for good means to its node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnItemError {
+    /// No further item starts, and the node fails. A redrive goes on with the items that are left.
+    #[default]
+    Fail,
+    /// The item is left out of the list.
+    Skip,
+    /// The item's place in the list holds `{"error": ..}`.
+    Collect,
 }
 
 /// Which of several edges are waited for.
@@ -165,6 +231,23 @@ pub struct Retry {
     /// The wait between them.
     #[serde(default)]
     pub backoff: Backoff,
+    /// An expression that decides instead of the error's class whether a failed attempt is repeated;
+    /// it sees `.error` and `.attempt`.
+    #[serde(rename = "if", default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    /// Treatment by class, where it is to be another than usual.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub on: BTreeMap<ErrorClass, Decision>,
+}
+
+/// What a failure of a class leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// Another attempt after a wait, as long as there are attempts.
+    Retry,
+    /// The step is dead.
+    Fail,
 }
 
 impl Retry {
@@ -175,7 +258,12 @@ impl Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { attempts: Self::default_attempts(), backoff: Backoff::default() }
+        Self {
+            attempts: Self::default_attempts(),
+            backoff: Backoff::default(),
+            condition: None,
+            on: BTreeMap::new(),
+        }
     }
 }
 

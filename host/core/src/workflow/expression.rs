@@ -142,6 +142,16 @@ impl Expression {
         Ok(Self { text: text.to_owned(), kind })
     }
 
+    /// True for a plain path that starts at the field `name`.
+    pub fn reads_field(&self, name: &str) -> bool {
+        match &self.kind {
+            Kind::Path(Path(segments)) => {
+                matches!(segments.first(), Some(Segment::Field(first)) if first == name)
+            }
+            Kind::Jq => false,
+        }
+    }
+
     /// The fields `<name>` it reads as `.<root>.<name>`, as far as the text shows them.
     ///
     /// jq can hide a read (`.steps | .[$x]`); such a read finds only what the node may read.

@@ -12,14 +12,16 @@ mod validate;
 mod verify;
 
 pub use definition::{
-    Backoff, Dedupe, Definition, Join, Node, OnError, Respond, Retry, Trigger, Webhook,
+    Backoff, Decision, Dedupe, Definition, Each, EventTrigger, FailureTrigger, Join, Node, OnError,
+    OnItemError, Respond, Retry, Trigger, Webhook,
 };
 pub use expression::{Expression, Kind, Template, TemplateError};
 pub use issue::Issue;
 pub use parameters::{Located, MAX_PARAMETER_BYTES, Parameters, Scope, Unresolved};
 pub use path::{Path, Segment};
 pub use plan::{
-    Builtin, DEFAULT_RUN_TIMEOUT, DEFAULT_STEP_TIMEOUT, Edge, NodeIndex, Plan, PlanNode, Port, Uses,
+    Builtin, DEFAULT_RUN_TIMEOUT, DEFAULT_STEP_TIMEOUT, Edge, NodeIndex, Plan, PlanEach, PlanNode, Port,
+    Uses,
 };
 pub use schema::{definition_schema, schema_issues};
 pub use span::{InvalidSpan, Span};

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::definition::{Join, OnError, Retry};
+use super::definition::{Join, OnError, OnItemError, Retry};
 use super::parameters::Parameters;
 use crate::effect::Effect;
+use crate::error::ErrorClass;
 use crate::id::ContentHash;
 
 /// Position of a node in its plan; earlier nodes never depend on later ones.
@@ -41,14 +42,19 @@ pub struct PlanNode {
     pub inputs: Vec<Edge>,
     /// Which of them are waited for.
     pub join: Join,
-    /// Its condition and parameters: `{"when": .., "with": ..}`.
+    /// Its condition and parameters: `{"when": .., "with": ..}`; of a for-each node, the parameters
+    /// of one item.
     pub parameters: Parameters,
+    /// Set if it runs once for every item of a list.
+    pub each: Option<PlanEach>,
     /// True if it has a condition.
     pub conditional: bool,
     /// The connection's name.
     pub connection: Option<String>,
     /// What a failure that may pass leads to.
     pub retry: Retry,
+    /// `retry.if`, prepared: `{"if": ..}`.
+    pub retry_if: Option<Parameters>,
     /// How long one attempt may take.
     pub timeout: Duration,
     /// What it may do to the outside.
@@ -57,10 +63,23 @@ pub struct PlanNode {
     pub on_error: OnError,
     /// True if an edge leaves its `error` port: then its failure is handled.
     pub has_error_edge: bool,
+    /// True if an edge leaves its `conflict` port: then its failure by conflict is handled there.
+    pub has_conflict_edge: bool,
     /// Names of the nodes upstream of it: what it may read.
     pub upstream: Vec<NodeIndex>,
     /// True if no edge leaves it.
     pub leaf: bool,
+}
+
+/// How a for-each node goes over its list.
+#[derive(Debug, Clone)]
+pub struct PlanEach {
+    /// The node's condition and its list: `{"when": .., "items": ..}`.
+    pub parameters: Parameters,
+    /// Items worked on at the same time.
+    pub limit: usize,
+    /// What an item that fails for good means.
+    pub on_item_error: OnItemError,
 }
 
 /// What a node runs.
@@ -88,18 +107,59 @@ pub enum Builtin {
     Set,
     /// Answers the one who waits for the run.
     Respond,
+    /// Goes on after a time.
+    Wait,
+    /// Goes on when somebody calls an address.
+    Callback,
+    /// Goes on when a person has decided.
+    Approval,
+    /// Runs another workflow.
+    Workflow,
+    /// Tells a fact to whichever workflows listen.
+    Publish,
 }
 
 impl Builtin {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Set, Self::Respond];
+    pub const ALL: [Self; 7] = [
+        Self::Set,
+        Self::Respond,
+        Self::Wait,
+        Self::Callback,
+        Self::Approval,
+        Self::Workflow,
+        Self::Publish,
+    ];
 
     /// As written in `use`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Set => "set",
             Self::Respond => "respond",
+            Self::Wait => "wait",
+            Self::Callback => "callback",
+            Self::Approval => "approval",
+            Self::Workflow => "workflow",
+            Self::Publish => "publish",
         }
+    }
+
+    /// Ports it may fire; empty for the default port only.
+    pub fn ports(self) -> &'static [&'static str] {
+        match self {
+            Self::Approval => &["approved", "rejected"],
+            _ => &[],
+        }
+    }
+
+    /// True if its output is its input, so that it keeps none.
+    pub fn echoes(self) -> bool {
+        matches!(self, Self::Set | Self::Respond)
+    }
+
+    /// True if somebody outside the run may let it go on.
+    pub fn has_address(self) -> bool {
+        matches!(self, Self::Callback | Self::Approval)
     }
 }
 
@@ -119,6 +179,8 @@ pub enum Port {
     Done,
     /// `after: ["node.error"]`: taken when the node is dead.
     Error,
+    /// `after: ["node.conflict"]`: taken instead when it is dead by a conflict.
+    Conflict,
     /// `after: ["node.port"]`: taken when that port fires.
     Named(String),
 }
@@ -131,8 +193,18 @@ impl Plan {
 }
 
 impl PlanNode {
-    /// True if the run goes on when this node is dead.
-    pub fn failure_is_handled(&self) -> bool {
-        self.has_error_edge || self.on_error == OnError::Continue
+    /// True if the run goes on when this node is dead by an error of that class.
+    pub fn handles(&self, class: Option<ErrorClass>) -> bool {
+        self.has_error_edge
+            || self.on_error == OnError::Continue
+            || (self.has_conflict_edge && class == Some(ErrorClass::Conflict))
+    }
+
+    /// The built-in it is.
+    pub fn builtin(&self) -> Option<Builtin> {
+        match self.uses {
+            Uses::Builtin(builtin) => Some(builtin),
+            Uses::Plugin { .. } => None,
+        }
     }
 }

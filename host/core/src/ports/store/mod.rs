@@ -1,27 +1,36 @@
-//! The port of the store, in four parts: the log of runs, the catalog, who may, and reading.
+//! The port of the store, in five parts: the log of runs, the catalog, who may, reading, and dead
+//! letters.
 //!
 //! Every method that takes a tenant sees that tenant's rows only. A method that returns `Ok` for a
 //! write has made it durable: it survives a power cut.
 
 mod access;
 mod catalog;
+mod letter;
 mod reading;
+mod rows;
 mod run_log;
+mod settle;
+mod signal;
 
 pub use access::{Access, Scope, Tenant, Token};
 pub use catalog::{Added, Applied, Catalog, NewPlugin, NewVersion, Plugin, WorkflowVersion};
 pub use reading::{Cursor, EventView, Page, Reading, RunFilter, RunSummary, RunView};
+pub use letter::{Letter, LetterBox, LetterCursor, LetterFilter, Letters, NewLetter};
+pub use rows::{EventRow, Parent, RunRow, StepKey, StepRow};
 pub use run_log::{
-    Accept, Accepted, Call, CancelRequest, Claim, Claimed, ClaimedRun, EventRow, Journaled, Lease,
-    NewEvent, NewRun, Next, RunLog, RunRow, Settle, StateChange, StepRow, WorkerId,
+    Accept, Accepted, CancelRequest, Claim, Claimed, ClaimedRun, Lease, NewEvent, NewRun, Open,
+    Opened, RunLog, WorkerId,
 };
+pub use settle::{Call, Journaled, Next, Pause, Settle, StateChange};
+pub use signal::{Signal, Signalled};
 
 use crate::id::RunId;
 
 /// The whole store.
-pub trait Store: RunLog + Catalog + Access + Reading {}
+pub trait Store: RunLog + Catalog + Access + Reading + LetterBox {}
 
-impl<T: RunLog + Catalog + Access + Reading> Store for T {}
+impl<T: RunLog + Catalog + Access + Reading + LetterBox> Store for T {}
 
 /// Why the store did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,14 +3,13 @@
 use async_trait::async_trait;
 
 use super::StoreError;
+use super::rows::{EventRow, Parent, RunRow, StepRow};
+use super::settle::{Journaled, Settle};
+use super::signal::{Signal, Signalled};
 use crate::clock::Timestamp;
-use crate::error::StepError;
-use crate::id::{ContentHash, EventId, RunId, TenantId, WorkflowId};
+use crate::id::{EventId, RunId, TenantId, WorkflowId};
 use crate::json::Json;
-use crate::ports::egress::CallRecord;
-use crate::ports::journal::JournalEntry;
-use crate::ports::sandbox::{LogLine, StateWrite};
-use crate::run::{RunState, StepState};
+use crate::run::RunState;
 
 /// The name of a process that claims runs; unique per start.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -74,6 +73,14 @@ pub struct NewRun {
     /// Set if the accepting process runs it itself: accept and claim are one write. The lease has
     /// epoch 1. Otherwise the run is queued and due at once.
     pub lease: Option<(WorkerId, Timestamp)>,
+    /// The step that waits for its end.
+    pub parent: Option<Parent>,
+    /// How many runs led to this one by calling it.
+    pub depth: u32,
+    /// The run that it repeats.
+    pub replay_of: Option<RunId>,
+    /// Steps that are done already, taken over from the run that it repeats.
+    pub steps: Vec<StepRow>,
 }
 
 /// What became of an event.
@@ -112,48 +119,6 @@ pub struct Claim {
     pub held: Vec<RunId>,
 }
 
-/// A run as stored.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunRow {
-    /// Its id.
-    pub id: RunId,
-    /// Whose it is.
-    pub tenant: TenantId,
-    /// Of which workflow.
-    pub workflow: WorkflowId,
-    /// Pinned.
-    pub version: u32,
-    /// What started it.
-    pub event: EventId,
-    /// The trigger's name.
-    pub trigger: String,
-    /// Where it stands.
-    pub state: RunState,
-    /// Follows the event to its last call.
-    pub correlation_id: String,
-    /// Why it failed.
-    pub error: Option<StepError>,
-    /// What it answers.
-    pub output: Option<Json>,
-    /// Somebody asked for its end.
-    pub cancel_requested: bool,
-    /// When it was accepted.
-    pub created_at: Timestamp,
-    /// When it was ended.
-    pub ended_at: Option<Timestamp>,
-    /// When it is ended whatever it does.
-    pub deadline: Option<Timestamp>,
-}
-
-/// An event as stored, as far as a run needs it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EventRow {
-    /// Its id.
-    pub id: EventId,
-    /// `{"trigger": .., "event": ..}`.
-    pub payload: Json,
-}
-
 /// A run that is ours for the time of the lease, with all that is known of it.
 #[derive(Debug, Clone)]
 pub struct ClaimedRun {
@@ -165,6 +130,8 @@ pub struct ClaimedRun {
     pub steps: Vec<StepRow>,
     /// Journals of its steps, each in the order of its calls.
     pub journal: Vec<Journaled>,
+    /// What came for its steps from outside and is not used yet.
+    pub signals: Vec<Signal>,
     /// The right to write it.
     pub lease: Lease,
     /// How often it was claimed since its last settle; the bound on runs that kill their worker.
@@ -187,117 +154,33 @@ pub enum Claimed {
     },
 }
 
-/// A step as stored.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StepRow {
-    /// The node's name.
-    pub node: String,
-    /// Position of the item; 0 for a node that is no for-each.
-    pub item: u32,
-    /// Where it stands.
-    pub state: StepState,
-    /// Attempts started, counted from 1; 0 before the first.
-    pub attempt: u32,
-    /// Attempts that count against the retry budget; a rate limit's wait does not.
-    pub spent: u32,
-    /// The node's `with`, resolved, of the latest attempt.
-    pub input: Option<Json>,
-    /// What it gave.
-    pub output: Option<Json>,
-    /// Ports that fired; none means the default port.
-    pub ports: Vec<String>,
-    /// Why the latest attempt failed.
-    pub error: Option<StepError>,
-    /// When a waiting step is due.
-    pub due_at: Option<Timestamp>,
-    /// When its first attempt started.
-    pub started_at: Option<Timestamp>,
-    /// When it came to an end state.
-    pub ended_at: Option<Timestamp>,
-    /// The component that ran the latest attempt.
-    pub plugin: Option<ContentHash>,
-    /// What the latest attempt wrote.
-    pub logs: Vec<LogLine>,
-}
-
-/// A call of a step, to be put on record.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Call {
-    /// The node's name.
-    pub node: String,
-    /// Position of the item.
-    pub item: u32,
-    /// Which attempt made it.
-    pub attempt: u32,
-    /// The call.
-    pub record: CallRecord,
-}
-
-/// A call of a step that a later attempt is not to make again.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Journaled {
-    /// The node's name.
-    pub node: String,
-    /// Position of the item.
-    pub item: u32,
-    /// The call and its answer.
-    pub entry: JournalEntry,
-}
-
-/// A change of a node's state, committed with its step's result.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StateChange {
-    /// The workflow.
-    pub workflow: WorkflowId,
-    /// Whose state it is.
-    pub node: String,
-    /// The write.
-    pub write: StateWrite,
-}
-
-/// Results of a run, written in one transaction or not at all.
+/// A request for one run, wherever it stands, to repair it.
 #[derive(Debug, Clone)]
-pub struct Settle {
-    /// The run's tenant.
+pub struct Open {
+    /// Whose it is.
     pub tenant: TenantId,
-    /// The right to write.
-    pub lease: Lease,
-    /// Steps that changed, whole.
-    pub steps: Vec<StepRow>,
-    /// Calls made since the last settle.
-    pub calls: Vec<Call>,
-    /// Those of failed attempts that are not to be made again.
-    pub journal: Vec<Journaled>,
-    /// State of nodes.
-    pub state: Vec<StateChange>,
-    /// What becomes of the run.
-    pub next: Next,
-    /// Now.
-    pub now: Timestamp,
+    /// Which run.
+    pub run: RunId,
+    /// Who asks.
+    pub worker: WorkerId,
+    /// Until when the lease holds.
+    pub until: Timestamp,
 }
 
-/// What becomes of a run after a settle.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Next {
-    /// Still ours: a barrier before an unsafe effect, or a result that somebody waits for.
-    Hold,
-    /// Back into the queue, due at that time (at once if somebody asked for the run's end); the lease
-    /// is given back.
-    Park {
-        /// `waiting` if it waits for a time, `queued` if it could go on at once.
-        state: RunState,
-        /// When to go on.
-        available_at: Timestamp,
+/// What a request for one run met.
+#[derive(Debug, Clone)]
+pub enum Opened {
+    /// It is ours, `running` until the settle that follows. Its state before is given.
+    Run {
+        /// The run.
+        run: Box<ClaimedRun>,
+        /// Where it stood.
+        before: RunState,
     },
-    /// Ended; the queue's row goes.
-    End {
-        /// `succeeded`, `failed` or `cancelled`.
-        state: RunState,
-        /// What it answers.
-        output: Option<Json>,
-        /// Why it failed.
-        error: Option<StepError>,
-    },
+    /// Somebody works on it.
+    Busy,
+    /// No such run.
+    Unknown,
 }
 
 /// What a request to cancel met.
@@ -329,6 +212,17 @@ pub trait RunLog: Send + Sync {
     /// Leases whose runs could not be looked at are given back before an error is returned.
     async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError>;
 
+    /// Leases one run whatever its state is, so that it can be repaired; one that has ended comes
+    /// back into the queue. If nothing is settled under the lease, it is due again at its end.
+    async fn open(&self, open: Open) -> Result<Opened, StoreError>;
+
+    /// Keeps what came for a step from outside, until a settle says it was used. The first that
+    /// came for a step stays. The run is due at once unless somebody works on it.
+    async fn signal(&self, signal: Signal) -> Result<Signalled, StoreError>;
+
+    /// What came for a run's steps and is not used yet.
+    async fn signals(&self, tenant: TenantId, run: RunId) -> Result<Vec<Signal>, StoreError>;
+
     /// Moves the end of leases. Returns the runs whose lease is lost.
     async fn renew(&self, leases: &[Lease], until: Timestamp) -> Result<Vec<RunId>, StoreError>;
 
@@ -336,7 +230,8 @@ pub trait RunLog: Send + Sync {
     /// resets `claims`.
     async fn settle(&self, settle: Settle) -> Result<(), StoreError>;
 
-    /// Records the wish to end a run, and makes it due at once unless it is leased.
+    /// Records the wish to end a run and the runs it waits for, and makes them due at once unless
+    /// they are leased.
     async fn request_cancel(
         &self,
         tenant: TenantId,

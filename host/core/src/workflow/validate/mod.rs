@@ -2,6 +2,7 @@
 //!
 //! Each `check_*` function looks at one thing and adds what it finds.
 
+mod builtins;
 mod node;
 mod order;
 mod params;
@@ -17,7 +18,8 @@ use super::definition::{Definition, Node};
 use super::issue::{Issue, did_you_mean};
 use super::parameters::Parameters;
 use super::plan::{
-    DEFAULT_RUN_TIMEOUT, DEFAULT_STEP_TIMEOUT, Edge, NodeIndex, Plan, PlanNode, Port, Uses,
+    DEFAULT_RUN_TIMEOUT, DEFAULT_STEP_TIMEOUT, Edge, NodeIndex, Plan, PlanEach, PlanNode, Port,
+    Uses,
 };
 use super::schema::schema_issues;
 use crate::descriptor::Descriptor;
@@ -33,6 +35,9 @@ const RESERVED_NAMES: [&str; 1] = ["validate"];
 
 /// The port that every node has for its failure.
 const ERROR_PORT: &str = "error";
+
+/// The port that every node has for its failure by a conflict.
+const CONFLICT_PORT: &str = "conflict";
 
 /// What a file may refer to.
 pub trait CatalogView {
@@ -101,6 +106,8 @@ struct Draft<'a> {
     uses: Uses,
     effect: Effect,
     parameters: Parameters,
+    each: Option<PlanEach>,
+    retry_if: Option<Parameters>,
     edges: Vec<(&'a str, Port)>,
 }
 
@@ -196,14 +203,13 @@ impl<'a> Compiler<'a> {
             .enumerate()
             .map(|(at, draft)| (drafts[*draft].name.to_owned(), at))
             .collect();
-        let error_sources: BTreeSet<&str> = drafts
-            .iter()
-            .flat_map(|draft| &draft.edges)
-            .filter(|(_, port)| *port == Port::Error)
-            .map(|(from, _)| *from)
-            .collect();
-        let sources: BTreeSet<&str> =
-            drafts.iter().flat_map(|draft| &draft.edges).map(|(from, _)| *from).collect();
+        let sources_of = |wanted: &dyn Fn(&Port) -> bool| -> BTreeSet<&str> {
+            let edges = drafts.iter().flat_map(|draft| &draft.edges);
+            edges.filter(|(_, port)| wanted(port)).map(|(from, _)| *from).collect()
+        };
+        let error_sources = sources_of(&|port| *port == Port::Error);
+        let conflict_sources = sources_of(&|port| *port == Port::Conflict);
+        let sources = sources_of(&|_| true);
         let mut nodes: Vec<PlanNode> = Vec::with_capacity(drafts.len());
         for at in order {
             let draft = &drafts[*at];
@@ -220,13 +226,16 @@ impl<'a> Compiler<'a> {
                 inputs,
                 join: draft.node.join,
                 parameters: draft.parameters.clone(),
+                each: draft.each.clone(),
                 conditional: draft.node.when.is_some(),
                 connection: draft.node.connection.clone(),
                 retry: draft.node.retry.clone().unwrap_or_default(),
+                retry_if: draft.retry_if.clone(),
                 timeout: draft.node.timeout.map_or(DEFAULT_STEP_TIMEOUT, |span| span.0),
                 effect: draft.effect,
                 on_error: draft.node.on_error,
                 has_error_edge: error_sources.contains(draft.name),
+                has_conflict_edge: conflict_sources.contains(draft.name),
                 upstream,
                 leaf: !sources.contains(draft.name),
             });

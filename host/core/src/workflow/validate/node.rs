@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::params::respond_schema;
-use super::{Compiler, Draft, ERROR_PORT};
+use super::builtins::parameter_schema;
+use super::{CONFLICT_PORT, Compiler, Draft, ERROR_PORT};
 use crate::descriptor::Operation;
 use crate::effect::Effect;
+use crate::error::ErrorClass;
 use crate::json::push_pointer;
-use crate::workflow::definition::Node;
+use crate::workflow::definition::{Decision, Node};
 use crate::workflow::issue::{Issue, did_you_mean};
-use crate::workflow::parameters::Parameters;
-use crate::workflow::plan::{Builtin, Port, Uses};
+use crate::workflow::parameters::{Located, Parameters};
+use crate::workflow::plan::{Builtin, PlanEach, Port, Uses};
 
 /// How long an attempt of a step may take.
 const MAX_STEP_TIMEOUT: Duration = Duration::from_secs(3600);
@@ -28,19 +29,53 @@ impl<'a> Compiler<'a> {
             self.add(Issue::new(format!("{pointer}/timeout"), "too-long", message));
         }
         let parameters = self.parameters(node, &pointer);
+        let each = self.each(node, &pointer);
+        let retry_if = self.retry_condition(node, &pointer);
         let edges = self.edges(node, &pointer);
         let (uses, operation) = uses?;
         let effect = self.effect(node, operation, &pointer);
-        if let Some(operation) = operation {
-            self.check_params(operation, &node.with, &format!("{pointer}/with"));
-        } else if matches!(uses, Uses::Builtin(Builtin::Respond)) {
-            self.check_schema(&respond_schema(), &node.with, &format!("{pointer}/with"));
+        self.check_retry(node, effect, &pointer);
+        match (&uses, operation) {
+            (_, Some(operation)) => {
+                self.check_params(operation, &node.with, &format!("{pointer}/with"));
+            }
+            (Uses::Builtin(builtin), None) => self.check_builtin(*builtin, node, &pointer),
+            (Uses::Plugin { .. }, None) => {}
         }
         let uses = with_dynamic_ports(uses, operation, &node.with);
-        Some(Draft { name, node, uses, effect, parameters: parameters?, edges })
+        let (parameters, each, retry_if) = (parameters?, each?, retry_if?);
+        Some(Draft { name, node, uses, effect, parameters, each, retry_if, edges })
     }
 
-    pub(super) fn uses(
+    fn check_builtin(&mut self, builtin: Builtin, node: &Node, pointer: &str) {
+        if node.each.is_some() && (builtin.has_address() || builtin == Builtin::Respond) {
+            let message = format!("`{}` cannot run once per item", builtin.name());
+            let fix = "put it into a workflow of its own, and call that for each item".to_owned();
+            self.add(
+                Issue::new(format!("{pointer}/each"), "not-per-item", message).suggest(Some(fix)),
+            );
+        }
+        if let Some(schema) = parameter_schema(builtin) {
+            self.check_schema(&schema, &node.with, &format!("{pointer}/with"));
+        }
+    }
+
+    fn check_retry(&mut self, node: &Node, effect: Effect, pointer: &str) {
+        let Some(retry) = &node.retry else {
+            return;
+        };
+        let blind = retry.on.get(&ErrorClass::UnknownOutcome) == Some(&Decision::Retry);
+        if blind && !effect.repeatable() {
+            let message = "an unsafe effect whose outcome nobody knows is never repeated";
+            let fix = "declare `\"effect\": \"keyed\"` if the other side recognises repeated calls";
+            self.add(
+                Issue::new(format!("{pointer}/retry/on/unknown-outcome"), "blind-retry", message)
+                    .suggest(Some(fix.to_owned())),
+            );
+        }
+    }
+
+    fn uses(
         &mut self,
         text: &str,
         pointer: &str,
@@ -80,7 +115,7 @@ impl<'a> Compiler<'a> {
         Some((uses, Some(operation)))
     }
 
-    pub(super) fn check_connection(
+    fn check_connection(
         &mut self,
         node: &Node,
         operation: Option<&Operation>,
@@ -99,17 +134,61 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// The node's condition and parameters, prepared together: they are evaluated together.
-    pub(super) fn parameters(&mut self, node: &Node, pointer: &str) -> Option<Parameters> {
-        let both = json!({"when": node.when, "with": node.with});
-        match Parameters::prepare(&both) {
+    /// The node's condition and parameters, prepared together: they are evaluated together. Those
+    /// of a for-each node are one item's, and the condition is the node's.
+    fn parameters(&mut self, node: &Node, pointer: &str) -> Option<Parameters> {
+        let both = match node.each {
+            None => json!({"when": node.when, "with": node.with}),
+            Some(_) => json!({"with": node.with}),
+        };
+        let prepared = self.prepared(&both, pointer, &["/when"])?;
+        let reads_item = |located: &&Located| located.expression.reads_field("item");
+        if node.each.is_none()
+            && let Some(located) = prepared.expressions().iter().find(reads_item)
+        {
+            let message = format!("`{}`: only a node with `each` has items", located.expression.text);
+            let pointer = format!("{pointer}{}", located.pointer);
+            self.add(Issue::new(pointer, "item-outside-each", message));
+        }
+        Some(prepared)
+    }
+
+    /// The list of a for-each node, prepared with its condition. None if it is wrong.
+    #[expect(clippy::option_option, reason = "wrong, none, or some: as in the other checks")]
+    fn each(&mut self, node: &Node, pointer: &str) -> Option<Option<PlanEach>> {
+        let Some(each) = &node.each else {
+            return Some(None);
+        };
+        // Laid out as in the file, so that an expression's pointer is right.
+        let both = json!({"when": node.when, "each": {"items": each.items}});
+        let parameters = self.prepared(&both, pointer, &["/when", "/each/items"])?;
+        let limit = usize::try_from(each.limit).unwrap_or(usize::MAX);
+        Some(Some(PlanEach { parameters, limit, on_item_error: each.on_item_error }))
+    }
+
+    #[expect(clippy::option_option, reason = "wrong, none, or some: as in the other checks")]
+    fn retry_condition(&mut self, node: &Node, pointer: &str) -> Option<Option<Parameters>> {
+        let condition = node.retry.as_ref().and_then(|retry| retry.condition.as_ref());
+        let Some(condition) = condition else {
+            return Some(None);
+        };
+        let value = json!({"retry": {"if": condition}});
+        self.prepared(&value, pointer, &["/retry/if"]).map(Some)
+    }
+
+    /// Prepares expressions. What stands at one of `whole` has to be an expression.
+    fn prepared(&mut self, value: &Value, pointer: &str, whole: &[&str]) -> Option<Parameters> {
+        match Parameters::prepare(value) {
             Ok(prepared) => {
                 self.keep_jq(&prepared, pointer);
-                if node.when.is_some()
-                    && !prepared.expressions().iter().any(|e| e.pointer == "/when")
-                {
-                    let message = "`when` has to be an expression: `${ .. }`";
-                    self.add(Issue::new(format!("{pointer}/when"), "not-an-expression", message));
+                for at in whole {
+                    let given = value.pointer(at).is_some_and(Value::is_string);
+                    if given && !prepared.expressions().iter().any(|e| e.pointer == *at) {
+                        let name = at.rsplit('/').next().unwrap_or_default();
+                        let message = format!("`{name}` has to be an expression: `${{ .. }}`");
+                        let pointer = format!("{pointer}{at}");
+                        self.add(Issue::new(pointer, "not-an-expression", message));
+                    }
                 }
                 Some(prepared)
             }
@@ -120,13 +199,14 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    pub(super) fn edges(&mut self, node: &'a Node, pointer: &str) -> Vec<(&'a str, Port)> {
+    fn edges(&mut self, node: &'a Node, pointer: &str) -> Vec<(&'a str, Port)> {
         let mut edges = Vec::new();
         for (at, text) in node.after.iter().enumerate() {
             let pointer = format!("{pointer}/after/{at}");
             let (from, port) = match text.split_once('.') {
                 None => (text.as_str(), Port::Done),
                 Some((from, ERROR_PORT)) => (from, Port::Error),
+                Some((from, CONFLICT_PORT)) => (from, Port::Conflict),
                 Some((from, port)) => (from, Port::Named(port.to_owned())),
             };
             if self.definition.nodes.contains_key(from) {
@@ -143,7 +223,7 @@ impl<'a> Compiler<'a> {
         edges
     }
 
-    pub(super) fn effect(
+    fn effect(
         &mut self,
         node: &Node,
         operation: Option<&Operation>,
@@ -168,17 +248,18 @@ impl<'a> Compiler<'a> {
                 let Some(source) = drafts.iter().find(|other| other.name == *from) else {
                     continue;
                 };
-                let known = match &source.uses {
-                    Uses::Plugin { ports, .. } => ports.as_slice(),
-                    Uses::Builtin(_) => &[],
+                let known: Vec<&str> = match &source.uses {
+                    // A list has no port of its own: its items may differ.
+                    _ if source.each.is_some() => Vec::new(),
+                    Uses::Plugin { ports, .. } => ports.iter().map(String::as_str).collect(),
+                    Uses::Builtin(builtin) => builtin.ports().to_vec(),
                 };
-                if !known.contains(port) {
-                    let suggestion =
-                        did_you_mean(port, known.iter().map(String::as_str)).or_else(|| {
-                            let all: Vec<_> =
-                                known.iter().map(String::as_str).chain([ERROR_PORT]).collect();
-                            Some(format!("it has: {}", all.join(", ")))
-                        });
+                if !known.contains(&port.as_str()) {
+                    let suggestion = did_you_mean(port, known.iter().copied()).or_else(|| {
+                        let all: Vec<_> =
+                            known.iter().copied().chain([ERROR_PORT, CONFLICT_PORT]).collect();
+                        Some(format!("it has: {}", all.join(", ")))
+                    });
                     let pointer = format!("{}/after/{at}", push_pointer("/nodes", draft.name));
                     let message = format!("`{from}` has no port `{port}`");
                     self.add(Issue::new(pointer, "unknown-port", message).suggest(suggestion));

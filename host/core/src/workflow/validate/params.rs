@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::Compiler;
 use crate::descriptor::Operation;
@@ -76,17 +76,4 @@ fn combines(error: &jsonschema::ValidationError<'_>) -> bool {
             | K::UniqueItems
             | K::Contains
     )
-}
-
-/// The parameters of the `respond` node.
-pub(super) fn respond_schema() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "status": {"type": "integer", "minimum": 200, "maximum": 599},
-            "headers": {"type": "object", "additionalProperties": {"type": "string"}},
-            "body": true,
-        },
-        "additionalProperties": false,
-    })
 }

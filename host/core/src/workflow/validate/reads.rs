@@ -14,7 +14,8 @@ impl Compiler<'_> {
         upstream: &[NodeIndex],
         before: &[PlanNode],
     ) {
-        for located in draft.parameters.expressions() {
+        let each = draft.each.iter().flat_map(|each| each.parameters.expressions());
+        for located in draft.parameters.expressions().iter().chain(each) {
             let pointer = format!("{}{}", push_pointer("/nodes", draft.name), located.pointer);
             for root in ["steps", "errors"] {
                 for name in located.expression.reads(root) {

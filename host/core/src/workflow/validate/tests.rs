@@ -299,6 +299,6 @@ fn error_edges_mark_their_source_as_handled() {
         json!({"use": "set", "after": ["deal.error"], "with": {"why": "${ .errors.deal.code }"}}),
     );
     let plan = compile(&file, &catalog()).unwrap().plan;
-    assert!(plan.node("deal").unwrap().failure_is_handled());
-    assert!(!plan.node("tier").unwrap().failure_is_handled());
+    assert!(plan.node("deal").unwrap().handles(None));
+    assert!(!plan.node("tier").unwrap().handles(None));
 }

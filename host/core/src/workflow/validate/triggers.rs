@@ -21,12 +21,17 @@ impl Compiler<'_> {
         let mut paths: BTreeMap<&str, &str> = BTreeMap::new();
         for (name, trigger) in &self.definition.triggers {
             let pointer = push_pointer("/triggers", name);
+            let kinds = [
+                trigger.webhook.is_some(),
+                trigger.event.is_some(),
+                trigger.failure.is_some(),
+            ];
+            if kinds.iter().filter(|given| **given).count() != 1 {
+                let message = "a trigger needs exactly one kind: `webhook`, `event` or `failure`";
+                self.add(Issue::new(pointer, "no-trigger-kind", message));
+                continue;
+            }
             let Some(webhook) = &trigger.webhook else {
-                self.add(Issue::new(
-                    pointer,
-                    "no-trigger-kind",
-                    "a trigger needs a kind: `webhook`",
-                ));
                 continue;
             };
             let pointer = pointer + "/webhook";

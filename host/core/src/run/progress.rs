@@ -1,0 +1,175 @@
+//! What happens to a step while its run is worked on: it starts, waits, and comes to an end.
+
+use super::model::{Run, StepAt};
+use super::retry::{Treatment, Tried, treat};
+use super::state::{Illegal, StepEvent};
+use crate::clock::Timestamp;
+use crate::error::{ErrorClass, StepError};
+use crate::id::ContentHash;
+use crate::json::Json;
+use crate::ports::sandbox::{LogLine, Outcome};
+use crate::workflow::{PlanNode, Uses};
+
+/// What is known of a failed attempt beside its error.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Failed {
+    /// What the node's `retry.if` says, if it has one.
+    pub judged: Option<bool>,
+    /// Now.
+    pub now: Timestamp,
+    /// A random number from 0 to 1.
+    pub jitter: f64,
+}
+
+impl Run {
+    /// The node's condition is false, or nothing leads to it.
+    pub fn skip(&mut self, at: impl Into<StepAt>, now: Timestamp) -> Result<(), Illegal> {
+        let at = at.into();
+        self.change(at, StepEvent::Skip)?;
+        self.step_mut(at).ended_at = Some(now);
+        self.sort_in(at);
+        Ok(())
+    }
+
+    /// An attempt starts. A built-in that gives its input back keeps none.
+    pub fn start(
+        &mut self,
+        at: impl Into<StepAt>,
+        input: Option<Json>,
+        now: Timestamp,
+    ) -> Result<(), Illegal> {
+        let at = at.into();
+        self.change(at, StepEvent::Start)?;
+        let plugin = plugin_of(self.node(at));
+        let step = self.step_mut(at);
+        step.attempt += 1;
+        step.started_at.get_or_insert(now);
+        step.due_at = None;
+        step.plugin = plugin;
+        self.set_input(at, input);
+        self.sort_in(at);
+        Ok(())
+    }
+
+    /// The attempt gave an output.
+    pub fn succeed(
+        &mut self,
+        at: impl Into<StepAt>,
+        outcome: Outcome,
+        logs: Vec<LogLine>,
+        now: Timestamp,
+    ) -> Result<(), Illegal> {
+        let at = at.into();
+        self.change(at, StepEvent::Succeed)?;
+        self.set_output(at, Some(outcome.output));
+        let step = self.step_mut(at);
+        step.spent += 1;
+        step.ports = outcome.ports;
+        step.error = None;
+        step.logs = logs;
+        step.ended_at = Some(now);
+        self.sort_in(at);
+        Ok(())
+    }
+
+    /// The step waits: until `due`, or for something that comes from outside.
+    pub fn suspend(
+        &mut self,
+        at: impl Into<StepAt>,
+        due: Option<Timestamp>,
+    ) -> Result<(), Illegal> {
+        let at = at.into();
+        self.change(at, StepEvent::Suspend)?;
+        self.step_mut(at).due_at = due;
+        self.sort_in(at);
+        Ok(())
+    }
+
+    /// What the step has waited for is there, or will not come.
+    pub fn resume(
+        &mut self,
+        at: impl Into<StepAt>,
+        result: Result<Outcome, StepError>,
+        now: Timestamp,
+    ) -> Result<(), Illegal> {
+        let at = at.into();
+        let outcome = match result {
+            Ok(outcome) => outcome,
+            Err(error) => return self.refuse(at, error, now),
+        };
+        self.change(at, StepEvent::Complete)?;
+        self.set_output(at, Some(outcome.output));
+        let step = self.step_mut(at);
+        step.spent += 1;
+        step.ports = outcome.ports;
+        step.error = None;
+        step.due_at = None;
+        step.ended_at = Some(now);
+        self.sort_in(at);
+        Ok(())
+    }
+
+    /// The attempt failed. Says what follows.
+    pub fn fail(
+        &mut self,
+        at: impl Into<StepAt>,
+        error: StepError,
+        logs: Vec<LogLine>,
+        failed: Failed,
+    ) -> Result<Treatment, Illegal> {
+        let at = at.into();
+        let treatment = self.treatment(at, &error, failed);
+        let counts = !matches!(error.class, ErrorClass::RateLimited)
+            && !matches!(treatment, Treatment::Pause);
+        self.change(
+            at,
+            match treatment {
+                Treatment::Retry { .. } | Treatment::Pause => StepEvent::Delay,
+                Treatment::Dead => StepEvent::Die,
+                Treatment::Unknown => StepEvent::Lose,
+            },
+        )?;
+        let step = self.step_mut(at);
+        step.spent += u32::from(counts);
+        step.error = Some(error);
+        step.logs = logs;
+        match treatment {
+            Treatment::Retry { at: due } => step.due_at = Some(due),
+            Treatment::Pause => step.due_at = None,
+            Treatment::Dead | Treatment::Unknown => step.ended_at = Some(failed.now),
+        }
+        self.sort_in(at);
+        Ok(treatment)
+    }
+
+    fn treatment(&self, at: StepAt, error: &StepError, failed: Failed) -> Treatment {
+        let (node, step) = (self.node(at), self.step(at));
+        let spent = step.spent + u32::from(error.class != ErrorClass::RateLimited);
+        let tried = Tried { attempts: step.attempt, spent };
+        treat(error, node, tried, failed)
+    }
+
+    /// The step cannot start, or what it waits for will not come.
+    pub fn refuse(
+        &mut self,
+        at: impl Into<StepAt>,
+        error: StepError,
+        now: Timestamp,
+    ) -> Result<(), Illegal> {
+        let at = at.into();
+        self.change(at, StepEvent::Die)?;
+        let step = self.step_mut(at);
+        step.error = Some(error);
+        step.due_at = None;
+        step.ended_at = Some(now);
+        self.sort_in(at);
+        Ok(())
+    }
+}
+
+fn plugin_of(node: &PlanNode) -> Option<ContentHash> {
+    match &node.uses {
+        Uses::Plugin { hash, .. } => Some(*hash),
+        Uses::Builtin(_) => None,
+    }
+}

@@ -1,0 +1,178 @@
+//! Where a run stands when nothing of it can start, and what it answers.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::model::Run;
+use super::state::{RunState, StepState};
+use crate::clock::Timestamp;
+use crate::error::{ErrorClass, StepError};
+use crate::json::Json;
+use crate::ports::store::StepRow;
+use crate::workflow::{Builtin, PlanNode};
+
+/// Where a run stands when no step is ready.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Standing {
+    /// Attempts are under way.
+    Busy,
+    /// Every step that goes on waits.
+    Parked {
+        /// When the first is due; None if all of them wait for something from outside.
+        due: Option<Timestamp>,
+        /// Paused connections that steps wait for.
+        connections: BTreeSet<String>,
+    },
+    /// Nothing can go on.
+    Ended {
+        /// `succeeded` or `failed`.
+        state: RunState,
+        /// What the run answers.
+        output: Option<Json>,
+        /// Why it failed: the first dead or unknown step's error.
+        error: Option<StepError>,
+    },
+}
+
+impl Run {
+    /// Where the run stands, given that no ready step is left to start.
+    pub fn standing(&self) -> Standing {
+        let busy = |step: &StepRow| step.state == StepState::Running;
+        if !self.taken.is_empty()
+            || self.steps.iter().any(busy)
+            || self.items.values().any(|items| items.busy())
+        {
+            return Standing::Busy;
+        }
+        if self.steps.iter().any(|step| step.state == StepState::Waiting) {
+            let (due, connections) = (self.first_due(), self.paused_connections());
+            return Standing::Parked { due, connections };
+        }
+        match self.failure() {
+            Some(error) => {
+                Standing::Ended { state: RunState::Failed, output: None, error: Some(error) }
+            }
+            None => Standing::Ended {
+                state: RunState::Succeeded,
+                output: Some(self.output()),
+                error: None,
+            },
+        }
+    }
+
+    fn first_due(&self) -> Option<Timestamp> {
+        let nodes = self
+            .steps
+            .iter()
+            .filter(|step| step.state == StepState::Waiting)
+            .filter_map(|step| step.due_at);
+        nodes.chain(self.items.values().filter_map(|items| items.first_due())).min()
+    }
+
+    /// Connections whose credentials were refused to a step that waits for new ones.
+    fn paused_connections(&self) -> BTreeSet<String> {
+        let waits = |step: &&StepRow| {
+            step.state == StepState::Waiting
+                && step.due_at.is_none()
+                && step.error.as_ref().is_some_and(|error| error.class == ErrorClass::Auth)
+        };
+        let lists = self.items.values().filter(|items| items.waits());
+        let items = lists.flat_map(|items| items.rows());
+        self.steps
+            .iter()
+            .chain(items)
+            .filter(waits)
+            .filter_map(|step| self.plan.node(&step.node)?.connection.clone())
+            .collect()
+    }
+
+    /// True if nobody handles the failure of this step: it waits for a person.
+    pub fn is_dead_letter(&self, step: &StepRow) -> bool {
+        let Some(node) = self.plan.node(&step.node) else {
+            return false;
+        };
+        let class = step.error.as_ref().map(|error| error.class);
+        let of_list = step.item > 0;
+        match step.state {
+            StepState::Dead if of_list => item_counts(node),
+            StepState::Dead => !node.handles(class) && !self.failed_by_item(step),
+            StepState::Unknown => !of_list || item_counts(node),
+            _ => false,
+        }
+    }
+
+    /// True for a for-each node whose items tell why it failed.
+    fn failed_by_item(&self, step: &StepRow) -> bool {
+        let Some(node) = self.plan.index.get(&step.node) else {
+            return false;
+        };
+        self.items.get(node).is_some_and(|items| items.first_failed().is_some())
+    }
+
+    /// The error of the first step whose failure nobody handles.
+    fn failure(&self) -> Option<StepError> {
+        self.steps
+            .iter()
+            .zip(&self.plan.nodes)
+            .find(|(step, node)| match step.state {
+                StepState::Dead => !node.handles(step.error.as_ref().map(|error| error.class)),
+                StepState::Unknown => true,
+                _ => false,
+            })
+            .map(|(step, node)| {
+                let mut error = step.error.clone().unwrap_or_else(|| {
+                    StepError::new(ErrorClass::Permanent, "no-error-stored", "the step failed")
+                });
+                error.message = format!("node `{}`: {}", node.name, error.message);
+                error
+            })
+    }
+
+    /// What the run answers: the `respond` node's output, the only leaf's output, or the leaves'
+    /// outputs by name.
+    fn output(&self) -> Json {
+        if let Some(output) = self.response() {
+            return output.clone();
+        }
+        let leaves: Vec<_> =
+            self.steps.iter().zip(&self.plan.nodes).filter(|(_, node)| node.leaf).collect();
+        let done = |step: &StepRow| step.state == StepState::Succeeded;
+        match leaves.as_slice() {
+            [] => Json::null(),
+            [(only, _)] if done(only) => only.output.clone().unwrap_or_default(),
+            [_] => Json::null(),
+            several => {
+                let several = several.iter().filter(|(step, _)| done(step));
+                let fields: Map<String, Value> = several
+                    .map(|(step, node)| {
+                        let value = step.output.as_ref().map_or(Value::Null, |output| output.value().clone());
+                        (node.name.clone(), value)
+                    })
+                    .collect();
+                if fields.is_empty() { Json::null() } else { Json::from_value(fields.into()) }
+            }
+        }
+    }
+
+    /// The output of a `respond` node that is done.
+    pub fn response(&self) -> Option<&Json> {
+        self.steps
+            .iter()
+            .zip(&self.plan.nodes)
+            .find(|(step, node)| step.state == StepState::Succeeded && is_respond(node))
+            .and_then(|(step, _)| step.output.as_ref())
+    }
+}
+
+/// True if an item that fails fails its node. Where it is skipped or collected, the workflow has
+/// said what becomes of it.
+fn item_counts(node: &PlanNode) -> bool {
+    use crate::workflow::OnItemError;
+    node.each.as_ref().is_some_and(|each| each.on_item_error == OnItemError::Fail)
+        && !node.handles(None)
+}
+
+fn is_respond(node: &PlanNode) -> bool {
+    node.builtin() == Some(Builtin::Respond)
+}
