@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
+use tombolo_core::clock::Timestamp;
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::{TenantId, WorkflowId};
 use tombolo_core::json::Json;
@@ -14,9 +15,15 @@ use tombolo_core::ports::sandbox::{
 };
 use tombolo_core::ports::store::{Store, StoreError};
 use tombolo_core::run::{RunScope, idempotency_key};
-use tombolo_core::workflow::{Builtin, PlanNode, Scope, Unresolved, Uses};
+use tombolo_core::workflow::{Parameters, PlanEach, PlanNode, Scope, Unresolved, Uses};
 
 use crate::Ports;
+
+/// Most items of one for-each node.
+pub(crate) const MAX_ITEMS: usize = 10_000;
+
+/// The code of an attempt that did not call, because its connection is paused.
+pub(crate) const CONNECTION_PAUSED: &str = "connection-paused";
 
 /// The run that a step belongs to, as far as an attempt needs it.
 #[derive(Debug, Clone)]
@@ -35,26 +42,100 @@ pub(crate) enum Prepared {
     Skip,
     /// Ready to run.
     Input(Json),
+    /// The list of a for-each node.
+    List(Json),
+    /// The time that the step waited for has come.
+    Due(Timestamp),
     /// No value.
     Refused(StepError),
 }
 
 /// Evaluates a node's condition and parameters.
 pub(crate) async fn prepare(ports: &Ports, of: &Of, node: &PlanNode, scope: RunScope) -> Prepared {
-    match resolve(ports, of, node, &scope).await {
-        Ok(value) => decide(node, value),
+    match resolve(ports, of, node, &node.parameters, &scope).await {
+        Ok(value) => decide(node, value, |mut value| {
+            Prepared::Input(value.get_mut("with").map(Value::take).unwrap_or_default().into())
+        }),
         Err(error) => Prepared::Refused(error),
     }
+}
+
+/// Evaluates the condition and the list of a for-each node.
+pub(crate) async fn prepare_list(
+    ports: &Ports,
+    of: &Of,
+    node: &PlanNode,
+    each: &PlanEach,
+    scope: RunScope,
+) -> Prepared {
+    match resolve(ports, of, node, &each.parameters, &scope).await {
+        Ok(value) => decide(node, value, |mut value| {
+            let list = value.pointer_mut("/each/items").map(Value::take).unwrap_or_default();
+            match check_list(node, &list) {
+                Ok(()) => Prepared::List(list.into()),
+                Err(error) => Prepared::Refused(error),
+            }
+        }),
+        Err(error) => Prepared::Refused(error),
+    }
+}
+
+fn check_list(node: &PlanNode, list: &Value) -> Result<(), StepError> {
+    let refuse = |code, message| Err(StepError::new(ErrorClass::InvalidInput, code, message));
+    match list.as_array() {
+        Some(items) if items.len() <= MAX_ITEMS => Ok(()),
+        Some(items) => {
+            let message = format!(
+                "node `{}`: `each` has {} items, the limit is {MAX_ITEMS} (limit max_items); cut \
+                 the list, and run a workflow for each part",
+                node.name,
+                items.len()
+            );
+            refuse("too-many-items", message)
+        }
+        None => {
+            let message = format!(
+                "node `{}`: `each` gave {}; it has to give a list",
+                node.name,
+                shown(list)
+            );
+            refuse("each-not-a-list", message)
+        }
+    }
+}
+
+/// Evaluates a node's `retry.if`.
+///
+/// # Errors
+/// If it has no value, or is neither true nor false.
+pub(crate) async fn judge(
+    ports: &Ports,
+    of: &Of,
+    node: &PlanNode,
+    condition: &Parameters,
+    scope: RunScope,
+) -> Result<bool, StepError> {
+    let value = resolve(ports, of, node, condition, &scope).await?;
+    let given = &value["retry"]["if"];
+    given.as_bool().ok_or_else(|| {
+        let message = format!(
+            "node `{}`: `retry.if` gave {}; it has to give true or false",
+            node.name,
+            shown(given)
+        );
+        StepError::new(ErrorClass::InvalidInput, "condition-not-boolean", message)
+    })
 }
 
 async fn resolve(
     ports: &Ports,
     of: &Of,
     node: &PlanNode,
+    parameters: &Parameters,
     scope: &RunScope,
 ) -> Result<Value, StepError> {
     let (numbers, expressions): (Vec<usize>, Vec<String>) =
-        node.parameters.jq().map(|(number, text)| (number, text.to_owned())).unzip();
+        parameters.jq().map(|(number, text)| (number, text.to_owned())).unzip();
     let values = if expressions.is_empty() {
         Vec::new()
     } else {
@@ -67,13 +148,17 @@ async fn resolve(
             now: ports.clock.now(),
         };
         ports.sandbox.evaluate(evaluation).await.map_err(|error| {
-            let located = numbers.get(error.index).map(|number| &node.parameters.expressions()[*number]);
-            let (pointer, text) = located
-                .map_or(("", ""), |located| (located.pointer.as_str(), located.expression.text.as_str()));
+            let located =
+                numbers.get(error.index).map(|number| &parameters.expressions()[*number]);
+            let (pointer, text) = located.map_or(("", ""), |located| {
+                (located.pointer.as_str(), located.expression.text.as_str())
+            });
             let at = error.position.map(|at| format!(" at character {at}")).unwrap_or_default();
-            let message = format!("node `{}`, {pointer}: `{text}`{at}: {}", node.name, error.message);
+            let message =
+                format!("node `{}`, {pointer}: `{text}`{at}: {}", node.name, error.message);
             StepError::new(error.class, &error.code, message).with_details(serde_json::json!({
-                "node": node.name, "pointer": pointer, "expression": text, "position": error.position,
+                "node": node.name, "pointer": pointer, "expression": text,
+                "position": error.position,
             }))
         })?
     };
@@ -84,7 +169,7 @@ async fn resolve(
             .and_then(|at| values.get(at))
             .map(Json::value)
     };
-    node.parameters
+    parameters
         .resolve(scope as &dyn Scope, &evaluated)
         .map_err(|error| unresolved(node, &error))
 }
@@ -97,21 +182,20 @@ fn unresolved(node: &PlanNode, error: &Unresolved) -> StepError {
     }))
 }
 
-/// `value` is `{"when": .., "with": ..}`.
-fn decide(node: &PlanNode, mut value: Value) -> Prepared {
-    let with = value.get_mut("with").map(Value::take).unwrap_or_default();
+/// `value` has the condition as `when`, if there is one.
+fn decide(node: &PlanNode, value: Value, go_on: impl FnOnce(Value) -> Prepared) -> Prepared {
     if !node.conditional {
-        return Prepared::Input(with.into());
+        return go_on(value);
     }
-    match &value["when"] {
-        Value::Bool(true) => Prepared::Input(with.into()),
-        Value::Bool(false) | Value::Null => Prepared::Skip,
-        other => {
-            let kind = serde_json::to_string(other).unwrap_or_default();
-            let shown: String = kind.chars().take(80).collect();
+    match value.get("when") {
+        // The condition of a for-each node is not its items'.
+        None | Some(Value::Bool(true)) => go_on(value),
+        Some(Value::Bool(false) | Value::Null) => Prepared::Skip,
+        Some(other) => {
             let message = format!(
-                "node `{}`: `when` gave {shown}; it has to give true, false or null",
-                node.name
+                "node `{}`: `when` gave {}; it has to give true, false or null",
+                node.name,
+                shown(other)
             );
             Prepared::Refused(StepError::new(
                 ErrorClass::InvalidInput,
@@ -122,10 +206,16 @@ fn decide(node: &PlanNode, mut value: Value) -> Prepared {
     }
 }
 
+/// The beginning of a value, for people.
+fn shown(value: &Value) -> String {
+    value.to_string().chars().take(80).collect()
+}
+
 /// Which attempt of which step.
 pub(crate) struct Attempt {
     pub of: Of,
     pub item: u32,
+    pub edits: u32,
     pub number: u32,
     pub input: Json,
     /// Calls of earlier attempts, whose answers stand in for new ones.
@@ -140,8 +230,9 @@ pub(crate) async fn run(
     attempt: Attempt,
 ) -> Result<Invoked, StoreError> {
     match &node.uses {
-        Uses::Builtin(Builtin::Set | Builtin::Respond) => {
-            Ok(done(Ok(Outcome { output: attempt.input, ports: Vec::new() })))
+        // Built-ins are begun by the desk, and attempt nothing.
+        Uses::Builtin(builtin) => {
+            Err(StoreError::Corrupt(format!("`{}` was attempted", builtin.name())))
         }
         Uses::Plugin { hash, operation, ports: known, .. } => {
             let connection = match connection(ports, &attempt.of, node).await? {
@@ -186,7 +277,13 @@ fn caller(node: &PlanNode, attempt: &Attempt) -> Caller {
         run: of.run,
         node: node.name.clone(),
         attempt: attempt.number,
-        idempotency_key: idempotency_key(of.tenant, of.run, &node.name, attempt.item),
+        idempotency_key: idempotency_key(
+            of.tenant,
+            of.run,
+            &node.name,
+            attempt.item,
+            attempt.edits,
+        ),
         correlation_id: of.correlation_id.clone(),
         effect: node.effect,
     }
@@ -205,8 +302,18 @@ async fn connection(
             format!("the connection `{name}` does not exist any more; set it again and redrive");
         StepError::new(ErrorClass::Permanent, "connection-missing", message)
     };
-    let stored = ports.store.connection(of.tenant, name).await?;
-    Ok(stored.map(|connection| Some(Arc::new(connection))).ok_or_else(missing))
+    let Some(stored) = ports.store.connection(of.tenant, name).await? else {
+        return Ok(Err(missing()));
+    };
+    if let Some(paused) = &stored.paused {
+        let message = format!(
+            "the connection `{name}` is paused since {}, because its credentials were refused: {}; \
+             set new ones, or resume it",
+            paused.at, paused.reason
+        );
+        return Ok(Err(StepError::new(ErrorClass::Auth, CONNECTION_PAUSED, message)));
+    }
+    Ok(Ok(Some(Arc::new(stored))))
 }
 
 /// A port that the descriptor does not know would lead nowhere, silently.

@@ -1,29 +1,39 @@
 //! One run on the desk of its driver: what is stored of it, what is not yet, and when that has to
 //! change. Every write of a run goes through here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tombolo_core::clock::Timestamp;
+use tombolo_core::effect::Effect;
 use tombolo_core::error::StepError;
 use tombolo_core::id::TenantId;
+use tombolo_core::json::Json;
 use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::store::{
-    Call, EventRow, Journaled, Lease, Next, RunRow, Settle, StepRow, StoreError,
+    Accept, Call, ClaimedRun, EventRow, Journaled, Lease, Letters, NewLetter, Next, Pause, RunRow,
+    Settle, Signal, StepKey, StepRow, StoreError,
 };
-use tombolo_core::run::{Run, RunState, Standing};
+use tombolo_core::run::{Run, RunState, Standing, end_of_call};
 use tombolo_core::workflow::Plan;
 
 use crate::attempt::Of;
 use crate::errors::{corrupt, permanent};
 use crate::leases::Signals;
 use crate::registry::NoPlan;
-use crate::{Inner, respond};
+use crate::{Inner, respond, starts};
 
 /// How long to wait before the store is asked again to take a result that it refused for lack of
 /// room: the result exists only here, so it is not given up while the lease holds.
 const SETTLE_RETRY: Duration = Duration::from_millis(200);
+
+/// Steps that may have ended without being stored: what a crash costs, and what progress shows.
+const MAX_UNSETTLED_STEPS: usize = 256;
+
+/// How long an effect that need not be durable at once may stay unstored while its run goes on.
+const UNSETTLED_FOR: Duration = Duration::from_secs(1);
 
 /// A run that is worked on.
 pub(crate) struct Desk {
@@ -31,39 +41,73 @@ pub(crate) struct Desk {
     pub row: RunRow,
     pub event: EventRow,
     lease: Lease,
-    /// Made since the last settle.
-    pub calls: Vec<Call>,
-    /// Of attempts that failed since the last settle.
-    pub journal: Vec<Journaled>,
-    /// Everything journaled, by node and item: what a later attempt need not call again.
-    pub journals: HashMap<(String, u32), Vec<JournalEntry>>,
+    /// What goes with the next settle, beside the steps that changed.
+    pub owed: Owed,
+    /// Everything journaled: what a later attempt need not call again.
+    pub journals: HashMap<StepKey, Vec<JournalEntry>>,
+    /// What came from outside for steps that do not wait for it yet.
+    pub signals: HashMap<StepKey, Json>,
     /// A result has to be durable before anything else happens: an unsafe effect's, or one that
     /// somebody waits for.
     pub owing: bool,
+    /// When the first effect ended that is not stored yet.
+    effect_since: Option<Timestamp>,
+}
+
+/// What is not stored yet, beside steps.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Owed {
+    /// Calls that were made.
+    pub calls: Vec<Call>,
+    /// Those of attempts that failed, which a later one need not make again.
+    pub journal: Vec<Journaled>,
+    /// Events from inside.
+    pub starts: Vec<Accept>,
+    /// Steps that have used what came for them.
+    pub used: Vec<StepKey>,
+    /// Connections that refused.
+    pub pauses: Vec<Pause>,
 }
 
 impl Desk {
-    pub fn new(
-        inner: &Arc<Inner>,
-        row: RunRow,
-        event: EventRow,
-        lease: Lease,
-        journal: Vec<Journaled>,
-    ) -> Self {
+    /// The desk, and the steps as they are stored.
+    pub fn new(inner: &Arc<Inner>, claimed: ClaimedRun) -> (Self, Vec<StepRow>, Vec<Signal>) {
+        let ClaimedRun { run: row, event, steps, journal, signals, lease, .. } = claimed;
         let mut journals: HashMap<_, Vec<_>> = HashMap::new();
         for Journaled { node, item, entry } in journal {
-            journals.entry((node, item)).or_default().push(entry);
+            journals.entry(StepKey { node, item }).or_default().push(entry);
         }
-        let (inner, calls, journal) = (inner.clone(), Vec::new(), Vec::new());
-        Self { inner, row, event, lease, calls, journal, journals, owing: false }
+        let desk = Self {
+            inner: inner.clone(),
+            row,
+            event,
+            lease,
+            owed: Owed::default(),
+            journals,
+            signals: HashMap::new(),
+            owing: false,
+            effect_since: None,
+        };
+        (desk, steps, signals)
     }
 
     pub fn now(&self) -> Timestamp {
         self.inner.ports.clock.now()
     }
 
-    pub fn owes(&self) -> bool {
+    /// An attempt has ended, and with it perhaps an effect.
+    pub fn count_effect(&mut self, effect: Effect) {
+        if effect > Effect::Pure && self.effect_since.is_none() {
+            self.effect_since = Some(self.now());
+        }
+    }
+
+    /// True if something should be stored before anything else is awaited.
+    pub fn owes(&self, run: &Run) -> bool {
+        let too_long = |since: Timestamp| self.now().since(since) >= UNSETTLED_FOR;
         self.owing
+            || run.unsettled() >= MAX_UNSETTLED_STEPS
+            || self.effect_since.is_some_and(too_long)
     }
 
     pub async fn plan(&self) -> Result<Arc<Plan>, NoPlan> {
@@ -100,6 +144,15 @@ impl Desk {
         }
     }
 
+    /// What came from outside and is not heard yet.
+    pub async fn news(&self) -> Result<Vec<Signal>, StoreError> {
+        let all = self.inner.ports.store.signals(self.row.tenant, self.row.id).await?;
+        let heard = |signal: &Signal| {
+            self.signals.contains_key(&signal.step) || self.owed.used.contains(&signal.step)
+        };
+        Ok(all.into_iter().filter(|signal| !heard(signal)).collect())
+    }
+
     /// True if this process is about to end.
     pub fn must_leave(&self) -> bool {
         self.inner.abandon.is_cancelled()
@@ -113,20 +166,35 @@ impl Desk {
     /// Nothing is under way: parks or ends the run.
     pub async fn rest(&mut self, run: &mut Run) -> Result<(), StoreError> {
         match run.standing() {
-            Standing::Parked { due } => {
-                let available_at = self.row.deadline.map_or(due, |deadline| due.min(deadline));
+            Standing::Parked { due, connections } => {
+                let available_at = match (due, self.row.deadline) {
+                    (Some(due), Some(deadline)) => Some(due.min(deadline)),
+                    (due, deadline) => due.or(deadline),
+                };
                 let state = RunState::Waiting;
-                self.settle(run, Next::Park { state, available_at }).await?;
+                self.settle(run, Next::Park { state, available_at, connections }).await?;
                 self.inner.wake.notify_one();
                 Ok(())
             }
             Standing::Ended { state, output, error } => {
+                if let Some(error) = &error {
+                    self.announce_failure(run, error);
+                }
                 self.settle(run, Next::End { state, output, error }).await
             }
             Standing::Busy => {
                 Err(StoreError::Corrupt("a step is running that nobody runs".to_owned()))
             }
         }
+    }
+
+    /// Starts the workflows that take the failure of this one.
+    fn announce_failure(&mut self, run: &Run, error: &StepError) {
+        let steps: Vec<StepRow> = run.rows().cloned().collect();
+        let (name, payload) = (&run.plan().name, self.event.payload.value());
+        let (ports, now) = (&self.inner.ports, self.now());
+        let accept = starts::failure(ports, &self.row, name, payload, error, &steps, now);
+        self.owed.starts.extend(accept);
     }
 
     /// Ends the run by request or deadline.
@@ -142,8 +210,8 @@ impl Desk {
     /// Gives the run back as far as it has come. Attempts under way are cut off.
     pub async fn leave(&mut self, run: &mut Run) -> Result<(), StoreError> {
         run.recover(self.now()).map_err(corrupt)?;
-        let (state, available_at) = (RunState::Queued, self.now());
-        self.settle(run, Next::Park { state, available_at }).await
+        let (state, available_at) = (RunState::Queued, Some(self.now()));
+        self.settle(run, Next::Park { state, available_at, connections: BTreeSet::new() }).await
     }
 
     /// Ends a run that cannot go on, and its steps with it.
@@ -166,42 +234,96 @@ impl Desk {
     ) -> Result<(), StoreError> {
         let (id, state, error) = (self.row.id, RunState::Failed, permanent(code, message));
         let answer = respond::from_end(id, state, None, Some(&error));
-        let last = last(self.row.tenant, self.lease.clone(), steps, error, self.now());
+        let mut last = last(self.row.tenant, self.lease.clone(), steps, error, self.now());
+        last.signal = self.end_of_call(&last.next);
         let steps = last.steps.clone();
         write(&self.inner, last).await?;
+        self.inner.wake.notify_one();
         self.inner.followers.answer(id, &answer);
         self.inner.followers.tell(self.row.tenant, id, &steps, state, self.now());
         Ok(())
     }
 
+    /// What the end of this run tells the step that waits for it.
+    fn end_of_call(&self, next: &Next) -> Option<Signal> {
+        let parent = self.row.parent.as_ref()?;
+        let Next::End { state, output, error } = next else {
+            return None;
+        };
+        let cancelled = || {
+            permanent("called-run-cancelled", format!("the run {} was cancelled", self.row.id))
+        };
+        let mut error = match (state, error) {
+            (RunState::Succeeded, _) => None,
+            (_, Some(error)) => Some(error.clone()),
+            (_, None) => Some(cancelled()),
+        };
+        if let Some(error) = &mut error {
+            error.details = Some(json!({"run": self.row.id, "details": error.details}));
+        }
+        Some(Signal {
+            tenant: self.row.tenant,
+            run: parent.run,
+            step: StepKey { node: parent.node.clone(), item: parent.item },
+            body: end_of_call(output.as_ref(), error.as_ref()),
+            at: self.now(),
+        })
+    }
+
     /// Everything that is not stored yet.
     pub fn command(&mut self, run: &mut Run, next: Next) -> Settle {
+        let Owed { calls, journal, starts, used, pauses } = std::mem::take(&mut self.owed);
+        let steps = run.take_changes();
         Settle {
-            tenant: self.row.tenant,
-            lease: self.lease.clone(),
-            steps: run.take_changes(),
-            calls: std::mem::take(&mut self.calls),
-            journal: std::mem::take(&mut self.journal),
-            state: Vec::new(),
-            next,
-            now: self.now(),
+            letters: self.new_letters(run, &steps),
+            steps,
+            calls,
+            journal,
+            starts,
+            used,
+            pauses,
+            signal: self.end_of_call(&next),
+            ..Settle::new(self.row.tenant, self.lease.clone(), next, self.now())
         }
+    }
+
+    fn new_letters(&self, run: &Run, steps: &[StepRow]) -> Letters {
+        let dead = steps.iter().filter(|step| run.is_dead_letter(step));
+        let opened = dead.filter_map(|step| {
+            Some(NewLetter {
+                step: step.key(),
+                workflow: self.row.workflow,
+                state: step.state,
+                error: step.error.clone()?,
+            })
+        });
+        Letters { opened: opened.collect(), ..Letters::default() }
     }
 
     /// Makes durable what happened since the last settle, and then tells it. There is one settle at
     /// a time, so that none overtakes another.
     pub async fn settle(&mut self, run: &mut Run, next: Next) -> Result<(), StoreError> {
         let command = self.command(run, next);
-        self.owing = false;
         if let Err(error) = write(&self.inner, command.clone()).await {
             run.put_back(&command.steps);
             return Err(error);
         }
-        self.tell(run, &command);
+        self.written(run, &command);
         Ok(())
     }
 
-    pub fn tell(&self, run: &Run, command: &Settle) {
+    /// A settle is durable.
+    pub fn written(&mut self, run: &mut Run, command: &Settle) {
+        self.owing = false;
+        self.effect_since = None;
+        if !command.starts.is_empty() || command.signal.is_some() {
+            self.inner.wake.notify_one();
+        }
+        self.tell(run, command);
+        run.slim(&command.steps);
+    }
+
+    fn tell(&self, run: &Run, command: &Settle) {
         let (id, state) = (self.row.id, state_after(&command.next));
         let answer = match (&command.next, run.response()) {
             (_, Some(output)) => Some(respond::from_node(output, state)),
@@ -225,16 +347,8 @@ pub(crate) fn last(
     error: StepError,
     now: Timestamp,
 ) -> Settle {
-    Settle {
-        tenant,
-        lease,
-        steps,
-        calls: Vec::new(),
-        journal: Vec::new(),
-        state: Vec::new(),
-        next: Next::End { state: RunState::Failed, output: None, error: Some(error) },
-        now,
-    }
+    let next = Next::End { state: RunState::Failed, output: None, error: Some(error) };
+    Settle { steps, ..Settle::new(tenant, lease, next, now) }
 }
 
 /// Writes, and tries again while the disk is full or the database is busy: the results are here and

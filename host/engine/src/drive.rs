@@ -6,11 +6,11 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
+use tombolo_core::error::StepError;
 use tombolo_core::id::TenantId;
 use tombolo_core::ports::sandbox::Invoked;
-use tombolo_core::ports::store::{Claimed, ClaimedRun, Lease, Next, StoreError};
-use tombolo_core::run::{Run, give_up_steps};
-use tombolo_core::workflow::NodeIndex;
+use tombolo_core::ports::store::{Claimed, ClaimedRun, Lease, Next, Signal, StoreError};
+use tombolo_core::run::{Run, StepAt, give_up_steps};
 
 use crate::Inner;
 use crate::attempt::Prepared;
@@ -18,6 +18,7 @@ use crate::desk::{self, Desk};
 use crate::errors::{corrupt, permanent};
 use crate::leases::{Held, Leases, Signals};
 use crate::registry::NoPlan;
+use crate::steps::Failure;
 
 /// Works on what a claim brought, in the background. The permit is given back at its end.
 pub(crate) fn spawn(inner: &Arc<Inner>, claimed: Claimed, permit: OwnedSemaphorePermit) {
@@ -83,8 +84,8 @@ async fn drive(
     claimed: ClaimedRun,
     signals: &Signals,
 ) -> Result<(), StoreError> {
-    let ClaimedRun { run: row, event, steps, journal, lease, claims } = claimed;
-    let mut desk = Desk::new(inner, row, event, lease, journal);
+    let claims = claimed.claims;
+    let (mut desk, steps, heard) = Desk::new(inner, claimed);
     let plan = match desk.plan().await {
         Ok(plan) => plan,
         Err(NoPlan::Unusable { code, message }) => {
@@ -107,7 +108,7 @@ async fn drive(
         return desk.give_up_run(&mut run, "worker-lost", message).await;
     }
     let worked = match run.recover(desk.now()) {
-        Ok(()) => work(&mut desk, &mut run, signals).await,
+        Ok(()) => work(&mut desk, &mut run, signals, heard).await,
         Err(illegal) => Err(corrupt(illegal)),
     };
     match worked {
@@ -127,18 +128,23 @@ pub(crate) type Pending = BoxFuture<'static, Result<Done, StoreError>>;
 
 /// What came back.
 pub(crate) enum Done {
-    Prepared(NodeIndex, Prepared),
-    Attempted(NodeIndex, Invoked),
+    Prepared(StepAt, Prepared),
+    Attempted(StepAt, Invoked),
+    Judged(StepAt, Failure, Result<bool, StepError>),
 }
 
-async fn work(desk: &mut Desk, run: &mut Run, signals: &Signals) -> Result<(), StoreError> {
+async fn work(
+    desk: &mut Desk,
+    run: &mut Run,
+    signals: &Signals,
+    heard: Vec<Signal>,
+) -> Result<(), StoreError> {
+    desk.hear(run, heard)?;
     if run.has_changes() {
         // What became of attempts whose worker died is told before anything else is done.
         desk.settle(run, Next::Hold).await?;
     }
     let mut pending: FuturesUnordered<Pending> = FuturesUnordered::new();
-    // Steps whose parameters are being evaluated: still pending, but not ready any more.
-    let mut preparing: Vec<NodeIndex> = Vec::new();
     loop {
         if let Some(reason) = desk.must_end(signals) {
             return desk.cancel(run, reason).await;
@@ -147,15 +153,12 @@ async fn work(desk: &mut Desk, run: &mut Run, signals: &Signals) -> Result<(), S
             return desk.leave(run).await;
         }
         for at in run.ready(desk.now()).map_err(corrupt)? {
-            if !preparing.contains(&at) {
-                preparing.push(at);
-                pending.push(desk.prepare(run, at));
-            }
+            pending.push(desk.prepare(run, at));
         }
         if pending.is_empty() {
             return desk.rest(run).await;
         }
-        if desk.owes() {
+        if desk.owes(run) {
             desk.settle(run, Next::Hold).await?;
         }
         let done = tokio::select! {
@@ -163,16 +166,21 @@ async fn work(desk: &mut Desk, run: &mut Run, signals: &Signals) -> Result<(), S
             () = signals.cancel.cancelled() => continue,
             () = desk.deadline() => continue,
             () = desk.leaving() => continue,
-        };
-        match done.transpose()? {
-            Some(Done::Prepared(at, prepared)) => {
-                preparing.retain(|other| *other != at);
-                if let Some(next) = desk.begin(run, at, prepared).await? {
-                    pending.push(next);
-                }
+            () = signals.news.notified() => {
+                let heard = desk.news().await?;
+                desk.hear(run, heard)?;
+                continue;
             }
+        };
+        let more = match done.transpose()? {
+            Some(Done::Prepared(at, prepared)) => desk.begin(run, at, prepared).await?,
             Some(Done::Attempted(at, invoked)) => desk.finish(run, at, invoked).await?,
-            None => {}
-        }
+            Some(Done::Judged(at, failure, judged)) => {
+                desk.fail_judged(run, at, failure, judged)?;
+                None
+            }
+            None => None,
+        };
+        pending.extend(more);
     }
 }

@@ -124,6 +124,10 @@ fn prepare(inner: &Arc<Inner>, arrival: Arrival) -> Prepared {
             lease: permit
                 .as_ref()
                 .map(|_| (inner.worker.clone(), now.plus(inner.settings.lease()))),
+            parent: None,
+            depth: 0,
+            replay_of: None,
+            steps: Vec::new(),
         })
         .collect();
     let event = NewEvent {
@@ -203,6 +207,7 @@ fn handed_over(lease: &Lease, event: &NewEvent, run: NewRun) -> ClaimedRun {
         event: EventRow { id: event.id, payload: event.payload.clone() },
         steps: Vec::new(),
         journal: Vec::new(),
+        signals: Vec::new(),
         claims: 1,
         run: row(event, run, event.received_at),
     }
@@ -224,5 +229,8 @@ fn row(event: &NewEvent, run: NewRun, created_at: Timestamp) -> RunRow {
         created_at,
         ended_at: None,
         deadline: run.deadline,
+        parent: run.parent,
+        depth: run.depth,
+        replay_of: run.replay_of,
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tombolo_core::id::RunId;
 use tombolo_core::ports::store::Lease;
@@ -19,6 +20,8 @@ pub(crate) struct Signals {
     pub cancel: CancellationToken,
     /// The lease is somebody else's: write nothing more.
     pub lost: CancellationToken,
+    /// Something came for a step from outside.
+    pub news: Arc<Notify>,
 }
 
 /// The runs this process works on. A run that is claimed again is another lease: its epoch tells
@@ -55,6 +58,12 @@ impl Leases {
     pub fn cancel(&self, run: RunId) -> bool {
         let held = self.lock();
         held.get(&run).inspect(|entry| entry.signals.cancel.cancel()).is_some()
+    }
+
+    /// Tells the driver of a run that something came for it. False if the run is not worked on here.
+    pub fn tell_news(&self, run: RunId) -> bool {
+        let held = self.lock();
+        held.get(&run).inspect(|entry| entry.signals.news.notify_one()).is_some()
     }
 
     /// The runs that are worked on here.

@@ -4,6 +4,7 @@
 //! how a run ends are asked there. Never opens a socket and never runs a guest itself.
 
 mod attempt;
+mod builtins;
 mod claims;
 mod desk;
 mod drive;
@@ -14,6 +15,7 @@ mod leases;
 mod registry;
 mod respond;
 mod settings;
+mod starts;
 mod steps;
 
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tombolo_core::clock::Clock;
 use tombolo_core::id::IdSource;
+use tombolo_core::ports::callback::CallbackAddresses;
 use tombolo_core::ports::sandbox::Sandbox;
 use tombolo_core::ports::store::{Store, StoreError, WorkerId};
 use tombolo_core::random::Random;
@@ -48,6 +51,8 @@ pub struct Ports {
     pub ids: Arc<dyn IdSource>,
     /// Jitter.
     pub random: Arc<dyn Random>,
+    /// Addresses that let nodes go on.
+    pub callbacks: Arc<dyn CallbackAddresses>,
 }
 
 /// The engine of one process. Cheap to clone.

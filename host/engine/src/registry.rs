@@ -39,6 +39,10 @@ pub struct Registry {
 struct Live {
     hooks: HashMap<(TenantId, String), Arc<Hook>>,
     workflows: HashMap<(TenantId, String), Subscriber>,
+    /// By tenant and the event's name.
+    events: HashMap<(TenantId, String), Vec<Subscriber>>,
+    /// By tenant: whose failures, by name (None: all but the subscriber's own), and who takes them.
+    failures: HashMap<TenantId, Vec<(Option<Vec<String>>, String, Subscriber)>>,
 }
 
 /// Why there is no plan.
@@ -232,6 +236,14 @@ impl Live {
         };
         self.workflows.insert((version.tenant, version.name.clone()), subscriber("api"));
         for (name, trigger) in &definition.triggers {
+            if let Some(event) = &trigger.event {
+                let key = (version.tenant, event.name.clone());
+                self.events.entry(key).or_default().push(subscriber(name));
+            }
+            if let Some(failure) = &trigger.failure {
+                let whose = (failure.workflows.clone(), version.name.clone(), subscriber(name));
+                self.failures.entry(version.tenant).or_default().push(whose);
+            }
             let Some(webhook) = &trigger.webhook else {
                 continue;
             };
@@ -259,6 +271,22 @@ impl Subscriptions for Registry {
     fn workflow(&self, tenant: TenantId, name: &str) -> Option<Subscriber> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
         live.workflows.get(&(tenant, name.to_owned())).cloned()
+    }
+
+    fn event(&self, tenant: TenantId, name: &str) -> Vec<Subscriber> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.events.get(&(tenant, name.to_owned())).cloned().unwrap_or_default()
+    }
+
+    fn failure(&self, tenant: TenantId, workflow: &str) -> Vec<Subscriber> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        let all = live.failures.get(&tenant).into_iter().flatten();
+        all.filter(|(whose, own, _)| match whose {
+            Some(names) => names.iter().any(|name| name == workflow),
+            None => own != workflow,
+        })
+        .map(|(_, _, subscriber)| subscriber.clone())
+        .collect()
     }
 }
 

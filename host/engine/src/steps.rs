@@ -1,37 +1,74 @@
 //! The steps of a run on its desk: their parameters, their attempts, and what these brought.
 
+use serde_json::{Map, Value};
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::json::Json;
 use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::sandbox::{Invoked, LogLine, Outcome, StateWrite};
-use tombolo_core::ports::store::{Call, Journaled, Next, StateChange, StoreError};
-use tombolo_core::run::{Run, RunScope};
-use tombolo_core::workflow::{Builtin, NodeIndex, Uses};
+use tombolo_core::ports::store::{Call, Journaled, Next, Pause, StateChange, StoreError};
+use tombolo_core::run::{Failed, Run, RunScope, StepAt, StepState, Treatment};
+use tombolo_core::workflow::Builtin;
 
-use crate::attempt::{self, Attempt, Prepared};
+use crate::attempt::{self, Attempt, CONNECTION_PAUSED, Prepared};
 use crate::desk::{self, Desk};
 use crate::drive::{Done, Pending};
 use crate::errors::corrupt;
 
+/// An attempt that failed, before it is decided what follows.
+pub(crate) struct Failure {
+    error: StepError,
+    logs: Vec<LogLine>,
+    journal: Vec<JournalEntry>,
+}
+
 impl Desk {
     /// Resolves the parameters of a step, unless an earlier attempt did.
-    pub fn prepare(&self, run: &Run, at: NodeIndex) -> Pending {
-        if let Some(input) = run.step(at).input.clone() {
-            return Box::pin(async move { Ok(Done::Prepared(at, Prepared::Input(input))) });
+    pub fn prepare(&self, run: &Run, at: StepAt) -> Pending {
+        let ready = |prepared| -> Pending { Box::pin(async move { Ok(Done::Prepared(at, prepared)) }) };
+        let (node, step) = (run.node(at), run.step(at));
+        if let (StepState::Waiting, Some(_), Some(due)) = (step.state, node.builtin(), step.due_at) {
+            return ready(Prepared::Due(due));
         }
-        let scope = RunScope::new(run, at, self.row.id, &self.event.payload);
+        if let Some(input) = step.input.clone() {
+            return ready(Prepared::Input(input));
+        }
+        let scope = self.scope(run, at);
         let (ports, of, plan) = (self.inner.ports.clone(), self.of(), run.plan().clone());
         Box::pin(async move {
-            let prepared = attempt::prepare(&ports, &of, &plan.nodes[at], scope).await;
+            let node = &plan.nodes[at.node];
+            let prepared = match &node.each {
+                Some(each) if !at.is_item() => {
+                    attempt::prepare_list(&ports, &of, node, each, scope).await
+                }
+                _ => attempt::prepare(&ports, &of, node, scope).await,
+            };
             Ok(Done::Prepared(at, prepared))
         })
     }
 
-    /// Starts the attempt, behind a barrier if its effect is unsafe.
+    fn scope(&self, run: &Run, at: StepAt) -> RunScope {
+        RunScope::new(run, at, self.row.id, &self.event.payload, self.callbacks(run))
+    }
+
+    /// The addresses of the run's nodes that wait for somebody.
+    fn callbacks(&self, run: &Run) -> Map<String, Value> {
+        let waits = |builtin: Option<Builtin>| builtin.is_some_and(Builtin::has_address);
+        let nodes = run.plan().nodes.iter().filter(|node| waits(node.builtin()));
+        let addresses = &self.inner.ports.callbacks;
+        nodes
+            .map(|node| {
+                let address = addresses.address(self.row.tenant, self.row.id, &node.name);
+                (node.name.clone(), address.into())
+            })
+            .collect()
+    }
+
+    /// Starts what was prepared: an attempt, behind a barrier if its effect is unsafe; a list; a
+    /// built-in.
     pub async fn begin(
         &mut self,
         run: &mut Run,
-        at: NodeIndex,
+        at: StepAt,
         prepared: Prepared,
     ) -> Result<Option<Pending>, StoreError> {
         let now = self.now();
@@ -44,6 +81,17 @@ impl Desk {
                 run.refuse(at, error, now).map_err(corrupt)?;
                 return Ok(None);
             }
+            Prepared::Due(due) => {
+                self.time_has_come(run, at, due)?;
+                return Ok(None);
+            }
+            Prepared::List(list) => {
+                match run.admit(list.text().len()) {
+                    Ok(()) => run.expand(at.node, list, now).map_err(corrupt)?,
+                    Err(error) => run.refuse(at, error, now).map_err(corrupt)?,
+                }
+                return Ok(None);
+            }
             Prepared::Input(input) => input,
         };
         if run.step(at).input.is_none()
@@ -52,61 +100,124 @@ impl Desk {
             run.refuse(at, error, now).map_err(corrupt)?;
             return Ok(None);
         }
-        let builtin = matches!(run.node(at).uses, Uses::Builtin(_));
-        run.start(at, (!builtin).then(|| input.clone()), now).map_err(corrupt)?;
+        if let Some(builtin) = run.node(at).builtin() {
+            self.begin_builtin(run, at, builtin, input)?;
+            return Ok(None);
+        }
+        run.start(at, Some(input.clone()), now).map_err(corrupt)?;
         if run.node(at).effect.needs_intent() {
             self.settle(run, Next::Hold).await?;
         }
         Ok(Some(self.attempt(run, at, input)))
     }
 
-    fn attempt(&self, run: &Run, at: NodeIndex, input: Json) -> Pending {
+    fn attempt(&self, run: &Run, at: StepAt, input: Json) -> Pending {
         let step = run.step(at);
-        let journal = self.journals.get(&(step.node.clone(), step.item));
+        let journal = self.journals.get(&step.key());
         let attempt = Attempt {
             of: self.of(),
             item: step.item,
+            edits: step.edits,
             number: step.attempt,
             input,
             journal: journal.map(|entries| entries.as_slice().into()).unwrap_or_default(),
         };
         let (ports, plan) = (self.inner.ports.clone(), run.plan().clone());
         Box::pin(async move {
-            let invoked = attempt::run(&ports, &plan.nodes[at], attempt).await?;
+            let invoked = attempt::run(&ports, &plan.nodes[at.node], attempt).await?;
             Ok(Done::Attempted(at, invoked))
         })
     }
 
-    /// Applies what an attempt brought.
+    /// Applies what an attempt brought. What follows a failure may have to be asked for first.
     pub async fn finish(
         &mut self,
         run: &mut Run,
-        at: NodeIndex,
+        at: StepAt,
         invoked: Invoked,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Pending>, StoreError> {
         let (node, step) = (run.node(at), run.step(at));
         let (name, item, attempt) = (&node.name, step.item, step.attempt);
-        self.owing |= node.effect.needs_intent() || node.uses == Uses::Builtin(Builtin::Respond);
+        self.owing |= node.effect.needs_intent();
+        self.count_effect(node.effect);
         let Invoked { result, logs, calls, state, journal } = invoked;
         let call = |record| Call { node: name.clone(), item, attempt, record };
-        self.calls.extend(calls.into_iter().map(call));
+        self.owed.calls.extend(calls.into_iter().map(call));
         let result = result.and_then(|outcome| {
             run.admit(outcome.output.text().len())?;
             Ok(outcome)
         });
         let error = match result {
             Ok(outcome) if state.is_empty() => {
-                return run.succeed(at, outcome, logs, self.now()).map_err(corrupt);
+                run.succeed(at, outcome, logs, self.now()).map_err(corrupt)?;
+                return Ok(None);
             }
             Ok(outcome) => match self.commit(run, at, outcome, logs.clone(), state).await? {
-                None => return Ok(()),
+                None => return Ok(None),
                 Some(conflict) => conflict,
             },
             Err(error) => error,
         };
+        let failure = Failure { error, logs, journal };
+        match &run.node(at).retry_if {
+            None => self.fail(run, at, failure, None).map(|()| None),
+            Some(_) => Ok(Some(self.judge(run, at, failure))),
+        }
+    }
+
+    /// Asks the node's `retry.if` what follows.
+    fn judge(&self, run: &Run, at: StepAt, failure: Failure) -> Pending {
+        let scope = self.scope(run, at).with_failure(&failure.error, run.step(at).attempt);
+        let (ports, of, plan) = (self.inner.ports.clone(), self.of(), run.plan().clone());
+        Box::pin(async move {
+            let node = &plan.nodes[at.node];
+            let judged = match &node.retry_if {
+                Some(condition) => attempt::judge(&ports, &of, node, condition, scope).await,
+                None => Ok(false),
+            };
+            Ok(Done::Judged(at, failure, judged))
+        })
+    }
+
+    /// Applies a failure. A condition that gives no answer leaves the decision to the class.
+    pub fn fail_judged(
+        &mut self,
+        run: &mut Run,
+        at: StepAt,
+        mut failure: Failure,
+        judged: Result<bool, StepError>,
+    ) -> Result<(), StoreError> {
+        let judged = match judged {
+            Ok(again) => Some(again),
+            Err(error) => {
+                let message = format!("`retry.if` has no answer: {}", error.message);
+                failure.logs.push(LogLine { level: "warn".to_owned(), message });
+                None
+            }
+        };
+        self.fail(run, at, failure, judged)
+    }
+
+    fn fail(
+        &mut self,
+        run: &mut Run,
+        at: StepAt,
+        failure: Failure,
+        judged: Option<bool>,
+    ) -> Result<(), StoreError> {
+        let Failure { error, logs, journal } = failure;
         self.keep(run, at, journal);
-        let jitter = self.inner.ports.random.unit();
-        run.fail(at, error, logs, self.now(), jitter).map(|_| ()).map_err(corrupt)
+        let failed = Failed { judged, now: self.now(), jitter: self.inner.ports.random.unit() };
+        let pause = (error.code != CONNECTION_PAUSED).then(|| error.message.clone());
+        let treatment = run.fail(at, error, logs, failed).map_err(corrupt)?;
+        if treatment == Treatment::Pause
+            && let (Some(reason), Some(connection)) = (pause, run.node(at).connection.clone())
+        {
+            // Durable at once: every further call would be refused, too.
+            self.owing = true;
+            self.owed.pauses.push(Pause { connection, reason });
+        }
+        Ok(())
     }
 
     /// State that a plugin wrote is committed with its step's result or not at all, so the result
@@ -115,7 +226,7 @@ impl Desk {
     async fn commit(
         &mut self,
         run: &mut Run,
-        at: NodeIndex,
+        at: StepAt,
         outcome: Outcome,
         logs: Vec<LogLine>,
         state: Vec<StateWrite>,
@@ -123,21 +234,20 @@ impl Desk {
         let mut done = run.clone();
         done.succeed(at, outcome, logs, self.now()).map_err(corrupt)?;
         let node = run.node(at);
-        let (calls, journal) = (self.calls.clone(), self.journal.clone());
+        let owed = self.owed.clone();
         let mut command = self.command(&mut done, Next::Hold);
         let workflow = self.row.workflow;
         let change = |write| StateChange { workflow, node: node.name.clone(), write };
         command.state = state.into_iter().map(change).collect();
         match desk::write(&self.inner, command.clone()).await {
             Ok(()) => {
-                self.owing = false;
-                self.tell(&done, &command);
+                self.written(&mut done, &command);
                 *run = done;
                 Ok(None)
             }
             Err(error @ StoreError::StateConflict { .. }) => {
-                // Nothing was written: the calls are still owed, and a new attempt reads afresh.
-                (self.calls, self.journal) = (calls, journal);
+                // Nothing was written: it is all still owed, and a new attempt reads afresh.
+                self.owed = owed;
                 let class = match node.effect.repeatable() {
                     true => ErrorClass::Transient,
                     false => ErrorClass::Conflict,
@@ -149,15 +259,16 @@ impl Desk {
     }
 
     /// Remembers the calls of an attempt that failed for the step's next one.
-    fn keep(&mut self, run: &Run, at: NodeIndex, entries: Vec<JournalEntry>) {
+    fn keep(&mut self, run: &Run, at: StepAt, entries: Vec<JournalEntry>) {
         if entries.is_empty() {
             return;
         }
         // Durable before the next attempt starts.
         self.owing = true;
-        let (node, item) = (&run.node(at).name, run.step(at).item);
-        let journaled = |entry| Journaled { node: node.clone(), item, entry };
-        self.journal.extend(entries.iter().cloned().map(journaled));
-        self.journals.entry((node.clone(), item)).or_default().extend(entries);
+        let key = run.step(at).key();
+        let journaled =
+            |entry| Journaled { node: key.node.clone(), item: key.item, entry };
+        self.owed.journal.extend(entries.iter().cloned().map(journaled));
+        self.journals.entry(key).or_default().extend(entries);
     }
 }

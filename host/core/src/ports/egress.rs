@@ -35,6 +35,17 @@ pub struct Connection {
     pub limits: CallLimits,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// Set while nobody calls through it.
+    pub paused: Option<Paused>,
+}
+
+/// Since when and why nobody calls through a connection: its credentials were refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paused {
+    /// Since when.
+    pub at: Timestamp,
+    /// What the other side said, for people.
+    pub reason: String,
 }
 
 /// How a connection authenticates. The name of the vault field is given with each secret.

@@ -17,7 +17,8 @@ use crate::run::{RunState, StepState};
 pub struct Arrival {
     /// Whose it is.
     pub tenant: TenantId,
-    /// `hook:<path>` or `api:<workflow>`.
+    /// `hook:<path>`, `api:<workflow>`, `event:<name>`, `failure:<workflow>`, `call:<workflow>` or
+    /// `replay:<run>`.
     pub source: String,
     /// Unique per tenant and source.
     pub dedupe_key: String,
@@ -144,6 +145,12 @@ pub trait Subscriptions: Send + Sync {
 
     /// The live version of a workflow, for a start over HTTP.
     fn workflow(&self, tenant: TenantId, name: &str) -> Option<Subscriber>;
+
+    /// Who takes an internal event of that name.
+    fn event(&self, tenant: TenantId, name: &str) -> Vec<Subscriber>;
+
+    /// Who takes the failure of a run of that workflow.
+    fn failure(&self, tenant: TenantId, workflow: &str) -> Vec<Subscriber>;
 }
 
 /// A webhook path with those who listen at it.

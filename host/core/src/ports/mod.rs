@@ -2,9 +2,11 @@
 //! and only the server wires them.
 
 pub mod authoring;
+pub mod callback;
 pub mod egress;
 pub mod intake;
 pub mod journal;
+pub mod repair;
 pub mod sandbox;
 pub mod store;
 pub mod vault;

@@ -5,7 +5,7 @@ use super::retry::{Treatment, Tried, treat};
 use super::state::{Illegal, StepEvent};
 use crate::clock::Timestamp;
 use crate::error::{ErrorClass, StepError};
-use crate::id::ContentHash;
+use crate::id::{ContentHash, RunId};
 use crate::json::Json;
 use crate::ports::sandbox::{LogLine, Outcome};
 use crate::workflow::{PlanNode, Uses};
@@ -82,6 +82,14 @@ impl Run {
         self.change(at, StepEvent::Suspend)?;
         self.step_mut(at).due_at = due;
         self.sort_in(at);
+        Ok(())
+    }
+
+    /// The step waits for the end of a run that it started.
+    pub fn wait_for_run(&mut self, at: impl Into<StepAt>, child: RunId) -> Result<(), Illegal> {
+        let at = at.into();
+        self.suspend(at, None)?;
+        self.step_mut(at).child = Some(child);
         Ok(())
     }
 
