@@ -13,4 +13,5 @@ pub mod ports;
 pub mod random;
 pub mod run;
 pub mod secret;
+pub mod wait;
 pub mod workflow;
