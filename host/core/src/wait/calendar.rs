@@ -95,9 +95,8 @@ impl Calendar {
         Err(Closed::Never)
     }
 
-    /// The date from which on to look: where the clocks are set back over midnight, the time may
-    /// belong to the day after the one they show, and where they are set forward, to the day
-    /// before.
+    /// The date from which on to look: where the clocks leave out midnight, what they show first of
+    /// a date belongs to the day before.
     fn day_before(&self, now: Timestamp) -> Result<Date, Closed> {
         let time = jiff::Timestamp::from_millisecond(now.0).map_err(|_| Closed::OutOfRange)?;
         self.zone.to_datetime(time).date().yesterday().map_err(|_| Closed::OutOfRange)

@@ -225,6 +225,19 @@ fn the_clocks_may_change_at_midnight() {
     ]);
 }
 
+/// Toronto's clocks went from 23:30 on Sunday 1919-03-30 to 00:30, the only ones that ever left out
+/// a midnight from its middle: the hour up to 24:00 lasts until 01:00 of the new time.
+#[test]
+fn the_clocks_may_leave_out_midnight() {
+    let days = json!({"sun": ["23:00-24:00"], "mon": ["00:00-02:00"]});
+    let days = |needed: &str| calendar("America/Toronto", days.clone(), needed);
+    check(&[
+        (days("1h"), "1919-03-30T23:00:00-05:00", "1919-03-31T01:00:00-04:00"),
+        (days("0s"), "1919-03-31T00:45:00-04:00", "1919-03-31T00:45:00-04:00"),
+        (days("75m"), "1919-03-31T00:45:00-04:00", "1919-03-31T02:00:00-04:00"),
+    ]);
+}
+
 /// Samoa had no Friday 2011-12-30.
 #[test]
 fn a_day_may_be_left_out() {
@@ -262,6 +275,13 @@ fn a_calendar_that_stays_closed_or_opens_too_late_is_refused() {
         (closed(&but_leap_day), "2096-03-01T00:00:00Z", "never-opens", "/business"),
         (
             calendar("Europe/Berlin", json!({"mon": ["09:00-10:00"]}), "54h"),
+            now,
+            "max-wait",
+            "/business/for",
+        ),
+        // 5 years of Mondays would not do, but that is not why it is refused.
+        (
+            calendar("Europe/Berlin", json!({"mon": ["09:00-10:00"]}), "366d"),
             now,
             "max-wait",
             "/business/for",

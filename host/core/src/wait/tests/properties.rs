@@ -11,9 +11,9 @@ use super::super::hours::DAYS;
 use super::super::{MAX_WAIT, Way};
 use super::*;
 
-/// Ordinary zones, zones whose clocks change by half an hour or at midnight, one by two hours, and
-/// one that left a day out.
-const ZONES: [&str; 9] = [
+/// Ordinary zones, zones whose clocks change by half an hour or at midnight, one by two hours, one
+/// that left a day out, and one that left a midnight out.
+const ZONES: [&str; 10] = [
     "Europe/Berlin",
     "America/New_York",
     "Asia/Kolkata",
@@ -22,11 +22,12 @@ const ZONES: [&str; 9] = [
     "America/Nuuk",
     "Antarctica/Troll",
     "Pacific/Apia",
+    "America/Toronto",
     "UTC",
 ];
 
 /// Shortly before changes of the clocks in these zones.
-const CHANGES: [&str; 10] = [
+const CHANGES: [&str; 11] = [
     "2026-03-29T00:00:00Z",
     "2026-10-25T00:00:00Z",
     "2026-03-08T04:00:00Z",
@@ -35,6 +36,7 @@ const CHANGES: [&str; 10] = [
     "2026-04-04T14:00:00Z",
     "2026-03-28T23:00:00Z",
     "2011-12-30T08:00:00Z",
+    "1919-03-31T04:00:00Z",
     "2028-02-28T22:00:00Z",
     "2026-12-31T22:00:00Z",
 ];
