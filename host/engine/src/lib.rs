@@ -13,6 +13,7 @@ mod follow;
 mod intake;
 mod leases;
 mod registry;
+mod repair;
 mod respond;
 mod settings;
 mod starts;

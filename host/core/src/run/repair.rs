@@ -102,6 +102,12 @@ impl Run {
         Ok(chosen)
     }
 
+    /// A step that was let go on waits for the end of its run again, as that goes on, too.
+    pub fn wait_again(&mut self, at: StepAt) -> Result<(), Illegal> {
+        self.change(at, StepEvent::Start)?;
+        self.suspend(at, None)
+    }
+
     /// What was cut off with the run goes on where it was.
     pub fn resume_cancelled(&mut self) -> Result<(), Illegal> {
         for at in self.places() {

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use crate::audit::AuditEntry;
 use crate::clock::Timestamp;
 use crate::id::{TenantId, TokenId};
 
@@ -114,4 +115,7 @@ pub trait Access: Send + Sync {
 
     /// Finds a token by its hash, expired ones too.
     async fn token(&self, hash: [u8; 32]) -> Result<Option<Token>, StoreError>;
+
+    /// Puts on record what somebody did.
+    async fn record(&self, tenant: TenantId, entry: AuditEntry) -> Result<(), StoreError>;
 }

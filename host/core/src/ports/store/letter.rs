@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use super::rows::StepKey;
+use crate::audit::AuditEntry;
 use crate::clock::Timestamp;
 use crate::error::{ErrorClass, StepError};
 use crate::id::{RunId, TenantId, WorkflowId};
@@ -16,14 +17,12 @@ pub struct Letters {
     pub opened: Vec<NewLetter>,
     /// Those that were redriven or resolved.
     pub closed: Vec<StepKey>,
-    /// Those that a person gave up, and why.
-    pub discarded: Vec<(StepKey, String)>,
 }
 
 impl Letters {
     /// True if there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.opened.is_empty() && self.closed.is_empty() && self.discarded.is_empty()
+        self.opened.is_empty() && self.closed.is_empty()
     }
 }
 
@@ -91,7 +90,7 @@ pub struct LetterCursor {
     pub step: StepKey,
 }
 
-/// Questions about dead letters.
+/// Dead letters, and what becomes of them.
 #[async_trait]
 pub trait LetterBox: Send + Sync {
     /// Those of the newest runs first, at most `limit`.
@@ -102,6 +101,16 @@ pub trait LetterBox: Send + Sync {
         after: Option<LetterCursor>,
         limit: u32,
     ) -> Result<Vec<Letter>, StoreError>;
+
+    /// Gives one up, and puts that on record. False if there is no such letter that waits.
+    async fn discard(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        step: &StepKey,
+        reason: String,
+        audit: AuditEntry,
+    ) -> Result<bool, StoreError>;
 
     /// How many of a tenant wait for a person.
     async fn letter_count(&self, tenant: TenantId) -> Result<u64, StoreError>;

@@ -163,6 +163,8 @@ pub struct Open {
     pub run: RunId,
     /// Who asks.
     pub worker: WorkerId,
+    /// Now: a lease that ends later is somebody's.
+    pub now: Timestamp,
     /// Until when the lease holds.
     pub until: Timestamp,
 }

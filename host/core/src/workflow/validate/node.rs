@@ -10,6 +10,7 @@ use crate::descriptor::Operation;
 use crate::effect::Effect;
 use crate::error::ErrorClass;
 use crate::json::push_pointer;
+use crate::wait::WaitSpec;
 use crate::workflow::definition::{Decision, Node};
 use crate::workflow::issue::{Issue, did_you_mean};
 use crate::workflow::parameters::{Located, Parameters};
@@ -55,8 +56,20 @@ impl<'a> Compiler<'a> {
                 Issue::new(format!("{pointer}/each"), "not-per-item", message).suggest(Some(fix)),
             );
         }
+        let before = self.issues.len();
         if let Some(schema) = parameter_schema(builtin) {
             self.check_schema(&schema, &node.with, &format!("{pointer}/with"));
+        }
+        let with = Value::Object(node.with.clone());
+        let constant = Parameters::prepare(&with).is_ok_and(|with| with.expressions().is_empty());
+        // Reading sees more than the schema, but only what is written out.
+        if builtin == Builtin::Wait
+            && constant
+            && self.issues.len() == before
+            && let Err(error) = WaitSpec::parse(&with)
+        {
+            let pointer = format!("{pointer}/with{}", error.pointer);
+            self.add(Issue::new(pointer, error.code(), error.message));
         }
     }
 

@@ -1,0 +1,222 @@
+//! What a person does with runs that do not go on. Each repair is asked of the laws first, on what
+//! is stored; then the run is leased, repaired and given back in one write.
+
+mod opened;
+mod replay;
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+use tombolo_core::audit::AuditEntry;
+use tombolo_core::id::{RunId, TenantId};
+use tombolo_core::json::Json;
+use tombolo_core::ports::repair::{
+    By, Redriven, RepairError, Repairs, ReplayOrder, ReplayPlan,
+};
+use tombolo_core::ports::sandbox::Outcome;
+use tombolo_core::ports::store::{Signal, Signalled, StepKey};
+use tombolo_core::run::{CannotRepair, Redrive, Run, RunState, StepAt};
+use tombolo_core::workflow::Builtin;
+
+use crate::Engine;
+use opened::{Opened, stored};
+
+#[async_trait]
+impl Repairs for Engine {
+    async fn redrive(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        redrive: Redrive,
+        by: By,
+    ) -> Result<Redriven, RepairError> {
+        self.redrive_with_children(tenant, run, redrive, by).await
+    }
+
+    async fn resolve(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        step: StepKey,
+        output: Json,
+        by: By,
+    ) -> Result<(), RepairError> {
+        let outcome = Outcome { output: output.clone(), ports: Vec::new() };
+        let now = self.0.ports.clock.now();
+        let (mut looked_at, _) = stored(&self.0, tenant, run).await?;
+        looked_at.resolve(&step, outcome.clone(), now)?;
+
+        let mut opened = Opened::open(&self.0, tenant, run).await?;
+        if let Err(error) = opened.run.resolve(&step, outcome, now) {
+            opened.give_back().await?;
+            return Err(error.into());
+        }
+        let detail = json!({"reason": by.reason, "output": output});
+        opened.record(by, "step-resolved", &step, detail);
+        opened.go_on(vec![step], false).await
+    }
+
+    async fn discard(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        step: StepKey,
+        by: By,
+    ) -> Result<(), RepairError> {
+        let now = self.0.ports.clock.now();
+        let subject = subject(run, &step);
+        let reason = by.reason.clone().unwrap_or_default();
+        let entry = entry(now, by, "letter-discarded", subject, Value::Null);
+        let known = self.0.ports.store.discard(tenant, run, &step, reason, entry).await?;
+        if known {
+            return Ok(());
+        }
+        let (looked_at, _) = stored(&self.0, tenant, run).await?;
+        let Some(at) = looked_at.find(&step.node, step.item) else {
+            return Err(CannotRepair::NoSuchStep { node: step.node, item: step.item }.into());
+        };
+        let state = looked_at.step(at).state;
+        Err(CannotRepair::NotDead { node: step.node, state }.into())
+    }
+
+    async fn plan_replay(&self, order: &ReplayOrder) -> Result<ReplayPlan, RepairError> {
+        replay::plan(&self.0, order).await.map(|planned| planned.plan)
+    }
+
+    async fn replay(&self, order: ReplayOrder, by: By) -> Result<(RunId, ReplayPlan), RepairError> {
+        replay::start(&self.0, order, by).await
+    }
+
+    async fn signal(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        step: StepKey,
+        body: Json,
+    ) -> Result<Signalled, RepairError> {
+        let (looked_at, state) = stored(&self.0, tenant, run).await?;
+        let at = looked_at.find(&step.node, step.item);
+        let builtin = at.and_then(|at| looked_at.node(at).builtin());
+        let (Some(at), true) = (at, builtin.is_some_and(Builtin::has_address)) else {
+            return Err(RepairError::TakesNoSignal(step.node));
+        };
+        if state.ended() {
+            return Ok(Signalled::Ended(state));
+        }
+        if looked_at.step(at).state.ended() {
+            return Ok(Signalled::Taken);
+        }
+        let at = self.0.ports.clock.now();
+        let kept = self.0.ports.store.signal(Signal { tenant, run, step, body, at }).await?;
+        if kept == Signalled::Kept && !self.0.leases.tell_news(run) {
+            self.0.wake.notify_one();
+        }
+        Ok(kept)
+    }
+}
+
+impl Engine {
+    /// A step that waits for a run it called goes on when that run does: redriven, too, at its own
+    /// dead steps. So no effect of it happens twice.
+    fn redrive_with_children(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        redrive: Redrive,
+        by: By,
+    ) -> BoxFuture<'_, Result<Redriven, RepairError>> {
+        Box::pin(async move {
+            let (mut looked_at, _) = stored(&self.0, tenant, run).await?;
+            looked_at.redrive(&redrive)?;
+
+            let mut opened = Opened::open(&self.0, tenant, run).await?;
+            let chosen = match self.revive(&mut opened, tenant, &redrive, &by).await {
+                Ok(chosen) => chosen,
+                Err(error) => {
+                    opened.give_back().await?;
+                    return Err(error);
+                }
+            };
+            opened.go_on(chosen.clone(), redrive.forget_calls).await?;
+            Ok(Redriven { steps: chosen })
+        })
+    }
+
+    async fn revive(
+        &self,
+        opened: &mut Opened,
+        tenant: TenantId,
+        redrive: &Redrive,
+        by: &By,
+    ) -> Result<Vec<StepKey>, RepairError> {
+        let before = opened.run.clone();
+        let chosen = opened.run.redrive(redrive)?;
+        for at in &chosen {
+            self.revive_child(&mut opened.run, *at, tenant, redrive, by).await?;
+        }
+        let keys: Vec<StepKey> = chosen.iter().map(|at| before.step(*at).key()).collect();
+        for (at, key) in chosen.iter().zip(&keys) {
+            let step = before.step(*at);
+            // The input stays in the step, unless another takes its place.
+            let old_input = redrive.input.as_ref().and(step.input.as_ref());
+            let detail = json!({
+                "reason": by.reason, "was": step.state, "error": step.error, "old_input": old_input,
+                "new_input": redrive.input, "forget_calls": redrive.forget_calls,
+                "repeat_unknown": redrive.repeat_unknown,
+            });
+            opened.record(by.clone(), "step-redriven", key, detail);
+        }
+        Ok(keys)
+    }
+
+    async fn revive_child(
+        &self,
+        run: &mut Run,
+        at: StepAt,
+        tenant: TenantId,
+        redrive: &Redrive,
+        by: &By,
+    ) -> Result<(), RepairError> {
+        let Some(child) = run.step(at).child else {
+            return Ok(());
+        };
+        let Some(view) = self.0.ports.store.run(tenant, child).await? else {
+            return Ok(());
+        };
+        match view.run.state {
+            RunState::Succeeded => {
+                let output = view.run.output.unwrap_or_default();
+                let outcome = Outcome { output, ports: Vec::new() };
+                run.wait_again(at).map_err(CannotRepair::from)?;
+                let now = self.0.ports.clock.now();
+                run.resume(at, Ok(outcome), now).map_err(CannotRepair::from)?;
+                return Ok(());
+            }
+            RunState::Failed | RunState::Cancelled => {
+                let all = Redrive { step: None, input: None, ..redrive.clone() };
+                self.redrive_with_children(tenant, child, all, by.clone()).await?;
+            }
+            RunState::Queued | RunState::Running | RunState::Waiting => {}
+        }
+        run.wait_again(at).map_err(|illegal| CannotRepair::from(illegal).into())
+    }
+}
+
+/// Names a step in the record of what people did.
+fn subject(run: RunId, step: &StepKey) -> String {
+    format!("{run}/steps/{}/{}", step.node, step.item)
+}
+
+fn entry(
+    at: tombolo_core::clock::Timestamp,
+    by: By,
+    action: &str,
+    subject: String,
+    detail: Value,
+) -> AuditEntry {
+    let detail = match detail {
+        Value::Null => json!({ "reason": by.reason }),
+        detail => detail,
+    };
+    AuditEntry { at, actor: by.actor, action: action.to_owned(), subject, detail }
+}
