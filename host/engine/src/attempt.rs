@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::{TenantId, WorkflowId};
@@ -11,7 +12,7 @@ use tombolo_core::json::Json;
 use tombolo_core::ports::egress::{Caller, Connection};
 use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::sandbox::{
-    Evaluation, Invocation, Invoked, Outcome, StateReader, StateUnavailable,
+    Evaluation, Interrupt, Invocation, Invoked, Outcome, StateReader, StateUnavailable,
 };
 use tombolo_core::ports::store::{Store, StoreError};
 use tombolo_core::run::{RunScope, idempotency_key};
@@ -220,6 +221,19 @@ pub(crate) struct Attempt {
     pub input: Json,
     /// Calls of earlier attempts, whose answers stand in for new ones.
     pub journal: Arc<[JournalEntry]>,
+    /// Ends it early.
+    pub cut_off: CutOff,
+}
+
+/// Ends the attempts of a run at once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CutOff(pub CancellationToken);
+
+#[async_trait]
+impl Interrupt for CutOff {
+    async fn interrupted(&self) {
+        self.0.cancelled().await;
+    }
 }
 
 /// Runs an attempt to its end. A failure of the attempt is part of what comes back; what the store
@@ -257,6 +271,7 @@ pub(crate) async fn run(
                     node: node.name.clone(),
                 }),
                 journal: attempt.journal.clone(),
+                interrupt: Arc::new(attempt.cut_off.clone()),
             };
             let mut invoked = ports.sandbox.invoke(invocation).await;
             invoked.result = invoked.result.and_then(|outcome| check_ports(node, known, outcome));

@@ -19,7 +19,7 @@ use tombolo_core::ports::store::{
 use tombolo_core::run::{Run, RunState, Standing, end_of_call};
 use tombolo_core::workflow::Plan;
 
-use crate::attempt::Of;
+use crate::attempt::{CutOff, Of};
 use crate::errors::{corrupt, permanent};
 use crate::leases::Signals;
 use crate::registry::NoPlan;
@@ -50,6 +50,8 @@ pub(crate) struct Desk {
     /// A result has to be durable before anything else happens: an unsafe effect's, or one that
     /// somebody waits for.
     pub owing: bool,
+    /// Ends the attempts under way.
+    pub cut_off: CutOff,
     /// When the first effect ended that is not stored yet.
     effect_since: Option<Timestamp>,
 }
@@ -86,6 +88,7 @@ impl Desk {
             journals,
             signals: HashMap::new(),
             owing: false,
+            cut_off: CutOff::default(),
             effect_since: None,
         };
         (desk, steps, signals)

@@ -147,9 +147,11 @@ async fn work(
     let mut pending: FuturesUnordered<Pending> = FuturesUnordered::new();
     loop {
         if let Some(reason) = desk.must_end(signals) {
+            desk.cut_off(run, pending).await?;
             return desk.cancel(run, reason).await;
         }
         if desk.must_leave() {
+            desk.cut_off(run, pending).await?;
             return desk.leave(run).await;
         }
         for at in run.ready(desk.now()).map_err(corrupt)? {

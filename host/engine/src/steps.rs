@@ -1,11 +1,16 @@
 //! The steps of a run on its desk: their parameters, their attempts, and what these brought.
 
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Map, Value};
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::json::Json;
 use tombolo_core::ports::journal::JournalEntry;
-use tombolo_core::ports::sandbox::{Invoked, LogLine, Outcome, StateWrite};
-use tombolo_core::ports::store::{Call, Journaled, Next, Pause, StateChange, StoreError};
+use tombolo_core::ports::sandbox::{INTERRUPTED, Invoked, LogLine, Outcome, StateWrite};
+use tombolo_core::ports::store::{
+    Call, Journaled, Next, Pause, StateChange, StepKey, StoreError,
+};
 use tombolo_core::run::{Failed, Run, RunScope, StepAt, StepState, Treatment};
 use tombolo_core::workflow::Builtin;
 
@@ -13,6 +18,9 @@ use crate::attempt::{self, Attempt, CONNECTION_PAUSED, Prepared};
 use crate::desk::{self, Desk};
 use crate::drive::{Done, Pending};
 use crate::errors::corrupt;
+
+/// How long attempts that are cut off have to come back.
+const CUT_OFF_WITHIN: Duration = Duration::from_secs(2);
 
 /// An attempt that failed, before it is decided what follows.
 pub(crate) struct Failure {
@@ -121,6 +129,7 @@ impl Desk {
             number: step.attempt,
             input,
             journal: journal.map(|entries| entries.as_slice().into()).unwrap_or_default(),
+            cut_off: self.cut_off.clone(),
         };
         let (ports, plan) = (self.inner.ports.clone(), run.plan().clone());
         Box::pin(async move {
@@ -162,6 +171,50 @@ impl Desk {
         match &run.node(at).retry_if {
             None => self.fail(run, at, failure, None).map(|()| None),
             Some(_) => Ok(Some(self.judge(run, at, failure))),
+        }
+    }
+
+    /// Ends the attempts under way, and takes in what they have done by then: one that has succeeded
+    /// counts, and what the others have called goes on record.
+    pub async fn cut_off(
+        &mut self,
+        run: &mut Run,
+        mut pending: FuturesUnordered<Pending>,
+    ) -> Result<(), StoreError> {
+        self.cut_off.0.cancel();
+        let end = tokio::time::Instant::now() + CUT_OFF_WITHIN;
+        while let Ok(Some(done)) = tokio::time::timeout_at(end, pending.next()).await {
+            match done? {
+                // Its step has not begun.
+                Done::Prepared(..) => {}
+                Done::Judged(at, failure, judged) => self.fail_judged(run, at, failure, judged)?,
+                Done::Attempted(at, invoked) => match &invoked.result {
+                    Err(error) if error.code == INTERRUPTED => self.cut_short(run, at, invoked)?,
+                    _ => pending.extend(self.finish(run, at, invoked).await?),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn cut_short(
+        &mut self,
+        run: &mut Run,
+        at: StepAt,
+        invoked: Invoked,
+    ) -> Result<(), StoreError> {
+        let (key, attempt) = (run.step(at).key(), run.step(at).attempt);
+        let StepKey { node, item } = key;
+        let call = |record| Call { node: node.clone(), item, attempt, record };
+        self.owed.calls.extend(invoked.calls.into_iter().map(call));
+        self.keep(run, at, invoked.journal);
+        match invoked.result {
+            Err(error) if error.class == ErrorClass::UnknownOutcome => {
+                let failed = Failed { judged: None, now: self.now(), jitter: 0.0 };
+                run.fail(at, error, invoked.logs, failed).map(drop).map_err(corrupt)
+            }
+            // It has changed nothing that a later attempt would change again.
+            _ => run.abandon(at).map_err(corrupt),
         }
     }
 

@@ -28,6 +28,7 @@ pub(crate) async fn describe(
         timeout: Duration::from_millis(settings.describe.timeout_ms),
         output_bytes: settings.describe.output_bytes,
         keep: None,
+        interrupt: None,
     };
     let setup = |_ends| Setup {
         call: Call {

@@ -168,6 +168,7 @@ impl Evaluator<'_> {
             timeout,
             output_bytes: bounds.output_bytes,
             keep: keep.filter(|_| self.plugin.reusable()),
+            interrupt: None,
         };
         let setup = |_ends| Setup {
             call: Call {

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use tombolo_core::effect::Effect;
 use tombolo_core::error::{ErrorClass, StepError};
-use tombolo_core::ports::sandbox::LogLine;
+use tombolo_core::ports::sandbox::{INTERRUPTED, LogLine};
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
@@ -22,6 +22,8 @@ const STDERR_LINES: usize = 5;
 pub(crate) enum Failure {
     /// No turn came.
     Busy { waited_ms: u64 },
+    /// Its run ends, or its host does.
+    Interrupted,
     /// The wall clock.
     Timeout { limit_ms: u64 },
     /// The processor clock.
@@ -143,6 +145,7 @@ impl Failure {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Busy { .. } => "sandbox-busy",
+            Self::Interrupted => INTERRUPTED,
             Self::Timeout { .. } => "step-timeout",
             Self::Cpu { .. } => "cpu-limit",
             Self::Memory { .. } => "memory-limit",
@@ -174,6 +177,7 @@ impl Failure {
                 | Self::StateValue { .. }
                 | Self::StateUnavailable { .. }
                 | Self::Busy { .. }
+                | Self::Interrupted
                 | Self::Mismatch { .. }
         )
     }
@@ -184,6 +188,9 @@ impl Failure {
             Self::Busy { waited_ms } => format!(
                 "all instances were busy for {waited_ms} ms (limits instances, computing_instances, queue_timeout_ms)"
             ),
+            Self::Interrupted => {
+                "the attempt was cut off, because its run ends or the host does".to_owned()
+            }
             Self::Timeout { limit_ms } => {
                 format!("the plugin did not finish within {limit_ms} ms (the node's timeout)")
             }
@@ -239,9 +246,10 @@ impl Failure {
     fn class(&self, effect: Effect, uncertain: bool) -> ErrorClass {
         match self {
             _ if uncertain && !effect.repeatable() => ErrorClass::UnknownOutcome,
-            Self::Busy { .. } | Self::Timeout { .. } | Self::StateUnavailable { .. } => {
-                ErrorClass::Transient
-            }
+            Self::Busy { .. }
+            | Self::Interrupted
+            | Self::Timeout { .. }
+            | Self::StateUnavailable { .. } => ErrorClass::Transient,
             _ => ErrorClass::Permanent,
         }
     }

@@ -49,6 +49,7 @@ impl Host<'_> {
                 workflow: caller.workflow,
                 version: invocation.version,
             }),
+            interrupt: Some(Arc::clone(&invocation.interrupt)),
         };
         let asked = Instant::now();
         let ran = self

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tombolo_core::ports::sandbox::{LogLine, StateWrite};
+use tombolo_core::ports::sandbox::{Interrupt, LogLine, StateWrite};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
 
@@ -67,6 +67,17 @@ pub(crate) struct Request<'a> {
     pub(crate) output_bytes: usize,
     /// Under which key an instance may be reused; None for a fresh one that is thrown away.
     pub(crate) keep: Option<WarmKey>,
+    /// Ends the call early.
+    pub(crate) interrupt: Option<Arc<dyn Interrupt>>,
+}
+
+impl Request<'_> {
+    async fn interrupted(&self) {
+        match &self.interrupt {
+            Some(interrupt) => interrupt.interrupted().await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// What the guest answered.
@@ -74,6 +85,14 @@ pub(crate) enum Answer {
     Described(String),
     Done(Outcome),
     Failed(NodeError),
+}
+
+/// Why a call has no answer.
+enum Ended {
+    /// The guest, or what it asked of the host.
+    Itself(wasmtime::Error),
+    /// The host ended it.
+    By(Failure),
 }
 
 /// How a call ended, and what it left behind.
@@ -117,7 +136,10 @@ impl Runner {
             Reach::Inside => &self.computing,
             Reach::Outside => &self.calling,
         };
-        let turn = tokio::time::timeout(self.settings.queue_timeout(), turns.acquire()).await;
+        let turn = tokio::select! {
+            turn = tokio::time::timeout(self.settings.queue_timeout(), turns.acquire()) => turn,
+            () = request.interrupted() => return Ran::nothing(Failure::Interrupted),
+        };
         let Ok(Ok(_turn)) = turn else {
             let waited_ms = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
             return Ran::nothing(Failure::Busy { waited_ms });
@@ -135,11 +157,18 @@ impl Runner {
         store.set_epoch_deadline(1);
 
         let called = call(plugin, instance, &mut store, request.work);
-        let called = tokio::time::timeout(request.timeout, called).await;
+        let limit_ms = u64::try_from(request.timeout.as_millis()).unwrap_or(u64::MAX);
+        let called = tokio::select! {
+            biased;
+            called = tokio::time::timeout(request.timeout, called) => {
+                called.map_err(|_elapsed| Failure::Timeout { limit_ms })
+            }
+            () = request.interrupted() => Err(Failure::Interrupted),
+        };
         let (instance, answer) = match called {
             Ok(Ok((instance, answer))) => (Some(instance), Ok(answer)),
-            Ok(Err(error)) => (None, Err(Some(error))),
-            Err(_elapsed) => (None, Err(None)),
+            Ok(Err(error)) => (None, Err(Ended::Itself(error))),
+            Err(failure) => (None, Err(Ended::By(failure))),
         };
         let ran = self.ran(&mut store, &request, answer);
         if let (Some(key), Some(instance), Ok(Answer::Done(_))) =
@@ -160,12 +189,12 @@ impl Runner {
         store
     }
 
-    /// Collects what a call left behind. An error of None stands for the timeout.
+    /// Collects what a call left behind.
     fn ran(
         &self,
         store: &mut Store<Guest>,
         request: &Request<'_>,
-        answer: Result<Answer, Option<wasmtime::Error>>,
+        answer: Result<Answer, Ended>,
     ) -> Ran {
         let guest = store.data_mut();
         let logs = guest.logs.take();
@@ -180,11 +209,10 @@ impl Runner {
         };
         let answer = match answer {
             Ok(answer) => self.within_bounds(answer, request.output_bytes),
-            Err(Some(error)) => Err(Failure::of(&error, &guest.limiter, applied, &logs)),
-            Err(None) => {
-                let limit_ms = u64::try_from(request.timeout.as_millis()).unwrap_or(u64::MAX);
-                Err(Failure::Timeout { limit_ms })
+            Err(Ended::Itself(error)) => {
+                Err(Failure::of(&error, &guest.limiter, applied, &logs))
             }
+            Err(Ended::By(failure)) => Err(failure),
         };
         // Whatever the guest made of it: it is not the guest that the journal was written for.
         let answer = match &calls.stuck {

@@ -15,7 +15,7 @@ use tombolo_core::clock::Timestamp;
 use tombolo_core::effect::Effect;
 use tombolo_core::id::{ContentHash, RunId, TenantId, WorkflowId};
 use tombolo_core::ports::egress::Caller;
-use tombolo_core::ports::sandbox::{Evaluation, Invocation, Sandbox};
+use tombolo_core::ports::sandbox::{Evaluation, Invocation, Sandbox, Uninterrupted};
 use tombolo_sandbox::{SandboxSettings, WasmSandbox};
 use uuid::Uuid;
 
@@ -153,6 +153,7 @@ fn invocation(plugin: ContentHash, params: Value) -> Invocation {
         deadline: NOW.plus(TIMEOUT),
         state: Arc::new(NoState),
         journal: Vec::new().into(),
+        interrupt: Arc::new(Uninterrupted),
     }
 }
 

@@ -40,7 +40,30 @@ pub struct Invocation {
     pub state: Arc<dyn StateReader>,
     /// Calls of earlier attempts whose answers this one is given instead of calling again.
     pub journal: Arc<[JournalEntry]>,
+    /// Ends the attempt before it is done. What it has called by then is told all the same.
+    pub interrupt: Arc<dyn Interrupt>,
 }
+
+/// Tells an attempt that it has to end at once: its run ends, or its host does.
+#[async_trait]
+pub trait Interrupt: Send + Sync + std::fmt::Debug {
+    /// Comes back when the attempt has to end.
+    async fn interrupted(&self);
+}
+
+/// For attempts that nobody ends early.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Uninterrupted;
+
+#[async_trait]
+impl Interrupt for Uninterrupted {
+    async fn interrupted(&self) {
+        std::future::pending().await
+    }
+}
+
+/// The code of an attempt that was interrupted.
+pub const INTERRUPTED: &str = "interrupted";
 
 /// Reads the committed state of one node of one workflow.
 #[async_trait]

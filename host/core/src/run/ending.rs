@@ -26,6 +26,13 @@ impl Run {
         Ok(())
     }
 
+    /// The attempt was cut off before it changed anything that another would change again.
+    pub fn abandon(&mut self, at: StepAt) -> Result<(), Illegal> {
+        self.change(at, StepEvent::Abandon)?;
+        self.sort_in(at);
+        Ok(())
+    }
+
     /// The run ends now: whatever has not ended is cancelled. An unsafe attempt that is under way
     /// is unknown: it may have taken effect.
     pub fn cancel(&mut self, now: Timestamp) -> Result<(), Illegal> {

@@ -2,6 +2,7 @@
 
 mod builtin;
 mod ending;
+mod explain;
 mod items;
 mod model;
 mod progress;
@@ -24,6 +25,9 @@ pub use builtin::{
     signalled,
 };
 pub use ending::give_up_steps;
+pub use explain::{
+    Explanation, MAX_ITEMS_EXPLAINED, StepWhy, Surroundings, Why, explain,
+};
 pub use model::{Broken, MAX_RUN_BYTES, Run, StepAt};
 pub use progress::Failed;
 pub use repair::{CannotRepair, Redrive};

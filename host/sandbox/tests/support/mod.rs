@@ -21,7 +21,7 @@ use tombolo_core::json::Json;
 use tombolo_core::ports::egress::Caller;
 use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::sandbox::{
-    ComponentSource, Invocation, Invoked, Sandbox, StateReader, StateUnavailable,
+    ComponentSource, Invocation, Invoked, Sandbox, StateReader, StateUnavailable, Uninterrupted,
 };
 use tombolo_sandbox::{Compiler, SandboxSettings, WasmSandbox};
 use uuid::Uuid;
@@ -276,6 +276,7 @@ impl Call {
             deadline: NOW.plus(self.timeout),
             state: Arc::new(Committed(self.state)),
             journal: self.journal.into(),
+            interrupt: Arc::new(Uninterrupted),
         }
     }
 }
