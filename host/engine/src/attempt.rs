@@ -95,11 +95,8 @@ fn check_list(node: &PlanNode, list: &Value) -> Result<(), StepError> {
             refuse("too-many-items", message)
         }
         None => {
-            let message = format!(
-                "node `{}`: `each` gave {}; it has to give a list",
-                node.name,
-                shown(list)
-            );
+            let message =
+                format!("node `{}`: `each` gave {}; it has to give a list", node.name, shown(list));
             refuse("each-not-a-list", message)
         }
     }
@@ -149,8 +146,7 @@ async fn resolve(
             now: ports.clock.now(),
         };
         ports.sandbox.evaluate(evaluation).await.map_err(|error| {
-            let located =
-                numbers.get(error.index).map(|number| &parameters.expressions()[*number]);
+            let located = numbers.get(error.index).map(|number| &parameters.expressions()[*number]);
             let (pointer, text) = located.map_or(("", ""), |located| {
                 (located.pointer.as_str(), located.expression.text.as_str())
             });
@@ -170,9 +166,7 @@ async fn resolve(
             .and_then(|at| values.get(at))
             .map(Json::value)
     };
-    parameters
-        .resolve(scope as &dyn Scope, &evaluated)
-        .map_err(|error| unresolved(node, &error))
+    parameters.resolve(scope as &dyn Scope, &evaluated).map_err(|error| unresolved(node, &error))
 }
 
 fn unresolved(node: &PlanNode, error: &Unresolved) -> StepError {

@@ -84,11 +84,8 @@ impl Desk {
         }
         let step = run.step(at);
         let (key, attempt) = (step.key(), step.attempt);
-        let parent = call.wait.then(|| Parent {
-            run: self.row.id,
-            node: key.node.clone(),
-            item: key.item,
-        });
+        let parent =
+            call.wait.then(|| Parent { run: self.row.id, node: key.node.clone(), item: key.item });
         let inside = Inside {
             kind: "call",
             name: call.name,
@@ -219,7 +216,9 @@ mod tests {
         for good in ["order.placed.v2", "a.b.c_d.v10"] {
             assert!(is_event_name(good), "{good}");
         }
-        for bad in ["order.v1", "order.placed", "Order.placed.v1", "order.placed.v0", "order..v1", ""] {
+        for bad in
+            ["order.v1", "order.placed", "Order.placed.v1", "order.placed.v0", "order..v1", ""]
+        {
             assert!(!is_event_name(bad), "{bad}");
         }
     }

@@ -253,9 +253,8 @@ impl Desk {
         let Next::End { state, output, error } = next else {
             return None;
         };
-        let cancelled = || {
-            permanent("called-run-cancelled", format!("the run {} was cancelled", self.row.id))
-        };
+        let cancelled =
+            || permanent("called-run-cancelled", format!("the run {} was cancelled", self.row.id));
         let mut error = match (state, error) {
             (RunState::Succeeded, _) => None,
             (_, Some(error)) => Some(error.clone()),

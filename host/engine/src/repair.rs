@@ -4,22 +4,24 @@
 mod opened;
 mod replay;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tombolo_core::audit::AuditEntry;
 use tombolo_core::id::{RunId, TenantId};
 use tombolo_core::json::Json;
-use tombolo_core::ports::repair::{
-    By, Redriven, RepairError, Repairs, ReplayOrder, ReplayPlan,
-};
+use tombolo_core::ports::repair::{By, Redriven, RepairError, Repairs, ReplayOrder, ReplayPlan};
 use tombolo_core::ports::sandbox::Outcome;
 use tombolo_core::ports::store::{Signal, Signalled, StepKey};
-use tombolo_core::run::{CannotRepair, Redrive, Run, RunState, StepAt};
+use tombolo_core::run::{
+    CannotRepair, Explanation, Redrive, Run, RunState, StepAt, Surroundings, explain,
+};
 use tombolo_core::workflow::Builtin;
 
 use crate::Engine;
-use opened::{Opened, stored};
+use opened::{Opened, damaged, no_plan, stored};
 
 #[async_trait]
 impl Repairs for Engine {
@@ -85,6 +87,26 @@ impl Repairs for Engine {
 
     async fn replay(&self, order: ReplayOrder, by: By) -> Result<(RunId, ReplayPlan), RepairError> {
         replay::start(&self.0, order, by).await
+    }
+
+    async fn explain(&self, tenant: TenantId, run: RunId) -> Result<Explanation, RepairError> {
+        let store = &self.0.ports.store;
+        let view = store.run(tenant, run).await?.ok_or(RepairError::UnknownRun(run))?;
+        let (row, available_at) = (view.run, view.available_at);
+        let plan = self.0.ports.registry.plan(tenant, row.workflow, row.version).await;
+        let restored = Run::restore(plan.map_err(no_plan)?, view.steps).map_err(damaged)?;
+        let mut paused = BTreeMap::new();
+        let names: BTreeSet<&String> =
+            restored.plan().nodes.iter().filter_map(|node| node.connection.as_ref()).collect();
+        for name in names {
+            let connection = store.connection(tenant, name).await?;
+            if let Some(pause) = connection.and_then(|connection| connection.paused) {
+                paused.insert(name.clone(), pause);
+            }
+        }
+        let now = self.0.ports.clock.now();
+        let around = Surroundings { row: &row, available_at, paused: &paused, now };
+        Ok(explain(&restored, &around))
     }
 
     async fn signal(

@@ -6,9 +6,7 @@ use tombolo_core::clock::Timestamp;
 use tombolo_core::error::StepError;
 use tombolo_core::id::{EventId, RunId};
 use tombolo_core::ports::intake::Subscriber;
-use tombolo_core::ports::store::{
-    Accept, NewEvent, NewRun, Parent, RunRow, StepKey, StepRow,
-};
+use tombolo_core::ports::store::{Accept, NewEvent, NewRun, Parent, RunRow, StepKey, StepRow};
 use tombolo_core::run::StepState;
 
 use crate::Ports;

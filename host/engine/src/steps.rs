@@ -8,9 +8,7 @@ use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::json::Json;
 use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::sandbox::{INTERRUPTED, Invoked, LogLine, Outcome, StateWrite};
-use tombolo_core::ports::store::{
-    Call, Journaled, Next, Pause, StateChange, StepKey, StoreError,
-};
+use tombolo_core::ports::store::{Call, Journaled, Next, Pause, StateChange, StepKey, StoreError};
 use tombolo_core::run::{Failed, Run, RunScope, StepAt, StepState, Treatment};
 use tombolo_core::workflow::Builtin;
 
@@ -32,9 +30,11 @@ pub(crate) struct Failure {
 impl Desk {
     /// Resolves the parameters of a step, unless an earlier attempt did.
     pub fn prepare(&self, run: &Run, at: StepAt) -> Pending {
-        let ready = |prepared| -> Pending { Box::pin(async move { Ok(Done::Prepared(at, prepared)) }) };
+        let ready =
+            |prepared| -> Pending { Box::pin(async move { Ok(Done::Prepared(at, prepared)) }) };
         let (node, step) = (run.node(at), run.step(at));
-        if let (StepState::Waiting, Some(_), Some(due)) = (step.state, node.builtin(), step.due_at) {
+        if let (StepState::Waiting, Some(_), Some(due)) = (step.state, node.builtin(), step.due_at)
+        {
             return ready(Prepared::Due(due));
         }
         if let Some(input) = step.input.clone() {
@@ -197,12 +197,7 @@ impl Desk {
         Ok(())
     }
 
-    fn cut_short(
-        &mut self,
-        run: &mut Run,
-        at: StepAt,
-        invoked: Invoked,
-    ) -> Result<(), StoreError> {
+    fn cut_short(&mut self, run: &mut Run, at: StepAt, invoked: Invoked) -> Result<(), StoreError> {
         let (key, attempt) = (run.step(at).key(), run.step(at).attempt);
         let StepKey { node, item } = key;
         let call = |record| Call { node: node.clone(), item, attempt, record };
@@ -319,8 +314,7 @@ impl Desk {
         // Durable before the next attempt starts.
         self.owing = true;
         let key = run.step(at).key();
-        let journaled =
-            |entry| Journaled { node: key.node.clone(), item: key.item, entry };
+        let journaled = |entry| Journaled { node: key.node.clone(), item: key.item, entry };
         self.owed.journal.extend(entries.iter().cloned().map(journaled));
         self.journals.entry(key).or_default().extend(entries);
     }

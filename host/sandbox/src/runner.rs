@@ -209,9 +209,7 @@ impl Runner {
         };
         let answer = match answer {
             Ok(answer) => self.within_bounds(answer, request.output_bytes),
-            Err(Ended::Itself(error)) => {
-                Err(Failure::of(&error, &guest.limiter, applied, &logs))
-            }
+            Err(Ended::Itself(error)) => Err(Failure::of(&error, &guest.limiter, applied, &logs)),
             Err(Ended::By(failure)) => Err(failure),
         };
         // Whatever the guest made of it: it is not the guest that the journal was written for.

@@ -6,7 +6,7 @@ use super::store::{Signalled, StepKey, StoreError};
 use crate::audit::Actor;
 use crate::id::{RunId, TenantId};
 use crate::json::Json;
-use crate::run::{CannotRepair, From, NoSuchNode, Redrive, Repeat, RunState};
+use crate::run::{CannotRepair, Explanation, From, NoSuchNode, Redrive, Repeat, RunState};
 
 /// Who repairs, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +129,9 @@ pub trait Repairs: Send + Sync {
 
     /// Starts a replay: a new run with the old one's input.
     async fn replay(&self, order: ReplayOrder, by: By) -> Result<(RunId, ReplayPlan), RepairError>;
+
+    /// Why a run and its steps are where they are.
+    async fn explain(&self, tenant: TenantId, run: RunId) -> Result<Explanation, RepairError>;
 
     /// Lets a `callback` or `approval` node go on.
     async fn signal(

@@ -90,8 +90,7 @@ impl Why {
 /// Explains a run.
 pub fn explain(run: &Run, around: &Surroundings<'_>) -> Explanation {
     let steps: Vec<StepWhy> = run.places_explained().map(|at| run.why(at, around)).collect();
-    let steps: Vec<StepWhy> =
-        steps.into_iter().filter(|step| !is_good_end(step.state)).collect();
+    let steps: Vec<StepWhy> = steps.into_iter().filter(|step| !is_good_end(step.state)).collect();
     let row = around.row;
     Explanation { run: row.id, state: row.state, why: why_run(around, &steps), steps }
 }
@@ -113,10 +112,11 @@ fn why_run(around: &Surroundings<'_>, steps: &[StepWhy]) -> Why {
             let letters = format!("repair and redrive it: tombolo run redrive {}", row.id);
             Why::new("failed", message).action(letters)
         }
-        _ if row.cancel_requested => {
-            Why::new("cancel-requested", "somebody asked for its end; it ends as soon as a worker has it")
-                .until(due)
-        }
+        _ if row.cancel_requested => Why::new(
+            "cancel-requested",
+            "somebody asked for its end; it ends as soon as a worker has it",
+        )
+        .until(due),
         RunState::Queued => Why::new(
             "queued",
             "it waits for a free worker; if that lasts, the host is busy with other runs \
@@ -132,9 +132,7 @@ fn why_run(around: &Surroundings<'_>, steps: &[StepWhy]) -> Why {
             None => Why::new("running", "a worker has it; see its steps").until(due),
         },
         RunState::Waiting => match steps.iter().find(|step| step.state == StepState::Waiting) {
-            Some(step) => {
-                Why { until: due.filter(|due| *due > around.now), ..step.why.clone() }
-            }
+            Some(step) => Why { until: due.filter(|due| *due > around.now), ..step.why.clone() },
             None => Why::new("waiting", "it waits").until(due),
         },
     }
@@ -159,11 +157,10 @@ impl Run {
         let step = self.step(at);
         let why = match step.state {
             StepState::Pending => self.why_pending(at),
-            StepState::Running => Why::new(
-                "under-way",
-                format!("attempt {} is under way", step.attempt),
-            )
-            .until(step.started_at.map(|started| started.plus(self.node(at).timeout))),
+            StepState::Running => {
+                Why::new("under-way", format!("attempt {} is under way", step.attempt))
+                    .until(step.started_at.map(|started| started.plus(self.node(at).timeout)))
+            }
             StepState::Waiting => self.why_waiting(at, around),
             StepState::Dead => why_dead(step, around.row.id),
             StepState::Unknown => Why::new(
@@ -188,8 +185,7 @@ impl Run {
             let before = node.inputs.iter().map(|edge| self.step(edge.from));
             before.filter(|step| wanted(step.state)).map(|step| step.node.as_str()).collect()
         };
-        let broken =
-            stands(&|state| matches!(state, StepState::Dead | StepState::Unknown));
+        let broken = stands(&|state| matches!(state, StepState::Dead | StepState::Unknown));
         if !broken.is_empty() {
             let message = format!("it needs `{}`, which did not succeed", broken.join("`, `"));
             return Why::new("blocked-by-failure", message);
@@ -213,8 +209,11 @@ impl Run {
                 return Why::new("time", "it waits for a time").until(step.due_at);
             }
             Some(Builtin::Callback) => {
-                return Why::new("callback", "it waits for a call of its address, until it expires")
-                    .until(step.due_at);
+                return Why::new(
+                    "callback",
+                    "it waits for a call of its address, until it expires",
+                )
+                .until(step.due_at);
             }
             Some(Builtin::Approval) => {
                 return Why::new("approval", "it waits for a decision, until it expires")

@@ -183,7 +183,9 @@ fn a_run_that_was_cut_off_goes_on_with_its_list() {
 
 #[test]
 fn a_handled_failure_is_no_dead_letter() {
-    let mut run = testing::run(plan(json!({"a": {}, "b": {"after": ["a.conflict"]}, "c": {"after": ["a.error"]}})));
+    let mut run = testing::run(plan(
+        json!({"a": {}, "b": {"after": ["a.conflict"]}, "c": {"after": ["a.error"]}}),
+    ));
     fail(&mut run, "a", ErrorClass::Conflict);
     assert_eq!(testing::ready(&mut run), ["b"], "a conflict has a way of its own");
     assert_eq!(state(&run, "c"), StepState::Skipped);

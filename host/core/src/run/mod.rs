@@ -4,19 +4,19 @@ mod builtin;
 mod ending;
 mod explain;
 mod items;
+#[cfg(test)]
+mod items_tests;
 mod model;
 mod progress;
 mod ready;
 mod repair;
 mod replay;
+#[cfg(test)]
+mod replay_tests;
 mod retry;
 mod scope;
 mod standing;
 mod state;
-#[cfg(test)]
-mod items_tests;
-#[cfg(test)]
-mod replay_tests;
 #[cfg(test)]
 mod testing;
 
@@ -25,9 +25,7 @@ pub use builtin::{
     signalled,
 };
 pub use ending::give_up_steps;
-pub use explain::{
-    Explanation, MAX_ITEMS_EXPLAINED, StepWhy, Surroundings, Why, explain,
-};
+pub use explain::{Explanation, MAX_ITEMS_EXPLAINED, StepWhy, Surroundings, Why, explain};
 pub use model::{Broken, MAX_RUN_BYTES, Run, StepAt};
 pub use progress::Failed;
 pub use repair::{CannotRepair, Redrive};
@@ -47,13 +45,7 @@ use crate::ports::store::StepRow;
 ///
 /// 128 bits of SHA-256 over tenant, run, node and item, in hexadecimal; lengths go in, so that no
 /// two steps hash the same bytes. `edits` is [`StepRow::edits`].
-pub fn idempotency_key(
-    tenant: TenantId,
-    run: RunId,
-    node: &str,
-    item: u32,
-    edits: u32,
-) -> String {
+pub fn idempotency_key(tenant: TenantId, run: RunId, node: &str, item: u32, edits: u32) -> String {
     let digest = Sha256::new()
         .chain_update(tenant.0.as_bytes())
         .chain_update(run.0.as_bytes())

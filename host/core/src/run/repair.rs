@@ -145,10 +145,9 @@ impl Run {
     }
 
     fn repairable(&self, key: &StepKey) -> Result<StepAt, CannotRepair> {
-        let at = self.find(&key.node, key.item).ok_or_else(|| CannotRepair::NoSuchStep {
-            node: key.node.clone(),
-            item: key.item,
-        })?;
+        let at = self
+            .find(&key.node, key.item)
+            .ok_or_else(|| CannotRepair::NoSuchStep { node: key.node.clone(), item: key.item })?;
         match self.step(at).state {
             StepState::Dead | StepState::Unknown => Ok(at),
             state => Err(CannotRepair::NotDead { node: key.node.clone(), state }),

@@ -9,8 +9,9 @@ use crate::error::ErrorClass;
 use crate::workflow::Plan;
 
 fn chain() -> Plan {
-    let mut plan =
-        plan(json!({"a": {}, "b": {"after": ["a"]}, "c": {"after": ["b"]}, "side": {"after": ["a"]}}));
+    let mut plan = plan(
+        json!({"a": {}, "b": {"after": ["a"]}, "c": {"after": ["b"]}, "side": {"after": ["a"]}}),
+    );
     for (name, effect) in [("a", Effect::Read), ("b", Effect::Keyed), ("c", Effect::Unsafe)] {
         let at = plan.index[name];
         plan.nodes[at].effect = effect;

@@ -56,8 +56,7 @@ pub fn treat(error: &StepError, node: &PlanNode, tried: Tried, failed: Failed) -
     match (decision, class) {
         (Some(Decision::Fail), _) => Treatment::Dead,
         (_, ErrorClass::RateLimited) => after_rate_limit(error, &node.retry, tried, failed.now),
-        (Some(Decision::Retry), _)
-        | (None, ErrorClass::Transient | ErrorClass::UnknownOutcome) => {
+        (Some(Decision::Retry), _) | (None, ErrorClass::Transient | ErrorClass::UnknownOutcome) => {
             again(error, &node.retry, tried.spent, failed)
         }
         (None, ErrorClass::Auth) if node.connection.is_some() => Treatment::Pause,

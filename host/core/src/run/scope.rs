@@ -58,7 +58,10 @@ impl RunScope {
         if at.is_item() {
             let list = run.step(at.node).input.as_ref().map(Json::value);
             let index = usize::try_from(at.item - 1).unwrap_or(usize::MAX);
-            more.insert("item".to_owned(), list.map(|list| list[index].clone()).unwrap_or_default());
+            more.insert(
+                "item".to_owned(),
+                list.map(|list| list[index].clone()).unwrap_or_default(),
+            );
             more.insert("index".to_owned(), index.into());
         }
         Self { payload: payload.clone(), about, steps, errors, callbacks, more }

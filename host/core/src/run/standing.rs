@@ -146,7 +146,10 @@ impl Run {
                 let several = several.iter().filter(|(step, _)| done(step));
                 let fields: Map<String, Value> = several
                     .map(|(step, node)| {
-                        let value = step.output.as_ref().map_or(Value::Null, |output| output.value().clone());
+                        let value = step
+                            .output
+                            .as_ref()
+                            .map_or(Value::Null, |output| output.value().clone());
                         (node.name.clone(), value)
                     })
                     .collect();

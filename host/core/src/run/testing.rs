@@ -54,7 +54,6 @@ pub(super) fn plan(nodes: Value) -> Plan {
     compile(&json!({"name": "w", "nodes": nodes}), &Empty).unwrap().plan
 }
 
-
 pub(super) fn run(plan: Plan) -> Run {
     Run::restore(Arc::new(plan), Vec::new()).unwrap()
 }

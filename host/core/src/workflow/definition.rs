@@ -56,7 +56,10 @@ pub struct Trigger {
 #[serde(deny_unknown_fields)]
 pub struct EventTrigger {
     /// `order.placed.v2`.
-    #[schemars(regex(pattern = r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+\.v[1-9][0-9]*$"), length(max = 200))]
+    #[schemars(
+        regex(pattern = r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+\.v[1-9][0-9]*$"),
+        length(max = 200)
+    )]
     pub name: String,
 }
 

@@ -20,8 +20,8 @@ pub use issue::Issue;
 pub use parameters::{Located, MAX_PARAMETER_BYTES, Parameters, Scope, Unresolved};
 pub use path::{Path, Segment};
 pub use plan::{
-    Builtin, DEFAULT_RUN_TIMEOUT, DEFAULT_STEP_TIMEOUT, Edge, NodeIndex, Plan, PlanEach, PlanNode, Port,
-    Uses,
+    Builtin, DEFAULT_RUN_TIMEOUT, DEFAULT_STEP_TIMEOUT, Edge, NodeIndex, Plan, PlanEach, PlanNode,
+    Port, Uses,
 };
 pub use schema::{definition_schema, schema_issues};
 pub use span::{InvalidSpan, Span};

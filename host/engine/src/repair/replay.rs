@@ -6,9 +6,7 @@ use serde_json::json;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{EventId, RunId};
 use tombolo_core::ports::intake::Subscriptions;
-use tombolo_core::ports::repair::{
-    By, RepairError, ReplayOrder, ReplayPlan, VersionChoice,
-};
+use tombolo_core::ports::repair::{By, RepairError, ReplayOrder, ReplayPlan, VersionChoice};
 use tombolo_core::ports::store::{Accept, NewEvent, NewRun, RunView, StepRow};
 use tombolo_core::run::{From, Replay, Run};
 use tombolo_core::workflow::Plan;

@@ -15,8 +15,8 @@ mod signal;
 
 pub use access::{Access, Scope, Tenant, Token};
 pub use catalog::{Added, Applied, Catalog, NewPlugin, NewVersion, Plugin, WorkflowVersion};
-pub use reading::{Cursor, EventView, Page, Reading, RunFilter, RunSummary, RunView};
 pub use letter::{Letter, LetterBox, LetterCursor, LetterFilter, Letters, NewLetter};
+pub use reading::{Cursor, EventView, Page, Reading, RunFilter, RunSummary, RunView};
 pub use rows::{EventRow, Parent, RunRow, StepKey, StepRow};
 pub use run_log::{
     Accept, Accepted, CancelRequest, Claim, Claimed, ClaimedRun, Lease, NewEvent, NewRun, Open,

@@ -140,4 +140,3 @@ pub struct StepKey {
     /// 0 for the node itself; items are counted from 1.
     pub item: u32,
 }
-

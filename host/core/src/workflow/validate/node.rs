@@ -88,11 +88,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn uses(
-        &mut self,
-        text: &str,
-        pointer: &str,
-    ) -> Option<(Uses, Option<&'a Operation>)> {
+    fn uses(&mut self, text: &str, pointer: &str) -> Option<(Uses, Option<&'a Operation>)> {
         if let Some(builtin) = Builtin::ALL.into_iter().find(|builtin| builtin.name() == text) {
             return Some((Uses::Builtin(builtin), None));
         }
@@ -128,12 +124,7 @@ impl<'a> Compiler<'a> {
         Some((uses, Some(operation)))
     }
 
-    fn check_connection(
-        &mut self,
-        node: &Node,
-        operation: Option<&Operation>,
-        pointer: &str,
-    ) {
+    fn check_connection(&mut self, node: &Node, operation: Option<&Operation>, pointer: &str) {
         let needed = operation.is_some_and(|operation| operation.connection);
         match &node.connection {
             None if needed => {
@@ -159,7 +150,8 @@ impl<'a> Compiler<'a> {
         if node.each.is_none()
             && let Some(located) = prepared.expressions().iter().find(reads_item)
         {
-            let message = format!("`{}`: only a node with `each` has items", located.expression.text);
+            let message =
+                format!("`{}`: only a node with `each` has items", located.expression.text);
             let pointer = format!("{pointer}{}", located.pointer);
             self.add(Issue::new(pointer, "item-outside-each", message));
         }
@@ -236,12 +228,7 @@ impl<'a> Compiler<'a> {
         edges
     }
 
-    fn effect(
-        &mut self,
-        node: &Node,
-        operation: Option<&Operation>,
-        pointer: &str,
-    ) -> Effect {
+    fn effect(&mut self, node: &Node, operation: Option<&Operation>, pointer: &str) -> Effect {
         let declared = operation.map_or(Effect::Pure, |operation| operation.effect);
         match node.effect {
             Some(chosen) if chosen < declared && chosen != Effect::Keyed => {

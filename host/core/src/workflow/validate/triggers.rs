@@ -21,11 +21,8 @@ impl Compiler<'_> {
         let mut paths: BTreeMap<&str, &str> = BTreeMap::new();
         for (name, trigger) in &self.definition.triggers {
             let pointer = push_pointer("/triggers", name);
-            let kinds = [
-                trigger.webhook.is_some(),
-                trigger.event.is_some(),
-                trigger.failure.is_some(),
-            ];
+            let kinds =
+                [trigger.webhook.is_some(), trigger.event.is_some(), trigger.failure.is_some()];
             if kinds.iter().filter(|given| **given).count() != 1 {
                 let message = "a trigger needs exactly one kind: `webhook`, `event` or `failure`";
                 self.add(Issue::new(pointer, "no-trigger-kind", message));
