@@ -181,7 +181,7 @@ impl Desk {
             }
             Standing::Ended { state, output, error } => {
                 if let Some(error) = &error {
-                    self.announce_failure(run, error);
+                    self.announce_failure(run, error).await;
                 }
                 self.settle(run, Next::End { state, output, error }).await
             }
@@ -192,11 +192,11 @@ impl Desk {
     }
 
     /// Starts the workflows that take the failure of this one.
-    fn announce_failure(&mut self, run: &Run, error: &StepError) {
+    async fn announce_failure(&mut self, run: &Run, error: &StepError) {
         let steps: Vec<StepRow> = run.rows().cloned().collect();
         let (name, payload) = (&run.plan().name, self.event.payload.value());
         let (ports, now) = (&self.inner.ports, self.now());
-        let accept = starts::failure(ports, &self.row, name, payload, error, &steps, now);
+        let accept = starts::failure(ports, &self.row, name, payload, error, &steps, now).await;
         self.owed.starts.extend(accept);
     }
 

@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{EventId, RunId, TenantId};
+use tombolo_core::json::Json;
 use tombolo_core::ports::intake::{Answer, Arrival, Follow, Intake};
 use tombolo_core::ports::store::{
     Accept, Accepted, CancelRequest, ClaimedRun, EventRow, Lease, NewEvent, NewRun, RunRow,
@@ -18,7 +19,7 @@ use tombolo_core::run::{Run, RunState};
 
 use crate::leases::{Held, Leases};
 use crate::registry::NoPlan;
-use crate::{Engine, Inner, drive, respond};
+use crate::{Engine, Inner, drive, flow, respond};
 
 /// An arrival made ready to be stored, with what is needed to run it at once.
 struct Prepared {
@@ -30,7 +31,10 @@ struct Prepared {
 #[async_trait]
 impl Intake for Engine {
     async fn accept(&self, arrivals: Vec<Arrival>) -> Result<Vec<Accepted>, StoreError> {
-        let prepared = arrivals.into_iter().map(|arrival| prepare(&self.0, arrival)).collect();
+        let mut prepared = Vec::with_capacity(arrivals.len());
+        for arrival in arrivals {
+            prepared.push(prepare(&self.0, arrival).await);
+        }
         store(&self.0, prepared).await
     }
 
@@ -40,7 +44,7 @@ impl Intake for Engine {
         patience: Duration,
     ) -> Result<(Accepted, Answer), StoreError> {
         let tenant = arrival.tenant;
-        let prepared = prepare(&self.0, arrival);
+        let prepared = prepare(&self.0, arrival).await;
         let Some(expected) = prepared.accept.runs.first().map(|run| run.id) else {
             return Ok((store(&self.0, vec![prepared]).await?.remove(0), Answer::NotYet));
         };
@@ -104,39 +108,41 @@ async fn stored_answer(inner: &Inner, view: RunView) -> Result<Option<Answer>, S
     })
 }
 
-fn prepare(inner: &Arc<Inner>, arrival: Arrival) -> Prepared {
+async fn prepare(inner: &Arc<Inner>, arrival: Arrival) -> Prepared {
     let (ids, now) = (&*inner.ports.ids, inner.ports.clock.now());
     let id = EventId::new(ids);
     let mut event = arrival.event;
     event.insert("id".to_owned(), id.to_string().into());
     event.insert("received_at".to_owned(), now.to_string().into());
-    let permits: Vec<_> = arrival.subscribers.iter().map(|_| free_slot(inner)).collect();
-    let runs = arrival
-        .subscribers
-        .into_iter()
-        .zip(&permits)
-        .map(|(subscriber, permit)| NewRun {
+    let payload: Json = json!({"trigger": arrival.trigger, "event": event}).into();
+    let (mut runs, mut permits) = (Vec::new(), Vec::new());
+    for subscriber in arrival.subscribers {
+        let flow = flow::of(&inner.ports, arrival.tenant, &subscriber, &payload).await;
+        // What may have to wait goes through the queue.
+        let permit = if flow.is_free() { free_slot(inner) } else { None };
+        let until = now.plus(inner.settings.lease());
+        runs.push(NewRun {
             id: RunId::new(ids),
             workflow: subscriber.workflow,
             version: subscriber.version,
             trigger: subscriber.trigger,
             deadline: subscriber.timeout.map(|timeout| now.plus(timeout)),
-            lease: permit
-                .as_ref()
-                .map(|_| (inner.worker.clone(), now.plus(inner.settings.lease()))),
+            lease: permit.as_ref().map(|_| (inner.worker.clone(), until)),
             parent: None,
             depth: 0,
             replay_of: None,
             steps: Vec::new(),
-        })
-        .collect();
+            flow,
+        });
+        permits.push(permit);
+    }
     let event = NewEvent {
         id,
         tenant: arrival.tenant,
         source: arrival.source,
         dedupe_key: arrival.dedupe_key,
         fingerprint: arrival.fingerprint,
-        payload: json!({"trigger": arrival.trigger, "event": event}).into(),
+        payload,
         correlation_id: arrival.correlation_id,
         received_at: now,
     };

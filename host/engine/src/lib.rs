@@ -9,6 +9,7 @@ mod claims;
 mod desk;
 mod drive;
 mod errors;
+mod flow;
 mod follow;
 mod intake;
 mod leases;

@@ -6,6 +6,7 @@
 
 mod access;
 mod catalog;
+mod flow;
 mod letter;
 mod reading;
 mod rows;
@@ -15,6 +16,7 @@ mod signal;
 
 pub use access::{Access, Scope, Tenant, Token};
 pub use catalog::{Added, Applied, Catalog, NewPlugin, NewVersion, Plugin, WorkflowVersion};
+pub use flow::{Debounce, Flow, Lane, Priority, Singleton, Throttle, WhenBusy};
 pub use letter::{Letter, LetterBox, LetterCursor, LetterFilter, Letters, NewLetter};
 pub use reading::{Cursor, EventView, Page, Reading, RunFilter, RunSummary, RunView};
 pub use rows::{EventRow, Parent, RunRow, StepKey, StepRow};

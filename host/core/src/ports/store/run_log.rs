@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
+use super::flow::Flow;
 use super::rows::{EventRow, Parent, RunRow, StepRow};
 use super::settle::{Journaled, Settle};
 use super::signal::{Signal, Signalled};
@@ -81,6 +82,8 @@ pub struct NewRun {
     pub replay_of: Option<RunId>,
     /// Steps that are done already, taken over from the run that it repeats.
     pub steps: Vec<StepRow>,
+    /// What it has to wait for. A run with a lease has to wait for nothing.
+    pub flow: Flow,
 }
 
 /// What became of an event.
@@ -90,7 +93,7 @@ pub enum Accepted {
     New {
         /// The event.
         event: EventId,
-        /// In the order given.
+        /// In the order given. A run that the event joined stands in the place of a new one.
         runs: Vec<RunId>,
     },
     /// Known already; nothing was written.
