@@ -1,5 +1,9 @@
 //! The engine on a real store, with a clock that is set by hand and a sandbox that is scripted.
 
+mod builtins;
 mod faults;
+mod lists;
 mod promises;
+mod repair;
 mod support;
+mod treatment;
