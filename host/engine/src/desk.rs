@@ -147,6 +147,20 @@ impl Desk {
         }
     }
 
+    /// Lets steps go on whose connection is paused no more.
+    pub async fn release_mended(&self, run: &mut Run) -> Result<(), StoreError> {
+        let mut mended = BTreeSet::new();
+        for name in run.paused_connections() {
+            let connection = self.inner.ports.store.connection(self.row.tenant, &name).await?;
+            // One that is gone is an error of the step, which it is told by trying.
+            if connection.is_none_or(|connection| connection.paused.is_none()) {
+                mended.insert(name);
+            }
+        }
+        run.release(self.now(), |name| mended.contains(name));
+        Ok(())
+    }
+
     /// What came from outside and is not heard yet.
     pub async fn news(&self) -> Result<Vec<Signal>, StoreError> {
         let all = self.inner.ports.store.signals(self.row.tenant, self.row.id).await?;

@@ -94,7 +94,15 @@ pub enum Script {
 #[derive(Default)]
 pub struct Scripted {
     scripts: Mutex<HashMap<String, VecDeque<Script>>>,
-    attempts: Mutex<Vec<(String, u32, String)>>,
+    attempts: Mutex<Vec<Attempted>>,
+}
+
+/// An attempt that was made.
+struct Attempted {
+    node: String,
+    run: RunId,
+    number: u32,
+    key: String,
 }
 
 impl Scripted {
@@ -122,9 +130,15 @@ impl Scripted {
     /// Attempts of a node so far: numbers and idempotency keys.
     pub fn attempts(&self, node: &str) -> Vec<(u32, String)> {
         let all = self.attempts.lock().unwrap();
+        all.iter().filter(|one| one.node == node).map(|one| (one.number, one.key.clone())).collect()
+    }
+
+    /// The same of one run.
+    pub fn attempts_of(&self, node: &str, run: RunId) -> Vec<(u32, String)> {
+        let all = self.attempts.lock().unwrap();
         all.iter()
-            .filter(|(name, ..)| name == node)
-            .map(|(_, number, key)| (*number, key.clone()))
+            .filter(|one| one.node == node && one.run == run)
+            .map(|one| (one.number, one.key.clone()))
             .collect()
     }
 }
@@ -137,9 +151,10 @@ impl Sandbox for Scripted {
 
     async fn invoke(&self, invocation: Invocation) -> Invoked {
         let node = invocation.caller.node.clone();
-        let entry =
-            (node.clone(), invocation.caller.attempt, invocation.caller.idempotency_key.clone());
-        self.attempts.lock().unwrap().push(entry);
+        let caller = &invocation.caller;
+        let (number, key) = (caller.attempt, caller.idempotency_key.clone());
+        let attempt = Attempted { node: node.clone(), run: caller.run, number, key };
+        self.attempts.lock().unwrap().push(attempt);
         let script = self.scripts.lock().unwrap().get_mut(&node).and_then(VecDeque::pop_front);
         let (mut state, mut calls) = (Vec::new(), Vec::new());
         let result = match script {
@@ -418,7 +433,7 @@ impl Running {
         self.registry.apply(self.tenant, file.into()).await.unwrap();
     }
 
-    fn arrival(&self, key: &str) -> Arrival {
+    pub fn arrival(&self, key: &str) -> Arrival {
         Arrival {
             tenant: self.tenant,
             source: "api:w".into(),
