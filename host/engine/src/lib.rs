@@ -11,6 +11,7 @@ mod drive;
 mod errors;
 mod flow;
 mod follow;
+mod head;
 mod intake;
 mod leases;
 mod registry;

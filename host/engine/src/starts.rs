@@ -63,6 +63,7 @@ pub(crate) async fn accept(ports: &Ports, by: &RunRow, inside: Inside, now: Time
             depth: inside.depth,
             replay_of: None,
             steps: Vec::new(),
+            ended: None,
         });
     }
     Accept {

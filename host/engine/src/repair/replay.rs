@@ -105,6 +105,7 @@ async fn accept(inner: &Inner, order: &ReplayOrder, planned: Planned, now: Times
             depth: 0,
             replay_of: Some(order.run),
             steps: planned.steps,
+            ended: None,
             flow,
         }],
     }

@@ -21,8 +21,8 @@ pub use letter::{Letter, LetterBox, LetterCursor, LetterFilter, Letters, NewLett
 pub use reading::{Cursor, EventView, Page, Reading, RunFilter, RunSummary, RunView};
 pub use rows::{EventRow, Parent, RunRow, StepKey, StepRow};
 pub use run_log::{
-    Accept, Accepted, CancelRequest, Claim, Claimed, ClaimedRun, Lease, NewEvent, NewRun, Open,
-    Opened, RunLog, WorkerId,
+    Accept, Accepted, CancelRequest, Claim, Claimed, ClaimedRun, Ended, Lease, NewEvent, NewRun,
+    Open, Opened, RunLog, WorkerId,
 };
 pub use settle::{Call, Journaled, Next, Pause, Settle, StateChange};
 pub use signal::{Signal, Signalled};

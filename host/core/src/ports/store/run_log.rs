@@ -80,10 +80,24 @@ pub struct NewRun {
     pub depth: u32,
     /// The run that it repeats.
     pub replay_of: Option<RunId>,
-    /// Steps that are done already, taken over from the run that it repeats.
+    /// Steps that are done already: computed before it is stored, or taken over from the run that it
+    /// repeats.
     pub steps: Vec<StepRow>,
-    /// What it has to wait for. A run with a lease has to wait for nothing.
+    /// Set if nothing is left to do: it is stored as it has ended, and never queued.
+    pub ended: Option<Ended>,
+    /// What it has to wait for. A run with a lease, or that has ended, waits for nothing.
     pub flow: Flow,
+}
+
+/// How a run has ended that was computed before it was stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ended {
+    /// `succeeded`.
+    pub state: RunState,
+    /// What it answers.
+    pub output: Option<Json>,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// What became of an event.
