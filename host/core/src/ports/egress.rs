@@ -35,6 +35,17 @@ pub struct Connection {
     pub limits: CallLimits,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// Set while nobody calls through it.
+    pub paused: Option<Paused>,
+}
+
+/// Since when nobody calls through a connection: the other side refused its credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// When the first refusal was settled.
+    pub at: Timestamp,
+    /// What the other side said first, for people.
+    pub reason: String,
 }
 
 /// How a connection authenticates. The name of the vault field is given with each secret.
