@@ -1,6 +1,6 @@
 //! What every case starts from: a store with a tenant and a workflow, and ids that count up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -110,6 +110,10 @@ impl World {
             trigger: "deal_changed".to_owned(),
             deadline: Some(after(3_600_000)),
             lease: None,
+            parent: None,
+            depth: 0,
+            replay_of: None,
+            steps: Vec::new(),
         }
     }
 
@@ -153,16 +157,7 @@ impl World {
 
     /// Results of a run: nothing yet.
     pub fn results(&self, lease: &Lease, next: Next) -> Settle {
-        Settle {
-            tenant: self.tenant,
-            lease: lease.clone(),
-            steps: Vec::new(),
-            calls: Vec::new(),
-            journal: Vec::new(),
-            state: Vec::new(),
-            next,
-            now: after(100),
-        }
+        Settle::new(self.tenant, lease.clone(), next, after(100))
     }
 
     pub async fn settle(&self, lease: &Lease, next: Next) -> Result<(), StoreError> {
@@ -191,27 +186,23 @@ pub fn succeeded() -> Next {
 }
 
 pub fn parked(at: Timestamp) -> Next {
-    Next::Park { state: RunState::Waiting, available_at: at }
+    waiting(Some(at))
+}
+
+/// Given back, to be gone on with from then on.
+pub fn queued(at: Timestamp) -> Next {
+    let connections = BTreeSet::new();
+    Next::Park { state: RunState::Queued, available_at: Some(at), connections }
+}
+
+/// Parked until then, or until something comes from outside.
+pub fn waiting(available_at: Option<Timestamp>) -> Next {
+    Next::Park { state: RunState::Waiting, available_at, connections: BTreeSet::new() }
 }
 
 /// A step that has just been made.
 pub fn step(node: &str) -> StepRow {
-    StepRow {
-        node: node.to_owned(),
-        item: 0,
-        state: StepState::Pending,
-        attempt: 0,
-        spent: 0,
-        input: None,
-        output: None,
-        ports: Vec::new(),
-        error: None,
-        due_at: None,
-        started_at: None,
-        ended_at: None,
-        plugin: None,
-        logs: Vec::new(),
-    }
+    StepRow::pending(node, 0)
 }
 
 /// A step that gave `output`.

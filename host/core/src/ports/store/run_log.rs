@@ -180,7 +180,7 @@ pub struct Open {
     pub run: RunId,
     /// Who asks.
     pub worker: WorkerId,
-    /// Now: a lease that ends later is somebody's.
+    /// A lease that has ended by then is nobody's.
     pub now: Timestamp,
     /// Until when the lease holds.
     pub until: Timestamp,
@@ -258,7 +258,8 @@ pub trait RunLog: Send + Sync {
         now: Timestamp,
     ) -> Result<CancelRequest, StoreError>;
 
-    /// When the next run in the queue is due (a leased one: when its lease ends).
+    /// When the next run in the queue is due (a leased one: when its lease ends). None if none is
+    /// due by itself.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// The committed state of a node: value and version.

@@ -5,8 +5,8 @@ use tombolo_core::id::{EventId, RunId};
 use tombolo_core::ports::store::{Accepted, NewEvent, NewRun};
 use tombolo_core::run::RunState;
 
-use super::payload;
-use crate::record::{AcceptItem, Damaged, hash_bytes, id, join_ids, split_ids};
+use super::{payload, step};
+use crate::record::{AcceptItem, Damaged, RunItem, hash_bytes, id, join_ids, split_ids};
 use crate::sqlite::error::Fault;
 
 /// Stores those that are new; of several events of one key the first.
@@ -18,14 +18,14 @@ fn accept(connection: &Connection, item: &AcceptItem) -> Result<Accepted, Fault>
     if !insert_event(connection, item)? {
         return find_first(connection, &item.event);
     }
-    if let Some(payload) = &item.payload {
-        payload::insert(connection, payload)?;
-    }
-    for run in &item.runs {
+    payload::insert(connection, &item.payloads)?;
+    for RunItem { run, steps } in &item.runs {
         insert_run(connection, &item.event, run)?;
         insert_queued(connection, &item.event, run)?;
+        step::upsert(connection, item.event.tenant, run.id, steps)?;
     }
-    Ok(Accepted::New { event: item.event.id, runs: item.runs.iter().map(|run| run.id).collect() })
+    let runs = item.runs.iter().map(|item| item.run.id).collect();
+    Ok(Accepted::New { event: item.event.id, runs })
 }
 
 /// False if the event is known.
@@ -46,7 +46,7 @@ fn insert_event(connection: &Connection, item: &AcceptItem) -> Result<bool, Faul
             item.body.text,
             hash_bytes(item.body.hash.as_ref()),
             event.received_at.0,
-            join_ids(item.runs.iter().map(|run| run.id.0)),
+            join_ids(item.runs.iter().map(|item| item.run.id.0)),
         ])?;
     Ok(inserted == 1)
 }
@@ -56,11 +56,13 @@ fn insert_run(connection: &Connection, event: &NewEvent, run: &NewRun) -> Result
         Some(_) => RunState::Running,
         None => RunState::Queued,
     };
+    let parent = run.parent.as_ref();
     connection
         .prepare_cached(
             "INSERT INTO run (tenant_id, id, workflow_id, version, event_id, trigger_name, state,
-               correlation_id, created_at, deadline)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               correlation_id, created_at, deadline, parent_run, parent_node, parent_item, depth,
+               replay_of)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             id(&event.tenant.0),
@@ -73,6 +75,11 @@ fn insert_run(connection: &Connection, event: &NewEvent, run: &NewRun) -> Result
             event.correlation_id,
             event.received_at.0,
             run.deadline.map(|time| time.0),
+            parent.map(|parent| id(&parent.run.0)),
+            parent.map(|parent| &parent.node),
+            parent.map(|parent| parent.item),
+            run.depth,
+            run.replay_of.as_ref().map(|run| id(&run.0)),
         ])?;
     Ok(())
 }
