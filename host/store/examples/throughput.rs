@@ -164,6 +164,8 @@ impl Bench {
                 depth: 0,
                 replay_of: None,
                 steps: Vec::new(),
+                ended: None,
+                flow: Default::default(),
             }],
         }
     }

@@ -117,6 +117,8 @@ async fn write_as(store: &SqliteStore, workflow: WorkflowId, base: u128) {
             depth: 0,
             replay_of: None,
             steps: Vec::new(),
+            ended: None,
+            flow: Default::default(),
         };
         store.accept(vec![Accept { event, runs: vec![run] }]).await.unwrap();
         let mut out = std::io::stdout().lock();

@@ -53,6 +53,8 @@ fn event(n: u128, payload: &str) -> Accept {
             depth: 0,
             replay_of: None,
             steps: Vec::new(),
+            ended: None,
+            flow: Default::default(),
         }],
     }
 }

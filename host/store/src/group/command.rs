@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{RunId, TenantId};
-use tombolo_core::ports::store::{Accepted, CancelRequest, Claim, Lease, StoreError};
+use tombolo_core::ports::store::{Accepted, CancelRequest, Claim, Lease, StepKey, StoreError};
 use tombolo_core::run::RunState;
 
 use super::rare::Rare;
@@ -90,6 +90,16 @@ pub(crate) struct Resume {
     pub(crate) tenant: TenantId,
     pub(crate) name: String,
     pub(crate) now: Timestamp,
+    pub(crate) audit: AuditEntry,
+}
+
+/// The dead letter to give up, and why.
+#[derive(Debug)]
+pub(crate) struct Discard {
+    pub(crate) tenant: TenantId,
+    pub(crate) run: RunId,
+    pub(crate) step: StepKey,
+    pub(crate) reason: String,
     pub(crate) audit: AuditEntry,
 }
 

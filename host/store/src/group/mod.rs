@@ -11,7 +11,9 @@ mod rare;
 
 pub(crate) use batch::Batch;
 pub(crate) use channel::{Waiting, Writes, channel};
-pub(crate) use command::{Cancel, Command, Forget, Leased, OpenedLease, Pending, Renew, Resume};
+pub(crate) use command::{
+    Cancel, Command, Discard, Forget, Leased, OpenedLease, Pending, Renew, Resume,
+};
 pub(crate) use rare::Rare;
 
 /// How much may wait to be written, and how much is written at once.

@@ -1,14 +1,16 @@
 //! Writes that are few, so that each has its own statements: those of people, of the start, of what
 //! comes from outside, and of housekeeping.
 
+use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
+use tombolo_core::id::TenantId;
 use tombolo_core::ports::egress::Connection;
 use tombolo_core::ports::store::{
     Added, Applied, Lease, NewVersion, Open, Signalled, StoreError, SweepCursor, Tenant, Token,
     Vacuumed,
 };
 
-use super::command::{Forget, OpenedLease, Pending, Resume};
+use super::command::{Discard, Forget, OpenedLease, Pending, Resume};
 use crate::record::{PluginItem, SignalItem};
 
 /// A rare write.
@@ -26,6 +28,8 @@ pub(crate) enum Rare {
     Workflow(Pending<NewVersion, Applied>),
     Connection(Pending<Connection, ()>),
     Resume(Pending<Resume, Option<u64>>),
+    Discard(Pending<Discard, bool>),
+    Record(Pending<(TenantId, AuditEntry), ()>),
     Forget(Pending<Forget, u64>),
     Sweep(Pending<Vec<SweepCursor>, u64>),
     Vacuum(Pending<u32, Vacuumed>),
@@ -46,6 +50,8 @@ macro_rules! on_pending {
             Rare::Workflow($pending) => $call,
             Rare::Connection($pending) => $call,
             Rare::Resume($pending) => $call,
+            Rare::Discard($pending) => $call,
+            Rare::Record($pending) => $call,
             Rare::Forget($pending) => $call,
             Rare::Sweep($pending) => $call,
             Rare::Vacuum($pending) => $call,

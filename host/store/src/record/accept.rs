@@ -20,6 +20,8 @@ pub(crate) struct RunItem {
     /// Without its steps.
     pub(crate) run: NewRun,
     pub(crate) steps: Vec<StepRecord>,
+    /// Of a run that has ended.
+    pub(crate) output: Body,
 }
 
 impl From<Accept> for AcceptItem {
@@ -30,7 +32,10 @@ impl From<Accept> for AcceptItem {
         let runs = runs.into_iter().map(|mut run| {
             let steps = std::mem::take(&mut run.steps).into_iter();
             let steps = steps.map(|step| StepRecord::new(event.tenant, step, &mut payloads));
-            RunItem { steps: steps.collect(), run }
+            let steps = steps.collect();
+            let output = run.ended.as_ref().and_then(|ended| ended.output.as_ref());
+            let output = Body::new(event.tenant, output, &mut payloads);
+            RunItem { steps, output, run }
         });
         Self { runs: runs.collect(), body, payloads, event }
     }
@@ -47,6 +52,7 @@ impl AcceptItem {
     pub(crate) fn bytes(&self) -> usize {
         let steps = self.runs.iter().flat_map(|run| &run.steps).map(StepRecord::len);
         let payloads = self.payloads.iter().map(Payload::len);
-        self.body.len() + steps.sum::<usize>() + payloads.sum::<usize>()
+        let outputs = self.runs.iter().map(|run| run.output.len());
+        self.body.len() + outputs.sum::<usize>() + steps.sum::<usize>() + payloads.sum::<usize>()
     }
 }

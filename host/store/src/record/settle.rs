@@ -38,8 +38,6 @@ pub(crate) struct SettleItem {
 pub(crate) struct LetterChanges {
     pub(crate) opened: Vec<LetterRecord>,
     pub(crate) closed: Vec<StepKey>,
-    /// With the reason.
-    pub(crate) discarded: Vec<(StepKey, String)>,
 }
 
 /// What becomes of the run, as columns.
@@ -118,7 +116,6 @@ impl From<Letters> for LetterChanges {
         Self {
             opened: letters.opened.into_iter().map(LetterRecord::new).collect(),
             closed: letters.closed,
-            discarded: letters.discarded,
         }
     }
 }
@@ -129,7 +126,7 @@ impl SettleItem {
         let below = self.steps.len() + self.effects.len() + self.journal.len();
         let starts: usize = self.starts.iter().map(AcceptItem::rows).sum();
         let letters = &self.letters;
-        let letters = letters.opened.len() + letters.closed.len() + letters.discarded.len();
+        let letters = letters.opened.len() + letters.closed.len();
         let gone = self.used.len() + self.forgets.len();
         let beside = self.pauses.len() + self.audit.len() + usize::from(self.signal.is_some());
         2 + below + self.payloads.len() + self.state.len() + starts + letters + gone + beside

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
+use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{RunId, TenantId, WorkflowId};
 use tombolo_core::ports::store::{
@@ -12,6 +13,7 @@ use tombolo_core::ports::store::{
 use super::SqliteStore;
 use super::error::Fault;
 use super::row::{id, id_bytes, maybe_time, time};
+use crate::group::{Command, Discard, Rare};
 use crate::record::{from_json, step_state, unsigned};
 
 #[async_trait]
@@ -26,6 +28,18 @@ impl LetterBox for SqliteStore {
         let mut query = query(tenant, filter, after.as_ref());
         query.push(" ORDER BY d.run_id DESC, d.node, d.item LIMIT ").push_bind(i64::from(limit));
         self.read_all(query.build(), letter).await
+    }
+
+    async fn discard(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        step: &StepKey,
+        reason: String,
+        audit: AuditEntry,
+    ) -> Result<bool, StoreError> {
+        let discard = Discard { tenant, run, step: step.clone(), reason, audit };
+        self.writes.write(discard, |pending| Command::Rare(Box::new(Rare::Discard(pending)))).await
     }
 
     async fn letter_count(&self, tenant: TenantId) -> Result<u64, StoreError> {

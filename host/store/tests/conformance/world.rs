@@ -114,6 +114,8 @@ impl World {
             depth: 0,
             replay_of: None,
             steps: Vec::new(),
+            ended: None,
+            flow: Default::default(),
         }
     }
 

@@ -19,10 +19,12 @@ fn accept(connection: &Connection, item: &AcceptItem) -> Result<Accepted, Fault>
         return find_first(connection, &item.event);
     }
     payload::insert(connection, &item.payloads)?;
-    for RunItem { run, steps } in &item.runs {
-        insert_run(connection, &item.event, run)?;
-        insert_queued(connection, &item.event, run)?;
-        step::upsert(connection, item.event.tenant, run.id, steps)?;
+    for one in &item.runs {
+        insert_run(connection, &item.event, one)?;
+        if one.run.ended.is_none() {
+            insert_queued(connection, &item.event, &one.run)?;
+        }
+        step::upsert(connection, item.event.tenant, one.run.id, &one.steps)?;
     }
     let runs = item.runs.iter().map(|item| item.run.id).collect();
     Ok(Accepted::New { event: item.event.id, runs })
@@ -51,18 +53,20 @@ fn insert_event(connection: &Connection, item: &AcceptItem) -> Result<bool, Faul
     Ok(inserted == 1)
 }
 
-fn insert_run(connection: &Connection, event: &NewEvent, run: &NewRun) -> Result<(), Fault> {
-    let state = match run.lease {
-        Some(_) => RunState::Running,
-        None => RunState::Queued,
+fn insert_run(connection: &Connection, event: &NewEvent, item: &RunItem) -> Result<(), Fault> {
+    let RunItem { run, output, .. } = item;
+    let state = match (&run.ended, &run.lease) {
+        (Some(ended), _) => ended.state,
+        (None, Some(_)) => RunState::Running,
+        (None, None) => RunState::Queued,
     };
     let parent = run.parent.as_ref();
     connection
         .prepare_cached(
             "INSERT INTO run (tenant_id, id, workflow_id, version, event_id, trigger_name, state,
                correlation_id, created_at, deadline, parent_run, parent_node, parent_item, depth,
-               replay_of)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               replay_of, ended_at, output, output_hash)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             id(&event.tenant.0),
@@ -80,6 +84,9 @@ fn insert_run(connection: &Connection, event: &NewEvent, run: &NewRun) -> Result
             parent.map(|parent| parent.item),
             run.depth,
             run.replay_of.as_ref().map(|run| id(&run.0)),
+            run.ended.as_ref().map(|ended| ended.at.0),
+            output.text,
+            hash_bytes(output.hash.as_ref()),
         ])?;
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, params};
 
+use super::audit;
+use crate::group::Discard;
 use crate::record::{LetterRecord, SettleItem, id};
 use crate::sqlite::error::Fault;
 
@@ -15,15 +17,21 @@ pub(super) fn apply(connection: &Connection, item: &SettleItem) -> Result<(), Fa
             .prepare_cached("DELETE FROM dead_letter WHERE run_id = ? AND node = ? AND item = ?")?
             .execute(params![id(&item.lease.run.0), step.node, step.item])?;
     }
-    for (step, reason) in &item.letters.discarded {
-        connection
-            .prepare_cached(
-                "UPDATE dead_letter SET discarded_at = ?, discard_reason = ?
-                 WHERE run_id = ? AND node = ? AND item = ?",
-            )?
-            .execute(params![item.now.0, reason, id(&item.lease.run.0), step.node, step.item])?;
-    }
     Ok(())
+}
+
+/// Gives one up. False if there is none that waits.
+pub(super) fn discard(connection: &Connection, discard: &Discard) -> Result<bool, Fault> {
+    let Discard { tenant, run, step, reason, audit } = discard;
+    let given_up = connection.execute(
+        "UPDATE dead_letter SET discarded_at = ?, discard_reason = ?
+         WHERE tenant_id = ? AND run_id = ? AND node = ? AND item = ? AND discarded_at IS NULL",
+        params![audit.at.0, reason, id(&tenant.0), id(&run.0), step.node, step.item],
+    )?;
+    if given_up > 0 {
+        audit::append(connection, *tenant, std::slice::from_ref(audit))?;
+    }
+    Ok(given_up > 0)
 }
 
 /// In place of one that is there, given up or not.

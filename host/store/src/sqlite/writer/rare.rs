@@ -10,7 +10,7 @@ use tombolo_core::ports::egress::Connection;
 use tombolo_core::ports::store::{Added, Applied, NewVersion, Tenant, Token};
 use uuid::Uuid;
 
-use super::{claim, forget, open, pause, payload, queue, signal, vacuum};
+use super::{audit, claim, forget, letter, open, pause, payload, queue, signal, vacuum};
 use crate::group::Rare;
 use crate::record::{PluginItem, auth_columns, content_hash, from_json, id, to_json, unsigned};
 use crate::sqlite::error::Fault;
@@ -33,6 +33,12 @@ pub(super) fn apply(sqlite: &Sqlite, write: &mut Rare) -> Result<(), Fault> {
         Rare::Workflow(pending) => pending.set(Ok(apply_workflow(sqlite, &pending.ask)?)),
         Rare::Connection(pending) => pending.set(Ok(put_connection(sqlite, &pending.ask)?)),
         Rare::Resume(pending) => pending.set(Ok(pause::end(sqlite, &pending.ask)?)),
+        Rare::Discard(pending) => pending.set(Ok(letter::discard(sqlite, &pending.ask)?)),
+        Rare::Record(pending) => {
+            let (tenant, entry) = &pending.ask;
+            audit::append(sqlite, *tenant, std::slice::from_ref(entry))?;
+            pending.set(Ok(()));
+        }
         Rare::Forget(pending) => pending.set(Ok(forget::runs(sqlite, &pending.ask)?)),
         Rare::Sweep(pending) => pending.set(Ok(forget::payloads(sqlite, &pending.ask)?)),
         Rare::Vacuum(pending) => pending.set(Ok(vacuum::apply(sqlite, pending.ask)?)),
