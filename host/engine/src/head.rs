@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tombolo_core::effect::Effect;
 use tombolo_core::ports::intake::Answer;
 use tombolo_core::ports::store::{ClaimedRun, Ended, StepRow, StoreError};
-use tombolo_core::run::{Run, Standing, StepState};
+use tombolo_core::run::{Run, RunState, Standing, StepState};
 use tombolo_core::workflow::{Builtin, PlanNode, Uses};
 
 use crate::attempt::Prepared;
@@ -32,7 +32,9 @@ pub(crate) struct Head {
     /// Steps that are done.
     pub steps: Vec<StepRow>,
     /// Set if nothing is left to do.
-    pub end: Option<(Ended, Answer)>,
+    pub ended: Option<Ended>,
+    /// What whoever waits for the run is told once it is stored.
+    pub answer: Option<Answer>,
 }
 
 /// Computes what can be computed of `run` by `deadline`. Whatever does not go well there is left to
@@ -89,24 +91,30 @@ async fn try_compute(
 }
 
 fn head(desk: &Desk, run: &mut Run) -> Head {
-    let end = match run.standing() {
+    let ended = match run.standing() {
         Standing::Ended { state, output, error: None } => {
-            let answer = match run.response() {
-                Some(response) => respond::from_node(response, state),
-                None => respond::from_end(desk.row.id, state, output.clone(), None),
-            };
-            Some((Ended { state, output, at: desk.now() }, answer))
+            Some(Ended { state, output, at: desk.now() })
         }
         _ => None,
     };
+    let answer = match (run.response(), &ended) {
+        (Some(response), ended) => {
+            let state = ended.as_ref().map_or(RunState::Running, |ended| ended.state);
+            Some(respond::from_node(response, state))
+        }
+        (None, Some(Ended { state, output, .. })) => {
+            Some(respond::from_end(desk.row.id, *state, output.clone(), None))
+        }
+        (None, None) => None,
+    };
     let done = |step: &StepRow| matches!(step.state, StepState::Succeeded | StepState::Skipped);
     let mut steps = run.take_changes();
-    if end.is_none() && !steps.iter().all(|step| done(step) || step.state == StepState::Running) {
+    if ended.is_none() && !steps.iter().all(|step| done(step) || step.state == StepState::Running) {
         // Something died: the driver says so, with all that follows.
         return Head::default();
     }
     steps.retain(done);
-    Head { steps, end }
+    Head { steps, ended, answer }
 }
 
 /// True if the node can be computed here: again and again with the same result.

@@ -35,7 +35,7 @@ struct Prepared {
 struct Here {
     /// Set if this process drives it.
     permit: Option<OwnedSemaphorePermit>,
-    /// Set if the run has ended by the time it is stored.
+    /// Set if the run has ended, or has answered, by the time it is stored.
     answer: Option<Answer>,
 }
 
@@ -171,14 +171,15 @@ async fn prepare_run(
         return (run, Here::default());
     };
     let lease = first_lease(&run, &inner.worker);
-    let Head { steps, end } =
+    let Head { steps, ended, answer } =
         head::compute(inner, handed_over(&lease, event, &run), deadline).await;
     run.steps = steps;
-    let Some((ended, answer)) = end else {
-        return (run, Here { permit: Some(permit), answer: None });
-    };
-    (run.ended, run.lease) = (Some(ended), None);
-    (run, Here { permit: None, answer: Some(answer) })
+    run.ended = ended;
+    if run.ended.is_some() {
+        run.lease = None;
+        return (run, Here { permit: None, answer });
+    }
+    (run, Here { permit: Some(permit), answer })
 }
 
 /// The lease that is given with the accept.
@@ -218,14 +219,13 @@ async fn store_and_drive(
         };
         let Accept { event, runs } = one.accept;
         for ((run, here), held) in runs.into_iter().zip(one.here).zip(held) {
-            match (here.permit.zip(held), here.answer) {
-                (_, Some(answer)) => tell_end(&inner, &event, &run, &answer),
-                (Some((permit, held)), None) => {
-                    held.mark_stored();
-                    let claimed = handed_over(held.lease(), &event, &run);
-                    drive::spawn_held(&inner, claimed, held, permit);
-                }
-                (None, None) => queued = true,
+            tell(&inner, &event, &run, here.answer);
+            if let Some((permit, held)) = here.permit.zip(held) {
+                held.mark_stored();
+                let claimed = handed_over(held.lease(), &event, &run);
+                drive::spawn_held(&inner, claimed, held, permit);
+            } else {
+                queued |= run.ended.is_none();
             }
         }
     }
@@ -235,10 +235,12 @@ async fn store_and_drive(
     Ok(accepted)
 }
 
-/// Tells those who wait for a run that had ended when it was stored.
-fn tell_end(inner: &Inner, event: &NewEvent, run: &NewRun, answer: &Answer) {
+/// Tells what a run had done when it was stored.
+fn tell(inner: &Inner, event: &NewEvent, run: &NewRun, answer: Option<Answer>) {
+    if let Some(answer) = answer {
+        inner.followers.answer(run.id, &answer);
+    }
     let state = run.ended.as_ref().map_or(RunState::Running, |ended| ended.state);
-    inner.followers.answer(run.id, answer);
     inner.followers.tell(event.tenant, run.id, &run.steps, state, event.received_at);
 }
 

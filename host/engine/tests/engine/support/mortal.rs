@@ -14,9 +14,9 @@ use tombolo_core::ports::egress::Connection;
 use tombolo_core::ports::store::{
     Accept, Accepted, Access, Added, Applied, Call, CancelRequest, Catalog, Claim, Claimed,
     EventView, Housekeeping, Lease, Letter, LetterBox, LetterCursor, LetterFilter, NewPlugin,
-    NewVersion, Open, Opened, Page, Plugin, Reading, RunFilter, RunLog, RunSummary, RunView, Settle,
-    Signal, Signalled, StepKey, Store, StoreError, SweepCursor, Swept, Tenant, Token, Vacuumed,
-    WorkflowVersion,
+    NewVersion, Open, Opened, Page, Plugin, Reading, RunFilter, RunLog, RunSummary, RunView,
+    Settle, Signal, Signalled, StepKey, Store, StoreError, SweepCursor, Swept, Tenant, Token,
+    Vacuumed, WorkflowVersion,
 };
 use tombolo_store::SqliteStore;
 
