@@ -11,7 +11,8 @@ use tombolo_core::id::{EventId, IdSource, RunId, TenantId, WorkflowId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::store::{
     Accept, Accepted, Applied, Claim, Claimed, ClaimedRun, Lease, NewEvent, NewRun, NewVersion,
-    Next, Settle, StepRow, Store, StoreError, Tenant, WorkerId,
+    Next, Open, Opened, RunView, Settle, Signal, StepKey, StepRow, Store, StoreError, Tenant,
+    WorkerId,
 };
 use tombolo_core::run::{RunState, StepState};
 use tombolo_store::Bounds;
@@ -34,6 +35,9 @@ pub trait Database: Send + Sync {
 
     /// Opens the same database again, with other bounds.
     async fn reopen(&mut self, bounds: Bounds);
+
+    /// Bytes that it takes on disk.
+    fn bytes_on_disk(&self) -> u64;
 }
 
 pub const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -162,18 +166,37 @@ impl World {
         Settle::new(self.tenant, lease.clone(), next, after(100))
     }
 
+    /// What comes for a step from outside.
+    pub fn signal(&self, run: RunId, node: &str, body: Value) -> Signal {
+        let (tenant, body, at) = (self.tenant, Json::from_value(body), after(200));
+        Signal { tenant, run, step: key(node), body, at }
+    }
+
+    /// What is there for the steps of a run.
+    pub async fn signals(&self, run: RunId) -> Vec<Signal> {
+        self.store.signals(self.tenant, run).await.unwrap()
+    }
+
+    pub async fn open(&self, run: RunId, owner: &str, now: Timestamp) -> Opened {
+        let until = Timestamp(now.0 + 30_000);
+        let open = Open { tenant: self.tenant, run, worker: worker(owner), now, until };
+        self.store.open(open).await.unwrap()
+    }
+
     pub async fn settle(&self, lease: &Lease, next: Next) -> Result<(), StoreError> {
         self.store.settle(self.results(lease, next)).await
     }
 
+    pub async fn view(&self, run: RunId) -> RunView {
+        self.store.run(self.tenant, run).await.unwrap().unwrap()
+    }
+
     pub async fn state(&self, run: RunId) -> RunState {
-        let view = self.store.run(self.tenant, run).await.unwrap().unwrap();
-        view.run.state
+        self.view(run).await.run.state
     }
 
     pub async fn steps(&self, run: RunId) -> Vec<StepRow> {
-        let view = self.store.run(self.tenant, run).await.unwrap().unwrap();
-        let mut steps = view.steps;
+        let mut steps = self.view(run).await.steps;
         steps.sort_by(|a, b| (&a.node, a.item).cmp(&(&b.node, b.item)));
         steps
     }
@@ -183,8 +206,17 @@ pub fn worker(name: &str) -> WorkerId {
     WorkerId(name.to_owned())
 }
 
+/// The step of that name.
+pub fn key(node: &str) -> StepKey {
+    StepKey { node: node.to_owned(), item: 0 }
+}
+
 pub fn succeeded() -> Next {
-    Next::End { state: RunState::Succeeded, output: None, error: None }
+    ended(RunState::Succeeded)
+}
+
+pub fn ended(state: RunState) -> Next {
+    Next::End { state, output: None, error: None }
 }
 
 pub fn parked(at: Timestamp) -> Next {
@@ -205,6 +237,11 @@ pub fn waiting(available_at: Option<Timestamp>) -> Next {
 /// A step that has just been made.
 pub fn step(node: &str) -> StepRow {
     StepRow::pending(node, 0)
+}
+
+/// A step that waits for something from outside.
+pub fn waits(node: &str) -> StepRow {
+    StepRow { state: StepState::Waiting, attempt: 1, spent: 1, ..step(node) }
 }
 
 /// A step that gave `output`.
