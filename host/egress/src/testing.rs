@@ -24,6 +24,7 @@ pub(crate) fn connection() -> Connection {
         allowed_hosts: Vec::new(),
         limits: CallLimits::default(),
         updated_at: Timestamp(0),
+        paused: None,
     }
 }
 

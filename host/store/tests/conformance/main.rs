@@ -38,6 +38,7 @@ macro_rules! conformance {
                 an_event_without_runs_is_kept,
                 a_batch_is_stored_whole_or_not_at_all,
                 texts_come_back_as_they_were,
+                a_run_that_has_ended_is_stored_as_it_is_and_never_queued,
                 an_empty_batch_is_answered,
             ],
             claim: [
