@@ -9,6 +9,8 @@ mod journal_row;
 mod keep;
 mod letters;
 mod open;
+#[cfg(test)]
+mod plans;
 mod reading;
 mod remembered;
 mod row;
@@ -16,6 +18,8 @@ mod run_log;
 mod run_row;
 mod signal_row;
 mod step_row;
+#[cfg(test)]
+mod upgrade;
 mod writer;
 
 use std::path::Path;

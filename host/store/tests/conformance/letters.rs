@@ -36,13 +36,6 @@ fn steps(letters: &[Letter]) -> Vec<(RunId, StepKey)> {
     letters.iter().map(|letter| (letter.run, letter.step.clone())).collect()
 }
 
-async fn reopened(world: &World, run: RunId) -> Lease {
-    match world.open(run, "w", after(500)).await {
-        tombolo_core::ports::store::Opened::Run { run, .. } => run.lease,
-        other => panic!("{other:?}"),
-    }
-}
-
 pub async fn they_come_with_a_settle(world: World) {
     let lease = world.hold("1", "w").await;
     let unknown = NewLetter {
@@ -74,7 +67,7 @@ pub async fn they_go_when_they_are_redriven_or_given_up(world: World) {
     let lease = world.hold("1", "w").await;
     let opened = ["a", "b", "c"].map(|node| new_letter(&world, key(node))).to_vec();
     dead(&world, &lease, opened).await;
-    let lease = reopened(&world, lease.run).await;
+    let lease = world.opened(lease.run, "w", after(500)).await.lease;
     let letters = Letters { closed: vec![key("a"), key("none")], ..Letters::default() };
     let results = world.results(&lease, ended(RunState::Failed));
     world.store.settle(Settle { letters, now: after(700), ..results }).await.unwrap();
@@ -94,7 +87,7 @@ pub async fn they_go_when_they_are_redriven_or_given_up(world: World) {
     assert_eq!(given_up[0].since, after(100));
 
     // Dead again after all, it waits again.
-    let lease = reopened(&world, lease.run).await;
+    let lease = world.opened(lease.run, "w", after(500)).await.lease;
     dead(&world, &lease, vec![new_letter(&world, key("b"))]).await;
     let open = list(&world, &LetterFilter::default()).await;
     assert_eq!(steps(&open), [(lease.run, key("b")), (lease.run, key("c"))]);
