@@ -143,7 +143,9 @@ impl Filesystem for Mounted {
         reply: ReplyCreate,
     ) {
         match self.machine().make_file(node(parent), name, owner(request, mode, umask)) {
-            Ok(made) => reply.created(&KEEP, &made, GENERATION, HANDLE, FopenFlags::FOPEN_KEEP_CACHE),
+            Ok(made) => {
+                reply.created(&KEEP, &made, GENERATION, HANDLE, FopenFlags::FOPEN_KEEP_CACHE)
+            }
             Err(error) => reply.error(error),
         }
     }

@@ -136,13 +136,7 @@ impl Machine {
     }
 
     /// Writes what there is room for, and says how many bytes that was.
-    pub fn write(
-        &mut self,
-        writer: Writer,
-        id: NodeId,
-        at: u64,
-        bytes: &[u8],
-    ) -> Outcome<usize> {
+    pub fn write(&mut self, writer: Writer, id: NodeId, at: u64, bytes: &[u8]) -> Outcome<usize> {
         if writer == Writer::Kernel {
             // Nobody would be told, and after a cut nobody reads it.
             if self.left.is_none() {

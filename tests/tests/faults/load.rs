@@ -90,11 +90,7 @@ impl Load {
         Ok(())
     }
 
-    async fn accept(
-        &self,
-        stories: &[Story],
-        worker: Option<&WorkerId>,
-    ) -> Result<(), StoreError> {
+    async fn accept(&self, stories: &[Story], worker: Option<&WorkerId>) -> Result<(), StoreError> {
         let ledger = &self.place.ledger;
         stories.iter().for_each(|story| ledger.try_(*story, Stage::Accepted));
         self.store.accept(stories.iter().map(|story| story.accept(worker)).collect()).await?;
@@ -106,7 +102,8 @@ impl Load {
     async fn accept_again(&self, stories: &[Story]) -> Result<(), StoreError> {
         let again = stories.iter().map(|story| story.accept(None)).collect();
         for (accepted, story) in self.store.accept(again).await?.iter().zip(stories) {
-            let known = matches!(accepted, Accepted::Duplicate { runs, .. } if runs[..] == [story.run()]);
+            let known =
+                matches!(accepted, Accepted::Duplicate { runs, .. } if runs[..] == [story.run()]);
             assert!(known, "{story:?}: {accepted:?}");
         }
         Ok(())

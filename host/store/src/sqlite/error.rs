@@ -14,6 +14,7 @@ const CONSTRAINT: i32 = 19;
 const MISMATCH: i32 = 20;
 const NOT_A_DATABASE: i32 = 26;
 const CONSTRAINT_FOREIGN_KEY: i32 = 787;
+const IOERR_FSYNC: i32 = 1034;
 
 /// Why statements failed.
 #[derive(Debug)]
@@ -57,6 +58,11 @@ impl Fault {
                 matches!(primary, Some(TOO_BIG | CONSTRAINT | MISMATCH))
             }
         }
+    }
+
+    /// True if a flush failed: what it was to write may be dropped, and no later flush tells.
+    pub(super) fn is_failed_flush(&self) -> bool {
+        self.code() == Some(IOERR_FSYNC)
     }
 
     /// SQLite's extended result code.

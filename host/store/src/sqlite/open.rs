@@ -93,7 +93,8 @@ impl SqliteSettings {
             ("temp_store", "MEMORY".to_owned()),
             ("mmap_size", self.mmap_bytes.to_string()),
             ("journal_size_limit", self.journal_bytes.to_string()),
-            ("wal_autocheckpoint", self.checkpoint_pages.to_string()),
+            // The writer copies the log, and is told if that fails; nobody else does.
+            ("wal_autocheckpoint", "0".to_owned()),
         ]
     }
 
@@ -152,6 +153,11 @@ impl Place {
             connection.pragma_update(None, "max_page_count", pages.max(1).cast_signed())?;
         }
         Ok(connection)
+    }
+
+    /// Pages in the log from which on it is copied into the file.
+    pub(super) fn checkpoint_pages(&self) -> u32 {
+        self.settings.checkpoint_pages
     }
 
     /// True if the process that had the file last did not close it, or still has it: whoever closes
@@ -218,6 +224,14 @@ pub(super) async fn readers(
         .connect_with(settings.options(path).pragma("query_only", "ON"))
         .await
         .map_err(fault)
+}
+
+/// Makes the names of file and log durable. SQLite does that, too, and does not say if it fails.
+pub(super) fn flush_folder(path: &Path) -> Result<(), StoreError> {
+    // Both stand beside the file itself, not beside a link to it.
+    let flushed = fs::canonicalize(path)
+        .and_then(|file| fs::File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all());
+    flushed.map_err(|error| cannot_open(path, &error))
 }
 
 /// Makes the file, readable for its owner only; SQLite gives its log the same mode.
