@@ -207,8 +207,7 @@ impl Machine {
     /// A name needs room for its folder to grow.
     fn step_for_name(&mut self) -> Outcome<()> {
         self.step()?;
-        let refused = matches!(self.faults.refuse, Some((0, Spell::FromThenOn)));
-        if refused || self.space().1 < BLOCK_BYTES { self.no_space() } else { Ok(()) }
+        if self.space().1 < BLOCK_BYTES { self.no_space() } else { Ok(()) }
     }
 
     pub fn make_file(&mut self, folder: NodeId, name: &OsStr, owner: Owner) -> Outcome<FileAttr> {

@@ -10,6 +10,9 @@ mod ledger;
 mod load;
 mod place;
 mod power;
+mod server;
+mod server_full;
+mod server_power;
 mod story;
 
 use std::io::Write;

@@ -13,6 +13,11 @@ use tombolo_tests::Disk;
 use crate::ledger::Ledger;
 use crate::story::{NOW, Stage, TENANT, WORKFLOW};
 
+/// An empty disk.
+pub fn disk() -> anyhow::Result<Disk> {
+    Disk::start(Path::new(env!("CARGO_BIN_EXE_disk")))
+}
+
 /// A disk with a store on it.
 pub struct Place {
     pub disk: Disk,
@@ -22,7 +27,7 @@ pub struct Place {
 
 impl Place {
     pub fn new(settings: SqliteSettings) -> anyhow::Result<Self> {
-        let disk = Disk::start(Path::new(env!("CARGO_BIN_EXE_disk")))?;
+        let disk = disk()?;
         Ok(Self { disk, settings, ledger: Ledger::default() })
     }
 

@@ -45,6 +45,10 @@ impl SqliteStore {
     ///
     /// Refuses a damaged file ([`StoreError::Corrupt`]) and one that a newer version wrote.
     pub async fn open(path: &Path, settings: SqliteSettings) -> Result<Self, StoreError> {
+        Self::open_all(path, settings).await.map_err(|error| open::or_full(path, error))
+    }
+
+    async fn open_all(path: &Path, settings: SqliteSettings) -> Result<Self, StoreError> {
         let place = open::prepare(path, &settings).await?;
         let (writes, waiting) = channel(settings.bounds);
         let ended = writer::start(place, waiting).await?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -202,10 +202,10 @@ pub(super) async fn prepare(path: &Path, settings: &SqliteSettings) -> Result<Pl
     let mut connection = settings.options(path).connect().await.map_err(fault)?;
     refuse_newer(&mut connection, path).await?;
     // `run` over a reference makes a future that a caller cannot send to another thread.
-    MIGRATIONS
-        .run_direct(None, &mut connection, false)
-        .await
-        .map_err(|error| StoreError::Database(format!("{}: {error}", path.display())))?;
+    MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(|error| match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault(error),
+        other => StoreError::Database(format!("{}: {other}", path.display())),
+    })?;
     connection.close().await.map_err(fault)?;
     Ok(place)
 }
@@ -281,7 +281,21 @@ async fn refuse_newer(connection: &mut SqliteConnection, path: &Path) -> Result<
     Ok(())
 }
 
+/// SQLite says of a file that it cannot make only that it cannot. On a disk without space that is
+/// the reason.
+pub(super) fn or_full(path: &Path, error: StoreError) -> StoreError {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let disk = rustix::fs::statvfs(folder.unwrap_or(Path::new(".")));
+    match error {
+        StoreError::Database(_) if disk.is_ok_and(|disk| disk.f_bavail == 0) => StoreError::Full,
+        other => other,
+    }
+}
+
 fn cannot_open(path: &Path, error: &io::Error) -> StoreError {
+    if error.kind() == io::ErrorKind::StorageFull {
+        return StoreError::Full;
+    }
     StoreError::Database(format!("cannot open {}: {error}", path.display()))
 }
 
