@@ -4,6 +4,8 @@
 //! Needs `/dev/fuse` and the right to mount. `TOMBOLO_FAULT_CYCLES` says how often the power is cut,
 //! `TOMBOLO_FAULT_SEED` which seed is the first.
 
+mod count;
+mod first;
 mod flush;
 mod full;
 mod ledger;

@@ -104,7 +104,8 @@ fn count(connection: &Connection, query: &str) -> anyhow::Result<u64> {
     Ok(u64::try_from(found)?)
 }
 
-async fn prepare(store: &SqliteStore) -> Result<(), StoreError> {
+/// Makes tenant and workflow, if they are missing.
+pub async fn prepare(store: &SqliteStore) -> Result<(), StoreError> {
     let tenant = Tenant { id: TENANT, name: "acme".to_owned() };
     store.ensure_tenant(tenant, NOW).await?;
     let version = NewVersion {

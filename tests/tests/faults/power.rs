@@ -18,8 +18,8 @@ const CUTS_PER_FILE: u64 = 6;
 /// Steps of the disk before a cut, at most: a thousand commits.
 const MAX_STEPS: u64 = 6_000;
 
-/// Opening and preparing a new file takes about so many steps.
-const STEPS_TO_OPEN: u64 = 300;
+/// A cut before so many steps is likely to come while the file is opened.
+const STEPS_TO_OPEN: u64 = 60;
 
 /// Settings under which the log is copied and cut off often, or seldom.
 fn settings(rng: &mut StdRng) -> SqliteSettings {

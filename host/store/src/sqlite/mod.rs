@@ -54,7 +54,7 @@ impl SqliteStore {
         let ended = writer::start(place, waiting).await?;
         let readers = open::readers(path, &settings).await?;
         // Whoever reads makes the log if there is none; it stays until the store is closed.
-        open::flush_folder(path)?;
+        open::flush_folders(path)?;
         let remembered = Arc::default();
         Ok(Self { writes, readers, remembered, writer: Mutex::new(Some(ended)) })
     }

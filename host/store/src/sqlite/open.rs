@@ -226,12 +226,21 @@ pub(super) async fn readers(
         .map_err(fault)
 }
 
-/// Makes the names of file and log durable. SQLite does that, too, and does not say if it fails.
-pub(super) fn flush_folder(path: &Path) -> Result<(), StoreError> {
+/// Makes the names of file and log durable, and those of the folders that lead to them: one of them
+/// may just have been made. SQLite flushes the folder of its log, too, and does not say if it fails.
+pub(super) fn flush_folders(path: &Path) -> Result<(), StoreError> {
     // Both stand beside the file itself, not beside a link to it.
-    let flushed = fs::canonicalize(path)
-        .and_then(|file| fs::File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all());
-    flushed.map_err(|error| cannot_open(path, &error))
+    let file = fs::canonicalize(path).map_err(|error| cannot_open(path, &error))?;
+    for folder in file.ancestors().skip(1) {
+        match fs::File::open(folder).and_then(|folder| folder.sync_all()) {
+            // Who may not look into a folder has made nothing in it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            // A folder that is mounted from elsewhere may be of a kind that cannot be flushed.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+            flushed => flushed.map_err(|error| cannot_open(folder, &error))?,
+        }
+    }
+    Ok(())
 }
 
 /// Makes the file, readable for its owner only; SQLite gives its log the same mode.
