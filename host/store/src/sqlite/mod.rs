@@ -53,10 +53,16 @@ impl SqliteStore {
     ///
     /// Refuses a damaged file ([`StoreError::Corrupt`]) and one that a newer version wrote.
     pub async fn open(path: &Path, settings: SqliteSettings) -> Result<Self, StoreError> {
+        Self::open_all(path, settings).await.map_err(|error| open::or_full(path, error))
+    }
+
+    async fn open_all(path: &Path, settings: SqliteSettings) -> Result<Self, StoreError> {
         let place = open::prepare(path, &settings).await?;
         let (writes, waiting) = channel(settings.bounds);
         let ended = writer::start(place, waiting).await?;
         let readers = open::readers(path, &settings).await?;
+        // Whoever reads makes the log if there is none; it stays until the store is closed.
+        open::flush_folders(path)?;
         let remembered = Arc::default();
         Ok(Self { writes, readers, remembered, writer: Mutex::new(Some(ended)) })
     }
