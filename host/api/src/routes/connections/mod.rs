@@ -84,6 +84,7 @@ fn compose(
         allowed_hosts: wanted.allowed_hosts,
         limits: wanted.limits.over(before.unwrap_or_default()),
         updated_at: app.ports.clock.now(),
+        paused: None,
         name,
     })
 }

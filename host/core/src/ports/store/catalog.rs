@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::StoreError;
+use crate::audit::AuditEntry;
 use crate::clock::Timestamp;
 use crate::descriptor::Descriptor;
 use crate::id::{ContentHash, TenantId, WorkflowId};
@@ -147,7 +148,8 @@ pub trait Catalog: Send + Sync {
         version: u32,
     ) -> Result<Option<WorkflowVersion>, StoreError>;
 
-    /// Creates or replaces a connection of that name.
+    /// Creates or replaces a connection of that name. Never paused after it, whatever
+    /// [`Connection::paused`] says: the runs that wait for it are due at its `updated_at`.
     async fn put_connection(&self, connection: Connection) -> Result<(), StoreError>;
 
     /// One connection.
@@ -159,4 +161,14 @@ pub trait Catalog: Send + Sync {
 
     /// All connections of a tenant, by name.
     async fn connections(&self, tenant: TenantId) -> Result<Vec<Connection>, StoreError>;
+
+    /// Ends a connection's pause, and puts that on record: runs that wait for it and that nobody
+    /// holds are due `now`. Gives how many there were; None if there is no such connection.
+    async fn resume_connection(
+        &self,
+        tenant: TenantId,
+        name: &str,
+        now: Timestamp,
+        audit: AuditEntry,
+    ) -> Result<Option<u64>, StoreError>;
 }

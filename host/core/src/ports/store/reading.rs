@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::{Call, EventRow, RunRow, StepRow, StoreError};
+use crate::audit::AuditEntry;
 use crate::clock::Timestamp;
 use crate::id::{EventId, RunId, TenantId};
 use crate::json::Json;
@@ -100,6 +101,15 @@ pub trait Reading: Send + Sync {
         tenant: TenantId,
         event: EventId,
     ) -> Result<Option<EventView>, StoreError>;
+
+    /// What people did, the newest first, at most `limit` entries. Each with its number, which grows
+    /// with every entry; only those numbered below `before`, if given.
+    async fn audit(
+        &self,
+        tenant: TenantId,
+        limit: u32,
+        before: Option<u64>,
+    ) -> Result<Vec<(u64, AuditEntry)>, StoreError>;
 
     /// True if the database answers; for readiness.
     async fn ping(&self) -> Result<(), StoreError>;
