@@ -18,7 +18,7 @@ use crate::starts::{self, Inside};
 
 impl Desk {
     /// Begins a built-in. What it starts goes with the next settle.
-    pub(crate) fn begin_builtin(
+    pub(crate) async fn begin_builtin(
         &mut self,
         run: &mut Run,
         at: StepAt,
@@ -30,8 +30,8 @@ impl Desk {
         let result = match run::begin(builtin, &input, now) {
             Ok(Begun::Done(outcome)) => Ok(Some(outcome)),
             Ok(Begun::Waits { due }) => return self.wait(run, at, builtin, due),
-            Ok(Begun::Calls(call)) => self.call(run, at, call).map_err(corrupt)?,
-            Ok(Begun::Publishes(publication)) => self.publish(run, at, publication),
+            Ok(Begun::Calls(call)) => self.call(run, at, call).await.map_err(corrupt)?,
+            Ok(Begun::Publishes(publication)) => self.publish(run, at, publication).await,
             Err(error) => Err(error),
         };
         match result {
@@ -64,7 +64,7 @@ impl Desk {
     }
 
     /// Calls another workflow: Ok(None) if the step waits for its end.
-    fn call(
+    async fn call(
         &mut self,
         run: &mut Run,
         at: StepAt,
@@ -94,8 +94,9 @@ impl Desk {
             subscribers: vec![subscriber],
             parent,
             depth: self.row.depth + 1,
+            may_join: false,
         };
-        let started = self.start(inside);
+        let started = self.start(inside).await;
         let Some(child) = started.first().copied() else {
             return Ok(Err(permanent("unknown-workflow", "nothing was started".to_owned())));
         };
@@ -107,7 +108,7 @@ impl Desk {
         Ok(Ok(None))
     }
 
-    fn publish(
+    async fn publish(
         &mut self,
         run: &Run,
         at: StepAt,
@@ -130,15 +131,16 @@ impl Desk {
             name: event,
             parent: None,
             depth: 0,
+            may_join: true,
         };
-        let runs = self.start(inside);
+        let runs = self.start(inside).await;
         let output = json!({ "runs": runs }).into();
         Ok(Some(Outcome { output, ports: Vec::new() }))
     }
 
     /// Lets an event go with the next settle, which is soon: others wait for it.
-    fn start(&mut self, inside: Inside) -> Vec<tombolo_core::id::RunId> {
-        let accept = starts::accept(&self.inner.ports, &self.row, inside, self.now());
+    async fn start(&mut self, inside: Inside) -> Vec<tombolo_core::id::RunId> {
+        let accept = starts::accept(&self.inner.ports, &self.row, inside, self.now()).await;
         let runs = accept.runs.iter().map(|run| run.id).collect();
         self.owed.starts.push(accept);
         self.owing = true;

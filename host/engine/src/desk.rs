@@ -147,6 +147,20 @@ impl Desk {
         }
     }
 
+    /// Lets steps go on whose connection is paused no more.
+    pub async fn release_mended(&self, run: &mut Run) -> Result<(), StoreError> {
+        let mut mended = BTreeSet::new();
+        for name in run.paused_connections() {
+            let connection = self.inner.ports.store.connection(self.row.tenant, &name).await?;
+            // One that is gone is an error of the step, which it is told by trying.
+            if connection.is_none_or(|connection| connection.paused.is_none()) {
+                mended.insert(name);
+            }
+        }
+        run.release(self.now(), |name| mended.contains(name));
+        Ok(())
+    }
+
     /// What came from outside and is not heard yet.
     pub async fn news(&self) -> Result<Vec<Signal>, StoreError> {
         let all = self.inner.ports.store.signals(self.row.tenant, self.row.id).await?;
@@ -181,7 +195,7 @@ impl Desk {
             }
             Standing::Ended { state, output, error } => {
                 if let Some(error) = &error {
-                    self.announce_failure(run, error);
+                    self.announce_failure(run, error).await;
                 }
                 self.settle(run, Next::End { state, output, error }).await
             }
@@ -192,11 +206,11 @@ impl Desk {
     }
 
     /// Starts the workflows that take the failure of this one.
-    fn announce_failure(&mut self, run: &Run, error: &StepError) {
+    async fn announce_failure(&mut self, run: &Run, error: &StepError) {
         let steps: Vec<StepRow> = run.rows().cloned().collect();
         let (name, payload) = (&run.plan().name, self.event.payload.value());
         let (ports, now) = (&self.inner.ports, self.now());
-        let accept = starts::failure(ports, &self.row, name, payload, error, &steps, now);
+        let accept = starts::failure(ports, &self.row, name, payload, error, &steps, now).await;
         self.owed.starts.extend(accept);
     }
 

@@ -140,6 +140,7 @@ async fn work(
     heard: Vec<Signal>,
 ) -> Result<(), StoreError> {
     desk.hear(run, heard)?;
+    desk.release_mended(run).await?;
     if run.has_changes() {
         // What became of attempts whose worker died is told before anything else is done.
         desk.settle(run, Next::Hold).await?;

@@ -5,33 +5,46 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{EventId, RunId, TenantId};
-use tombolo_core::ports::intake::{Answer, Arrival, Follow, Intake};
+use tombolo_core::ports::intake::{Answer, Arrival, Follow, Intake, Subscriber};
 use tombolo_core::ports::store::{
     Accept, Accepted, CancelRequest, ClaimedRun, EventRow, Lease, NewEvent, NewRun, RunRow,
-    RunView, StoreError,
+    RunView, StoreError, WorkerId,
 };
 use tombolo_core::run::{Run, RunState};
 
+use crate::head::{self, Head};
 use crate::leases::{Held, Leases};
 use crate::registry::NoPlan;
-use crate::{Engine, Inner, drive, respond};
+use crate::{Engine, Inner, drive, flow, respond};
 
 /// An arrival made ready to be stored, with what is needed to run it at once.
 struct Prepared {
     accept: Accept,
-    /// One for each run that this process will drive itself.
-    permits: Vec<Option<OwnedSemaphorePermit>>,
+    /// One for each run.
+    here: Vec<Here>,
+}
+
+/// What this process has for a run that is about to be stored.
+#[derive(Default)]
+struct Here {
+    /// Set if this process drives it.
+    permit: Option<OwnedSemaphorePermit>,
+    /// Set if the run has ended, or has answered, by the time it is stored.
+    answer: Option<Answer>,
 }
 
 #[async_trait]
 impl Intake for Engine {
     async fn accept(&self, arrivals: Vec<Arrival>) -> Result<Vec<Accepted>, StoreError> {
-        let prepared = arrivals.into_iter().map(|arrival| prepare(&self.0, arrival)).collect();
-        store(&self.0, prepared).await
+        let deadline = Instant::now() + head::WITHIN;
+        let prepared = arrivals.into_iter().map(|arrival| prepare(&self.0, arrival, deadline));
+        store(&self.0, join_all(prepared).await).await
     }
 
     async fn accept_and_wait(
@@ -40,7 +53,7 @@ impl Intake for Engine {
         patience: Duration,
     ) -> Result<(Accepted, Answer), StoreError> {
         let tenant = arrival.tenant;
-        let prepared = prepare(&self.0, arrival);
+        let prepared = prepare(&self.0, arrival, Instant::now() + head::WITHIN).await;
         let Some(expected) = prepared.accept.runs.first().map(|run| run.id) else {
             return Ok((store(&self.0, vec![prepared]).await?.remove(0), Answer::NotYet));
         };
@@ -104,32 +117,12 @@ async fn stored_answer(inner: &Inner, view: RunView) -> Result<Option<Answer>, S
     })
 }
 
-fn prepare(inner: &Arc<Inner>, arrival: Arrival) -> Prepared {
+async fn prepare(inner: &Arc<Inner>, arrival: Arrival, deadline: Instant) -> Prepared {
     let (ids, now) = (&*inner.ports.ids, inner.ports.clock.now());
     let id = EventId::new(ids);
     let mut event = arrival.event;
     event.insert("id".to_owned(), id.to_string().into());
     event.insert("received_at".to_owned(), now.to_string().into());
-    let permits: Vec<_> = arrival.subscribers.iter().map(|_| free_slot(inner)).collect();
-    let runs = arrival
-        .subscribers
-        .into_iter()
-        .zip(&permits)
-        .map(|(subscriber, permit)| NewRun {
-            id: RunId::new(ids),
-            workflow: subscriber.workflow,
-            version: subscriber.version,
-            trigger: subscriber.trigger,
-            deadline: subscriber.timeout.map(|timeout| now.plus(timeout)),
-            lease: permit
-                .as_ref()
-                .map(|_| (inner.worker.clone(), now.plus(inner.settings.lease()))),
-            parent: None,
-            depth: 0,
-            replay_of: None,
-            steps: Vec::new(),
-        })
-        .collect();
     let event = NewEvent {
         id,
         tenant: arrival.tenant,
@@ -140,7 +133,59 @@ fn prepare(inner: &Arc<Inner>, arrival: Arrival) -> Prepared {
         correlation_id: arrival.correlation_id,
         received_at: now,
     };
-    Prepared { accept: Accept { event, runs }, permits }
+    let (mut runs, mut here) = (Vec::new(), Vec::new());
+    for subscriber in arrival.subscribers {
+        let (run, one) = prepare_run(inner, &event, subscriber, deadline).await;
+        runs.push(run);
+        here.push(one);
+    }
+    Prepared { accept: Accept { event, runs }, here }
+}
+
+async fn prepare_run(
+    inner: &Arc<Inner>,
+    event: &NewEvent,
+    subscriber: Subscriber,
+    deadline: Instant,
+) -> (NewRun, Here) {
+    let now = event.received_at;
+    let flow = flow::of(&inner.ports, event.tenant, &subscriber, &event.payload).await;
+    // What may have to wait goes through the queue.
+    let permit = if flow.is_free() { free_slot(inner) } else { None };
+    let until = now.plus(inner.settings.lease());
+    let mut run = NewRun {
+        id: RunId::new(&*inner.ports.ids),
+        workflow: subscriber.workflow,
+        version: subscriber.version,
+        trigger: subscriber.trigger,
+        deadline: subscriber.timeout.map(|timeout| now.plus(timeout)),
+        lease: permit.as_ref().map(|_| (inner.worker.clone(), until)),
+        parent: None,
+        depth: 0,
+        replay_of: None,
+        steps: Vec::new(),
+        ended: None,
+        flow,
+    };
+    let Some(permit) = permit else {
+        return (run, Here::default());
+    };
+    let lease = first_lease(&run, &inner.worker);
+    let Head { steps, ended, answer } =
+        head::compute(inner, handed_over(&lease, event, &run), deadline).await;
+    run.steps = steps;
+    run.ended = ended;
+    if run.ended.is_some() {
+        run.lease = None;
+        return (run, Here { permit: None, answer });
+    }
+    (run, Here { permit: Some(permit), answer })
+}
+
+/// The lease that is given with the accept.
+fn first_lease(run: &NewRun, worker: &WorkerId) -> Lease {
+    const FIRST_EPOCH: i64 = 1;
+    Lease { run: run.id, owner: worker.clone(), epoch: FIRST_EPOCH }
 }
 
 /// A slot for a run that is about to be accepted, unless the engine is closing.
@@ -172,14 +217,16 @@ async fn store_and_drive(
         let Accepted::New { .. } = outcome else {
             continue;
         };
-        for ((run, permit), held) in one.accept.runs.into_iter().zip(one.permits).zip(held) {
-            let Some((permit, held)) = permit.zip(held) else {
-                queued = true;
-                continue;
-            };
-            held.mark_stored();
-            let claimed = handed_over(held.lease(), &one.accept.event, run);
-            drive::spawn_held(&inner, claimed, held, permit);
+        let Accept { event, runs } = one.accept;
+        for ((run, here), held) in runs.into_iter().zip(one.here).zip(held) {
+            tell(&inner, &event, &run, here.answer);
+            if let Some((permit, held)) = here.permit.zip(held) {
+                held.mark_stored();
+                let claimed = handed_over(held.lease(), &event, &run);
+                drive::spawn_held(&inner, claimed, held, permit);
+            } else {
+                queued |= run.ended.is_none();
+            }
         }
     }
     if queued {
@@ -188,24 +235,28 @@ async fn store_and_drive(
     Ok(accepted)
 }
 
+/// Tells what a run had done when it was stored.
+fn tell(inner: &Inner, event: &NewEvent, run: &NewRun, answer: Option<Answer>) {
+    if let Some(answer) = answer {
+        inner.followers.answer(run.id, &answer);
+    }
+    let state = run.ended.as_ref().map_or(RunState::Running, |ended| ended.state);
+    inner.followers.tell(event.tenant, run.id, &run.steps, state, event.received_at);
+}
+
 fn hold(inner: &Arc<Inner>, prepared: &Prepared) -> Vec<Option<Held>> {
-    /// The epoch of a lease that is given with the accept.
-    const FIRST_EPOCH: i64 = 1;
     let hold = |run: &NewRun| {
-        run.lease.as_ref().map(|(owner, _)| {
-            let lease = Lease { run: run.id, owner: owner.clone(), epoch: FIRST_EPOCH };
-            Leases::reserve(inner, &lease)
-        })
+        run.lease.as_ref().map(|_| Leases::reserve(inner, &first_lease(run, &inner.worker)))
     };
     prepared.accept.runs.iter().map(hold).collect()
 }
 
 /// The run as a claim would have brought it: accept and claim were one write.
-fn handed_over(lease: &Lease, event: &NewEvent, run: NewRun) -> ClaimedRun {
+fn handed_over(lease: &Lease, event: &NewEvent, run: &NewRun) -> ClaimedRun {
     ClaimedRun {
         lease: lease.clone(),
         event: EventRow { id: event.id, payload: event.payload.clone() },
-        steps: Vec::new(),
+        steps: run.steps.clone(),
         journal: Vec::new(),
         signals: Vec::new(),
         claims: 1,
@@ -213,14 +264,14 @@ fn handed_over(lease: &Lease, event: &NewEvent, run: NewRun) -> ClaimedRun {
     }
 }
 
-fn row(event: &NewEvent, run: NewRun, created_at: Timestamp) -> RunRow {
+fn row(event: &NewEvent, run: &NewRun, created_at: Timestamp) -> RunRow {
     RunRow {
         id: run.id,
         tenant: event.tenant,
         workflow: run.workflow,
         version: run.version,
         event: event.id,
-        trigger: run.trigger,
+        trigger: run.trigger.clone(),
         state: RunState::Running,
         correlation_id: event.correlation_id.clone(),
         error: None,
@@ -229,7 +280,7 @@ fn row(event: &NewEvent, run: NewRun, created_at: Timestamp) -> RunRow {
         created_at,
         ended_at: None,
         deadline: run.deadline,
-        parent: run.parent,
+        parent: run.parent.clone(),
         depth: run.depth,
         replay_of: run.replay_of,
     }

@@ -14,7 +14,7 @@ use tombolo_core::ports::authoring::{Authoring, AuthoringError, WebhookRules};
 use tombolo_core::ports::intake::{Hook, Subscriber, Subscriptions};
 use tombolo_core::ports::sandbox::Sandbox;
 use tombolo_core::ports::store::{Applied, NewVersion, Store, StoreError, WorkflowVersion};
-use tombolo_core::workflow::{Definition, Issue, Pinned, Plan, Verify, compile};
+use tombolo_core::workflow::{Definition, Issue, LimitRules, Pinned, Plan, Verify, compile};
 
 use catalog::TenantCatalog;
 
@@ -228,11 +228,13 @@ impl Live {
     fn add(&mut self, version: &WorkflowVersion, definition: &Definition) {
         let timeout =
             definition.timeout.map_or(tombolo_core::workflow::DEFAULT_RUN_TIMEOUT, |span| span.0);
+        let limits = LimitRules::prepare(&definition.limits).map(Arc::new);
         let subscriber = |trigger: &str| Subscriber {
             workflow: version.id,
             version: version.version,
             trigger: trigger.to_owned(),
             timeout: Some(timeout),
+            limits: limits.clone(),
         };
         self.workflows.insert((version.tenant, version.name.clone()), subscriber("api"));
         for (name, trigger) in &definition.triggers {

@@ -5,11 +5,12 @@ use serde_json::{Map, Value, json};
 use tombolo_core::clock::Timestamp;
 use tombolo_core::error::StepError;
 use tombolo_core::id::{EventId, RunId};
+use tombolo_core::json::Json;
 use tombolo_core::ports::intake::Subscriber;
 use tombolo_core::ports::store::{Accept, NewEvent, NewRun, Parent, RunRow, StepKey, StepRow};
 use tombolo_core::run::StepState;
 
-use crate::Ports;
+use crate::{Ports, flow};
 
 /// What started the run that an event started: a failure starts none for the failure of its run.
 const KIND: &str = "kind";
@@ -31,37 +32,49 @@ pub(crate) struct Inside {
     pub parent: Option<Parent>,
     /// See [`RunRow::depth`].
     pub depth: u32,
+    /// False if a run of its own has to start: somebody waits for it.
+    pub may_join: bool,
 }
 
 /// The event as it is stored, with its runs.
-pub(crate) fn accept(ports: &Ports, by: &RunRow, inside: Inside, now: Timestamp) -> Accept {
+pub(crate) async fn accept(ports: &Ports, by: &RunRow, inside: Inside, now: Timestamp) -> Accept {
     let ids = &*ports.ids;
     let id = EventId::new(ids);
     let source = format!("{}:{}", inside.kind, inside.name);
     let event = json!({
         KIND: inside.kind, "name": inside.name, "from": by.id, "id": id, "received_at": now,
     });
-    let runs = inside.subscribers.into_iter().map(|subscriber| NewRun {
-        id: RunId::new(ids),
-        workflow: subscriber.workflow,
-        version: subscriber.version,
-        trigger: subscriber.trigger,
-        deadline: subscriber.timeout.map(|timeout| now.plus(timeout)),
-        lease: None,
-        parent: inside.parent.clone(),
-        depth: inside.depth,
-        replay_of: None,
-        steps: Vec::new(),
-    });
+    let payload: Json = json!({"trigger": inside.trigger, "event": event}).into();
+    let mut runs = Vec::new();
+    for subscriber in inside.subscribers {
+        let mut flow = flow::of(ports, by.tenant, &subscriber, &payload).await;
+        if !inside.may_join {
+            (flow.debounce, flow.singleton) = (None, None);
+        }
+        runs.push(NewRun {
+            id: RunId::new(ids),
+            flow,
+            workflow: subscriber.workflow,
+            version: subscriber.version,
+            trigger: subscriber.trigger,
+            deadline: subscriber.timeout.map(|timeout| now.plus(timeout)),
+            lease: None,
+            parent: inside.parent.clone(),
+            depth: inside.depth,
+            replay_of: None,
+            steps: Vec::new(),
+            ended: None,
+        });
+    }
     Accept {
-        runs: runs.collect(),
+        runs,
         event: NewEvent {
             id,
             tenant: by.tenant,
             source,
             dedupe_key: inside.dedupe_key,
             fingerprint: None,
-            payload: json!({"trigger": inside.trigger, "event": event}).into(),
+            payload,
             correlation_id: by.correlation_id.clone(),
             received_at: now,
         },
@@ -69,7 +82,7 @@ pub(crate) fn accept(ports: &Ports, by: &RunRow, inside: Inside, now: Timestamp)
 }
 
 /// The event of a failed run, unless nobody takes it or the run was itself started by a failure.
-pub(crate) fn failure(
+pub(crate) async fn failure(
     ports: &Ports,
     row: &RunRow,
     workflow: &str,
@@ -110,8 +123,9 @@ pub(crate) fn failure(
         subscribers,
         parent: None,
         depth: 0,
+        may_join: true,
     };
-    Some(accept(ports, row, inside, now))
+    Some(accept(ports, row, inside, now).await)
 }
 
 /// The dedupe key of what a step starts: the same for every attempt of its worker.

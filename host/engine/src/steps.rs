@@ -109,7 +109,7 @@ impl Desk {
             return Ok(None);
         }
         if let Some(builtin) = run.node(at).builtin() {
-            self.begin_builtin(run, at, builtin, input)?;
+            self.begin_builtin(run, at, builtin, input).await?;
             return Ok(None);
         }
         run.start(at, Some(input.clone()), now).map_err(corrupt)?;

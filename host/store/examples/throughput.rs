@@ -160,37 +160,32 @@ impl Bench {
                 trigger: "deal_changed".into(),
                 deadline: Some(Timestamp(1_700_003_600_000)),
                 lease: Some((self.worker.clone(), Timestamp(1_700_000_030_000))),
+                parent: None,
+                depth: 0,
+                replay_of: None,
+                steps: Vec::new(),
+                ended: None,
+                flow: Default::default(),
             }],
         }
     }
 
     fn results(&self, id: Uuid) -> Settle {
         let steps = (0..STEPS).map(|n| StepRow {
-            node: format!("node-{n}"),
-            item: 0,
             state: StepState::Succeeded,
             attempt: 1,
             spent: 1,
             input: Some(Json::from_value(json!({ "id": n, "text": "y".repeat(100) }))),
             output: Some(Json::from_value(json!({ "id": n, "text": "z".repeat(200) }))),
-            ports: Vec::new(),
-            error: None,
-            due_at: None,
             started_at: Some(Timestamp(1_700_000_000_001)),
             ended_at: Some(Timestamp(1_700_000_000_002)),
             plugin: Some(ContentHash([7; 32])),
-            logs: Vec::new(),
+            ..StepRow::pending(&format!("node-{n}"), 0)
         });
-        Settle {
-            tenant: self.tenant,
-            lease: Lease { run: RunId(id), owner: self.worker.clone(), epoch: 1 },
-            steps: steps.collect(),
-            journal: Vec::new(),
-            calls: Vec::new(),
-            state: Vec::new(),
-            next: Next::End { state: RunState::Succeeded, output: None, error: None },
-            now: Timestamp(1_700_000_000_003),
-        }
+        let lease = Lease { run: RunId(id), owner: self.worker.clone(), epoch: 1 };
+        let next = Next::End { state: RunState::Succeeded, output: None, error: None };
+        let now = Timestamp(1_700_000_000_003);
+        Settle { steps: steps.collect(), ..Settle::new(self.tenant, lease, next, now) }
     }
 }
 

@@ -113,6 +113,12 @@ async fn write_as(store: &SqliteStore, workflow: WorkflowId, base: u128) {
             trigger: "deal_changed".to_owned(),
             deadline: None,
             lease: None,
+            parent: None,
+            depth: 0,
+            replay_of: None,
+            steps: Vec::new(),
+            ended: None,
+            flow: Default::default(),
         };
         store.accept(vec![Accept { event, runs: vec![run] }]).await.unwrap();
         let mut out = std::io::stdout().lock();

@@ -39,12 +39,12 @@ pub struct Connection {
     pub paused: Option<Paused>,
 }
 
-/// Since when and why nobody calls through a connection: its credentials were refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Since when nobody calls through a connection: the other side refused its credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paused {
-    /// Since when.
+    /// When the first refusal was settled.
     pub at: Timestamp,
-    /// What the other side said, for people.
+    /// What the other side said first, for people.
     pub reason: String,
 }
 

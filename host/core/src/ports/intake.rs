@@ -11,6 +11,7 @@ use crate::id::{EventId, RunId, TenantId, WorkflowId};
 use crate::json::Json;
 use crate::ports::store::{Accepted, CancelRequest, StoreError};
 use crate::run::{RunState, StepState};
+use crate::workflow::LimitRules;
 
 /// An event on its way in, with the workflows that take it.
 #[derive(Debug, Clone)]
@@ -36,7 +37,7 @@ pub struct Arrival {
 }
 
 /// A workflow that takes an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Subscriber {
     /// The workflow.
     pub workflow: WorkflowId,
@@ -46,6 +47,8 @@ pub struct Subscriber {
     pub trigger: String,
     /// How long a run of it may take.
     pub timeout: Option<Duration>,
+    /// Its limits, with expressions; None if it has none.
+    pub limits: Option<Arc<LimitRules>>,
 }
 
 /// What a waiting caller learns of a run.

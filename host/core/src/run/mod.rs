@@ -3,6 +3,8 @@
 mod builtin;
 mod ending;
 mod explain;
+#[cfg(test)]
+mod history_tests;
 mod items;
 #[cfg(test)]
 mod items_tests;

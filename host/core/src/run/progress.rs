@@ -157,6 +157,17 @@ impl Run {
         treat(error, node, tried, failed)
     }
 
+    /// Lets steps that wait for a paused connection try again at once, where it is mended.
+    pub fn release(&mut self, now: Timestamp, mended: impl Fn(&str) -> bool) {
+        for at in self.places() {
+            let connection = self.node(at).connection.as_deref();
+            if self.step(at).waits_for_connection() && connection.is_some_and(&mended) {
+                self.step_mut(at).due_at = Some(now);
+                self.sort_in(at);
+            }
+        }
+    }
+
     /// The step cannot start, or what it waits for will not come.
     pub fn refuse(
         &mut self,

@@ -71,18 +71,13 @@ impl Run {
     }
 
     /// Connections whose credentials were refused to a step that waits for new ones.
-    fn paused_connections(&self) -> BTreeSet<String> {
-        let waits = |step: &&StepRow| {
-            step.state == StepState::Waiting
-                && step.due_at.is_none()
-                && step.error.as_ref().is_some_and(|error| error.class == ErrorClass::Auth)
-        };
+    pub fn paused_connections(&self) -> BTreeSet<String> {
         let lists = self.items.values().filter(|items| items.waits());
         let items = lists.flat_map(|items| items.rows());
         self.steps
             .iter()
             .chain(items)
-            .filter(waits)
+            .filter(|step| step.waits_for_connection())
             .filter_map(|step| self.plan.node(&step.node)?.connection.clone())
             .collect()
     }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::limits::Limits;
 use super::span::Span;
 use super::verify::Verify;
 use crate::effect::Effect;
@@ -34,6 +35,12 @@ pub struct Definition {
     /// How long a run may take, waits included. Then it is cancelled. None means 30 days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
+    /// How many runs go at the same time, in which order, and how often.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub limits: Limits,
+    /// How long a run that has ended is kept, with all that is known of it. None means for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Span>,
 }
 
 /// What starts a run: exactly one kind.

@@ -3,6 +3,7 @@
 mod definition;
 mod expression;
 mod issue;
+mod limits;
 mod parameters;
 mod path;
 mod plan;
@@ -17,6 +18,10 @@ pub use definition::{
 };
 pub use expression::{Expression, Kind, Template, TemplateError};
 pub use issue::Issue;
+pub use limits::{
+    BusyRule, Concurrency, DebounceRule, LimitRules, Limits, Order, Parked, SingletonRule,
+    ThrottleRule,
+};
 pub use parameters::{Located, MAX_PARAMETER_BYTES, Parameters, Scope, Unresolved};
 pub use path::{Path, Segment};
 pub use plan::{

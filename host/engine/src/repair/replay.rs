@@ -7,13 +7,13 @@ use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{EventId, RunId};
 use tombolo_core::ports::intake::Subscriptions;
 use tombolo_core::ports::repair::{By, RepairError, ReplayOrder, ReplayPlan, VersionChoice};
-use tombolo_core::ports::store::{Accept, NewEvent, NewRun, RunView, StepRow};
+use tombolo_core::ports::store::{Accept, Flow, NewEvent, NewRun, RunView, StepRow};
 use tombolo_core::run::{From, Replay, Run};
 use tombolo_core::workflow::Plan;
 
 use super::entry;
 use super::opened::{damaged, no_plan};
-use crate::Inner;
+use crate::{Inner, flow};
 
 /// A replay that can be started.
 pub(super) struct Planned {
@@ -57,7 +57,7 @@ pub(super) async fn start(
 ) -> Result<(RunId, ReplayPlan), RepairError> {
     let planned = plan(inner, &order).await?;
     let (plan, now) = (planned.plan.clone(), inner.ports.clock.now());
-    let accept = accept(inner, &order, planned, now);
+    let accept = accept(inner, &order, planned, now).await;
     let new = accept.runs[0].id;
     let detail = json!({
         "reason": by.reason, "from": from_text(&order.from), "version": plan.version, "run": new,
@@ -72,9 +72,16 @@ pub(super) async fn start(
     Ok((run.unwrap_or(new), plan))
 }
 
-fn accept(inner: &Inner, order: &ReplayOrder, planned: Planned, now: Timestamp) -> Accept {
+async fn accept(inner: &Inner, order: &ReplayOrder, planned: Planned, now: Timestamp) -> Accept {
     let row = planned.view.run;
     let id = EventId::new(&*inner.ports.ids);
+    let live = inner.ports.registry.workflow(order.tenant, &planned.view.workflow_name);
+    let mut flow = match &live {
+        Some(live) => flow::of(&inner.ports, order.tenant, live, &planned.view.event.payload).await,
+        None => Flow::default(),
+    };
+    // Somebody asked for this run, and for no other.
+    (flow.debounce, flow.singleton) = (None, None);
     Accept {
         event: NewEvent {
             id,
@@ -98,6 +105,8 @@ fn accept(inner: &Inner, order: &ReplayOrder, planned: Planned, now: Timestamp) 
             depth: 0,
             replay_of: Some(order.run),
             steps: planned.steps,
+            ended: None,
+            flow,
         }],
     }
 }

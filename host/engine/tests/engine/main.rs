@@ -1,5 +1,10 @@
 //! The engine on a real store, with a clock that is set by hand and a sandbox that is scripted.
 
+mod builtins;
+mod crash_points;
 mod faults;
+mod lists;
 mod promises;
+mod repair;
 mod support;
+mod treatment;

@@ -6,7 +6,8 @@
 use tombolo_core::id::RunId;
 use tombolo_core::ports::store::{Accepted, CancelRequest, Claim, StoreError};
 
-use super::command::{Cancel, Command, Leased, Pending, Rare, Renew};
+use super::command::{Cancel, Command, Leased, Pending, Renew};
+use super::rare::Rare;
 use crate::record::{AcceptItem, SettleItem};
 
 /// The writes of one transaction.
@@ -41,6 +42,11 @@ impl Batch {
             + self.settles.len()
             + self.cancels.len()
             + self.claims.len()
+    }
+
+    /// True if the file can become shorter, once the batch is committed.
+    pub(crate) fn frees_room(&self) -> bool {
+        self.rare.iter().any(Rare::freed_room)
     }
 
     /// Batches of one write each, in the order a batch is written.

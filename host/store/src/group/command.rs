@@ -1,14 +1,13 @@
 //! A write that waits: what is asked, what came of it, and whom to answer.
 
 use tokio::sync::oneshot;
+use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{RunId, TenantId};
-use tombolo_core::ports::egress::Connection;
-use tombolo_core::ports::store::{
-    Accepted, Added, Applied, CancelRequest, Claim, Lease, NewPlugin, NewVersion, StoreError,
-    Tenant, Token,
-};
+use tombolo_core::ports::store::{Accepted, CancelRequest, Claim, Lease, StepKey, StoreError};
+use tombolo_core::run::RunState;
 
+use super::rare::Rare;
 use crate::record::{AcceptItem, SettleItem};
 
 /// One write of `Ask`, answered with `Answer`.
@@ -73,6 +72,45 @@ pub(crate) struct Cancel {
     pub(crate) now: Timestamp,
 }
 
+/// What a request for one run met.
+#[derive(Debug, Clone)]
+pub(crate) enum OpenedLease {
+    /// Leased; the rest of it is read after the commit.
+    Run {
+        leased: Leased,
+        before: RunState,
+    },
+    Busy,
+    Unknown,
+}
+
+/// The connection whose pause ends.
+#[derive(Debug)]
+pub(crate) struct Resume {
+    pub(crate) tenant: TenantId,
+    pub(crate) name: String,
+    pub(crate) now: Timestamp,
+    pub(crate) audit: AuditEntry,
+}
+
+/// The dead letter to give up, and why.
+#[derive(Debug)]
+pub(crate) struct Discard {
+    pub(crate) tenant: TenantId,
+    pub(crate) run: RunId,
+    pub(crate) step: StepKey,
+    pub(crate) reason: String,
+    pub(crate) audit: AuditEntry,
+}
+
+/// The runs to forget, unless somebody needs them.
+#[derive(Debug)]
+pub(crate) struct Forget {
+    pub(crate) tenant: TenantId,
+    pub(crate) runs: Vec<RunId>,
+    pub(crate) ended_before: Timestamp,
+}
+
 /// Any write.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -84,48 +122,6 @@ pub(crate) enum Command {
     Rare(Box<Rare>),
 }
 
-/// Writes that are few, so that each has its own statements: those of people, and of the start.
-#[derive(Debug)]
-pub(crate) enum Rare {
-    /// Writes nothing: does the writer still write?
-    Probe(Pending<(), ()>),
-    GiveBack(Pending<Vec<Lease>, ()>),
-    TakeOver(Pending<Timestamp, u64>),
-    Tenant(Pending<(Tenant, Timestamp), Tenant>),
-    Token(Pending<Token, ()>),
-    Plugin(Pending<NewPlugin, Added>),
-    Workflow(Pending<NewVersion, Applied>),
-    Connection(Pending<Connection, ()>),
-}
-
-impl Rare {
-    pub(crate) fn answer(self) {
-        match self {
-            Self::Probe(pending) => pending.answer(),
-            Self::GiveBack(pending) => pending.answer(),
-            Self::TakeOver(pending) => pending.answer(),
-            Self::Tenant(pending) => pending.answer(),
-            Self::Token(pending) => pending.answer(),
-            Self::Plugin(pending) => pending.answer(),
-            Self::Workflow(pending) => pending.answer(),
-            Self::Connection(pending) => pending.answer(),
-        }
-    }
-
-    pub(crate) fn fail(self, error: StoreError) {
-        match self {
-            Self::Probe(pending) => pending.fail(error),
-            Self::GiveBack(pending) => pending.fail(error),
-            Self::TakeOver(pending) => pending.fail(error),
-            Self::Tenant(pending) => pending.fail(error),
-            Self::Token(pending) => pending.fail(error),
-            Self::Plugin(pending) => pending.fail(error),
-            Self::Workflow(pending) => pending.fail(error),
-            Self::Connection(pending) => pending.fail(error),
-        }
-    }
-}
-
 impl Command {
     /// Rows it writes, roughly.
     pub(crate) fn rows(&self) -> usize {
@@ -135,7 +131,7 @@ impl Command {
             Self::Renew(pending) => pending.ask.leases.len(),
             Self::Claim(pending) => pending.ask.limit.saturating_mul(2),
             Self::Cancel(_) => 2,
-            Self::Rare(_) => 1,
+            Self::Rare(rare) => rare.rows(),
         }
     }
 
@@ -145,16 +141,7 @@ impl Command {
             Self::Accept(pending) => pending.ask.iter().map(AcceptItem::bytes).sum(),
             Self::Settle(pending) => pending.ask.bytes(),
             Self::Renew(_) | Self::Claim(_) | Self::Cancel(_) => 0,
-            Self::Rare(rare) => match rare.as_ref() {
-                Rare::Plugin(pending) => pending.ask.component.len(),
-                Rare::Workflow(pending) => pending.ask.definition.text().len(),
-                Rare::Probe(_)
-                | Rare::GiveBack(_)
-                | Rare::TakeOver(_)
-                | Rare::Tenant(_)
-                | Rare::Token(_)
-                | Rare::Connection(_) => 0,
-            },
+            Self::Rare(rare) => rare.bytes(),
         }
     }
 }

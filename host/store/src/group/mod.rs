@@ -7,10 +7,14 @@
 mod batch;
 mod channel;
 mod command;
+mod rare;
 
 pub(crate) use batch::Batch;
 pub(crate) use channel::{Waiting, Writes, channel};
-pub(crate) use command::{Cancel, Command, Leased, Rare, Renew};
+pub(crate) use command::{
+    Cancel, Command, Discard, Forget, Leased, OpenedLease, Pending, Renew, Resume,
+};
+pub(crate) use rare::Rare;
 
 /// How much may wait to be written, and how much is written at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

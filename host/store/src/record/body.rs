@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tombolo_core::id::{ContentHash, TenantId};
 use tombolo_core::json::Json;
 
-use super::Damaged;
+use super::{Damaged, Payload, unpack};
 
 /// JSON text up to so many bytes stands in its row. Longer text is kept once per tenant, by hash.
 pub const INLINE_LIMIT_BYTES: usize = 8 * 1024;
@@ -15,14 +15,6 @@ pub const INLINE_LIMIT_BYTES: usize = 8 * 1024;
 pub(crate) struct Body {
     pub(crate) text: Option<Arc<str>>,
     pub(crate) hash: Option<ContentHash>,
-}
-
-/// A row of `payload`.
-#[derive(Debug, Clone)]
-pub(crate) struct Payload {
-    pub(crate) tenant: TenantId,
-    pub(crate) hash: ContentHash,
-    pub(crate) bytes: Vec<u8>,
 }
 
 impl Body {
@@ -35,7 +27,7 @@ impl Body {
             return Self { text: Some(text.into()), hash: None };
         }
         let hash = ContentHash::of(text.as_bytes());
-        payloads.push(Payload { tenant, hash, bytes: text.as_bytes().to_vec() });
+        payloads.push(Payload::new(tenant, hash, text.as_bytes()));
         Self { text: None, hash: Some(hash) }
     }
 
@@ -45,18 +37,31 @@ impl Body {
     }
 }
 
-/// Reads the two columns back; `text` was joined from `payload` where it stands there.
-pub(crate) fn stored_body(
-    text: Option<String>,
-    hash: Option<&[u8]>,
-    what: &str,
-) -> Result<Option<Json>, Damaged> {
-    match (text, hash) {
-        (Some(text), _) => Json::from_stored(text)
+/// The columns of a body as they are read, with those of its payload where it has one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StoredBody<'a> {
+    pub(crate) text: Option<String>,
+    pub(crate) hash: Option<&'a [u8]>,
+    /// Bytes and encoding.
+    pub(crate) payload: Option<(&'a [u8], i64)>,
+}
+
+impl StoredBody<'_> {
+    /// Reads the columns back; `what` says whose they are.
+    pub(crate) fn json(self, what: &str) -> Result<Option<Json>, Damaged> {
+        let damaged = |reason: &dyn std::fmt::Display| Damaged(format!("{what}: {reason}"));
+        let text = match (self.text, self.hash, self.payload) {
+            (Some(text), ..) => text,
+            (None, None, _) => return Ok(None),
+            (None, Some(_), None) => return Err(damaged(&"its payload is missing")),
+            (None, Some(_), Some((bytes, encoding))) => {
+                let bytes = unpack(bytes, encoding).map_err(|error| damaged(&error))?.into_owned();
+                String::from_utf8(bytes).map_err(|error| damaged(&error))?
+            }
+        };
+        Json::from_stored(text)
             .map(Some)
-            .map_err(|error| Damaged(format!("{what} cannot be read: {error}"))),
-        (None, None) => Ok(None),
-        (None, Some(_)) => Err(Damaged(format!("{what}: its payload is missing"))),
+            .map_err(|error| Damaged(format!("{what} cannot be read: {error}")))
     }
 }
 
@@ -76,16 +81,23 @@ mod tests {
         assert_eq!(short.len(), INLINE_LIMIT_BYTES);
         assert!(short.hash.is_none() && payloads.is_empty());
 
-        let long = Body::new(tenant, Some(&json(INLINE_LIMIT_BYTES + 1)), &mut payloads);
+        let text = json(INLINE_LIMIT_BYTES + 1);
+        let long = Body::new(tenant, Some(&text), &mut payloads);
         assert!(long.text.is_none());
         assert_eq!(long.hash, Some(payloads[0].hash));
-        assert_eq!(payloads[0].bytes.len(), INLINE_LIMIT_BYTES + 1);
+        let payload = Some((&*payloads[0].bytes, payloads[0].encoding as i64));
+        let stored = StoredBody { text: None, hash: Some(&payloads[0].hash.0), payload };
+        assert_eq!(stored.json("step").unwrap().unwrap().text(), text.text());
     }
 
     #[test]
     fn a_missing_payload_is_damage_and_not_a_missing_value() {
-        assert_eq!(stored_body(None, None, "step").unwrap(), None);
-        assert!(stored_body(None, Some(&[0; 32]), "step").is_err());
-        assert!(stored_body(Some("{\"a\":".to_owned()), None, "step").is_err());
+        let none = StoredBody::default;
+        assert_eq!(none().json("step").unwrap(), None);
+        assert!(StoredBody { hash: Some(&[0; 32]), ..none() }.json("step").is_err());
+        assert!(StoredBody { text: Some("{\"a\":".to_owned()), ..none() }.json("step").is_err());
+        let no_text = Some((&[0xff_u8][..], 0));
+        let stored = StoredBody { hash: Some(&[0; 32]), payload: no_text, ..none() };
+        assert!(stored.json("step").is_err());
     }
 }

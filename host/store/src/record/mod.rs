@@ -1,20 +1,30 @@
 //! The port's types as columns, the same for every database: made by the caller before a write
 //! waits, so that the one writer has little left to do. Never talks to a database.
 
+mod accept;
 mod body;
-mod commands;
 mod connection;
 mod journal;
+mod letter;
+mod payload;
+mod plugin;
 mod read;
+mod settle;
+mod signal;
 mod step;
 
+pub(crate) use accept::{AcceptItem, RunItem};
 pub use body::INLINE_LIMIT_BYTES;
-pub(crate) use body::{Body, Payload, stored_body};
-pub(crate) use commands::{AcceptItem, Outcome, SettleItem};
+pub(crate) use body::{Body, StoredBody};
 pub(crate) use connection::{auth_columns, auth_from_columns};
 pub(crate) use journal::{JournalRecord, JournaledAnswer};
+pub(crate) use letter::LetterRecord;
+pub(crate) use payload::{Payload, unpack};
+pub(crate) use plugin::PluginItem;
 pub(crate) use read::{
     Damaged, cancel_state, content_hash, from_json, hash_bytes, id, join_ids, run_state, split_ids,
     step_state, to_json, unsigned,
 };
+pub(crate) use settle::{Outcome, SettleItem, due};
+pub(crate) use signal::SignalItem;
 pub(crate) use step::{EffectRecord, StepRecord};

@@ -1,7 +1,7 @@
 //! Steps and calls as columns.
 
 use tombolo_core::clock::Timestamp;
-use tombolo_core::id::{ContentHash, TenantId};
+use tombolo_core::id::{ContentHash, RunId, TenantId};
 use tombolo_core::ports::store::{Call, StepRow};
 
 use super::{Body, Payload, to_json};
@@ -23,6 +23,8 @@ pub(crate) struct StepRecord {
     pub(crate) ended_at: Option<Timestamp>,
     pub(crate) plugin: Option<ContentHash>,
     pub(crate) logs: Option<String>,
+    pub(crate) child: Option<RunId>,
+    pub(crate) edits: u32,
 }
 
 impl StepRecord {
@@ -43,6 +45,8 @@ impl StepRecord {
             started_at: step.started_at,
             ended_at: step.ended_at,
             plugin: step.plugin,
+            child: step.child,
+            edits: step.edits,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use sqlx::Row;
+use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{TenantId, TokenId};
 use tombolo_core::ports::store::{Access, StoreError, Tenant, Token};
@@ -46,5 +47,11 @@ impl Access for SqliteStore {
             })
         })
         .await
+    }
+
+    async fn record(&self, tenant: TenantId, entry: AuditEntry) -> Result<(), StoreError> {
+        self.writes
+            .write((tenant, entry), |pending| Command::Rare(Box::new(Rare::Record(pending))))
+            .await
     }
 }

@@ -1,14 +1,14 @@
 //! The catalog.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use tombolo_core::audit::AuditEntry;
+use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{ConnectionId, ContentHash, TenantId, WorkflowId};
 use tombolo_core::json::Json;
-use tombolo_core::ports::egress::Connection;
+use tombolo_core::ports::egress::{Connection, Paused};
 use tombolo_core::ports::store::{
     Added, Applied, Catalog, NewPlugin, NewVersion, Plugin, StoreError, WorkflowVersion,
 };
@@ -16,9 +16,9 @@ use tombolo_core::secret::Sealed;
 
 use super::SqliteStore;
 use super::error::Fault;
-use super::row::{id, id_bytes, time};
-use crate::group::{Command, Rare};
-use crate::record::{auth_from_columns, content_hash, from_json, unsigned};
+use super::row::{bytes, id, id_bytes, maybe_time, time};
+use crate::group::{Command, Rare, Resume};
+use crate::record::{auth_from_columns, content_hash, from_json, unpack, unsigned};
 
 /// The columns that [`version`] expects, of a workflow `w` and its version `v`.
 macro_rules! versions {
@@ -38,7 +38,7 @@ macro_rules! connections {
     ($rest:literal) => {
         concat!(
             "SELECT id, tenant_id, name, base_url, auth_kind, auth_name, auth_secret, signing,
-               allowed_hosts, limits, updated_at FROM connection ",
+               allowed_hosts, limits, updated_at, paused_at, paused_reason FROM connection ",
             $rest
         )
     };
@@ -47,7 +47,9 @@ macro_rules! connections {
 #[async_trait]
 impl Catalog for SqliteStore {
     async fn add_plugin(&self, plugin: NewPlugin) -> Result<Added, StoreError> {
-        self.writes.write(plugin, |pending| Command::Rare(Box::new(Rare::Plugin(pending)))).await
+        self.writes
+            .write(plugin.into(), |pending| Command::Rare(Box::new(Rare::Plugin(pending))))
+            .await
     }
 
     async fn plugins(&self, tenant: TenantId) -> Result<Vec<Plugin>, StoreError> {
@@ -65,12 +67,15 @@ impl Catalog for SqliteStore {
     async fn component(&self, hash: ContentHash) -> Result<Option<Bytes>, StoreError> {
         self.read_one(
             sqlx::query(
-                "SELECT p.bytes FROM payload p JOIN plugin g
+                "SELECT p.bytes, p.encoding FROM payload p JOIN plugin g
                    ON g.tenant_id = p.tenant_id AND g.hash = p.hash
                  WHERE p.hash = ? LIMIT 1",
             )
             .bind(hash.0.to_vec()),
-            |row| Ok(Bytes::from(row.try_get::<Vec<u8>, _>(0)?)),
+            |row| {
+                let stored = bytes(row, 0)?.unwrap_or_default();
+                Ok(Bytes::from(unpack(stored, row.try_get(1)?)?.into_owned()))
+            },
         )
         .await
     }
@@ -115,17 +120,10 @@ impl Catalog for SqliteStore {
     }
 
     async fn put_connection(&self, connection: Connection) -> Result<(), StoreError> {
-        let (writes, remembered) = (self.writes.clone(), Arc::clone(&self.remembered));
-        // Beside the caller: whoever stops waiting does not stop the write, and what was remembered
-        // before it has to be forgotten after it all the same.
-        let put = tokio::spawn(async move {
-            let written = writes
-                .write(connection, |pending| Command::Rare(Box::new(Rare::Connection(pending))))
-                .await;
-            remembered.forget();
-            written
-        });
-        put.await.map_err(|error| StoreError::Database(format!("a write ended badly: {error}")))?
+        self.write_and_forget(connection, |pending| {
+            Command::Rare(Box::new(Rare::Connection(pending)))
+        })
+        .await
     }
 
     async fn connection(
@@ -151,6 +149,18 @@ impl Catalog for SqliteStore {
         let query =
             sqlx::query(connections!("WHERE tenant_id = ? ORDER BY name")).bind(id_bytes(tenant.0));
         self.read_all(query, connection).await
+    }
+
+    async fn resume_connection(
+        &self,
+        tenant: TenantId,
+        name: &str,
+        now: Timestamp,
+        audit: AuditEntry,
+    ) -> Result<Option<u64>, StoreError> {
+        let resume = Resume { tenant, name: name.to_owned(), now, audit };
+        self.write_and_forget(resume, |pending| Command::Rare(Box::new(Rare::Resume(pending))))
+            .await
     }
 }
 
@@ -187,5 +197,9 @@ fn connection(row: &SqliteRow) -> Result<Connection, Fault> {
         allowed_hosts: from_json(row.try_get(8)?, "a connection's hosts")?,
         limits: from_json(row.try_get(9)?, "a connection's limits")?,
         updated_at: time(row, 10)?,
+        paused: match maybe_time(row, 11)? {
+            Some(at) => Some(Paused { at, reason: row.try_get(12)? }),
+            None => None,
+        },
     })
 }

@@ -4,13 +4,17 @@ mod access;
 mod catalog;
 mod claim;
 mod error;
+mod housekeeping;
 mod journal_row;
+mod keep;
+mod letters;
 mod open;
 mod reading;
 mod remembered;
 mod row;
 mod run_log;
 mod run_row;
+mod signal_row;
 mod step_row;
 mod writer;
 
@@ -26,7 +30,7 @@ use tombolo_core::ports::store::StoreError;
 use self::error::Fault;
 pub use self::open::{SqliteSettings, Synchronous};
 use self::remembered::Remembered;
-use crate::group::{Writes, channel};
+use crate::group::{Command, Pending, Writes, channel};
 
 /// The store on one SQLite file.
 ///
@@ -66,6 +70,26 @@ impl SqliteStore {
         {
             tracing::error!("the writer ended badly");
         }
+    }
+
+    /// Writes something that changes connections, and forgets what was remembered of them before it
+    /// is answered.
+    async fn write_and_forget<Ask: Send + 'static, Answer: Send + 'static>(
+        &self,
+        ask: Ask,
+        command: impl FnOnce(Pending<Ask, Answer>) -> Command + Send + 'static,
+    ) -> Result<Answer, StoreError> {
+        let (writes, remembered) = (self.writes.clone(), Arc::clone(&self.remembered));
+        // Beside the caller: whoever stops waiting does not stop the write, and what was remembered
+        // before it has to be forgotten after it all the same.
+        let write = tokio::spawn(async move {
+            let written = writes.write(ask, command).await;
+            remembered.forget();
+            written
+        });
+        write
+            .await
+            .map_err(|error| StoreError::Database(format!("a write ended badly: {error}")))?
     }
 
     /// Runs queries on one reader, on one state of the database.

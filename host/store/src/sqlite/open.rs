@@ -10,7 +10,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection as _, SqliteConnection};
 use tombolo_core::ports::store::StoreError;
@@ -97,11 +98,14 @@ impl SqliteSettings {
         ]
     }
 
-    /// The order of the first pragmas matters: a page's size cannot change once there is a log.
+    /// The order of the first pragmas matters: a page's size cannot change once there is a log, and
+    /// how free pages are given back not once there is a table. A file from before that was set
+    /// stays as it is until it is rewritten once: `PRAGMA auto_vacuum = INCREMENTAL; VACUUM`.
     fn options(&self, path: &Path) -> SqliteConnectOptions {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .page_size(self.page_bytes)
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(self.synchronous())
             .busy_timeout(self.busy_timeout)

@@ -85,6 +85,7 @@ mod tests {
             allowed_hosts: Vec::new(),
             limits: CallLimits::default(),
             updated_at: Timestamp(0),
+            paused: None,
         }
     }
 

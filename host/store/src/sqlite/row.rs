@@ -3,16 +3,41 @@
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use tombolo_core::clock::Timestamp;
+use tombolo_core::json::Json;
 use uuid::Uuid;
 
 use super::error::Fault;
-use crate::record::Damaged;
+use crate::record::{Damaged, StoredBody};
 
 /// An id.
 pub(super) fn id(row: &SqliteRow, column: usize) -> Result<Uuid, Fault> {
     let bytes: &[u8] = row.try_get(column)?;
     Uuid::from_slice(bytes)
         .map_err(|_| Damaged(format!("an id has {} bytes, not 16", bytes.len())).into())
+}
+
+/// An id, if there is one.
+pub(super) fn maybe_id(row: &SqliteRow, column: usize) -> Result<Option<Uuid>, Fault> {
+    let missing = row.try_get::<Option<&[u8]>, _>(column)?.is_none();
+    if missing { Ok(None) } else { id(row, column).map(Some) }
+}
+
+/// Columns that [`body`] reads.
+pub(super) const BODY: usize = 4;
+
+/// JSON that may be long: its text, its hash, and the bytes and encoding of its payload. `what` says
+/// whose it is.
+pub(super) fn body(row: &SqliteRow, column: usize, what: &str) -> Result<Option<Json>, Fault> {
+    let payload: Option<&[u8]> = bytes(row, column + 2)?;
+    let stored = StoredBody {
+        text: row.try_get(column)?,
+        hash: bytes(row, column + 1)?,
+        payload: match payload {
+            Some(bytes) => Some((bytes, row.try_get(column + 3)?)),
+            None => None,
+        },
+    };
+    Ok(stored.json(what)?)
 }
 
 /// Bytes, if there are any.

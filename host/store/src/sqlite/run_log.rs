@@ -6,13 +6,15 @@ use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{RunId, TenantId, WorkflowId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::store::{
-    Accept, Accepted, CancelRequest, Claim, Claimed, Lease, RunLog, Settle, StoreError,
+    Accept, Accepted, CancelRequest, Claim, Claimed, Lease, Open, Opened, RunLog, Settle, Signal,
+    Signalled, StoreError, WorkerId,
 };
 
 use super::row::id_bytes;
+use super::signal_row::{self, signals};
 use super::{SqliteStore, claim};
-use crate::group::{Cancel, Command, Rare, Renew};
-use crate::record::unsigned;
+use crate::group::{Cancel, Command, Leased, OpenedLease, Rare, Renew};
+use crate::record::{SettleItem, due, unsigned};
 
 #[async_trait]
 impl RunLog for SqliteStore {
@@ -31,14 +33,43 @@ impl RunLog for SqliteStore {
         if leased.is_empty() {
             return Ok(Vec::new());
         }
-        let read = self.read(async |reader| claim::load(reader, &worker, &leased).await).await;
-        if read.is_err() {
-            let leases = claim::leases(&worker, &leased);
-            let give_back = |pending| Command::Rare(Box::new(Rare::GiveBack(pending)));
-            // Where that fails, too, the leases run out.
-            let _ = self.writes.write(leases, give_back).await;
+        self.load(&worker, &leased).await
+    }
+
+    async fn open(&self, open: Open) -> Result<Opened, StoreError> {
+        let worker = open.worker.clone();
+        let opened =
+            self.writes.write(open, |pending| Command::Rare(Box::new(Rare::Open(pending)))).await?;
+        let (leased, before) = match opened {
+            OpenedLease::Run { leased, before } => (leased, before),
+            OpenedLease::Busy => return Ok(Opened::Busy),
+            OpenedLease::Unknown => return Ok(Opened::Unknown),
+        };
+        match self.load(&worker, std::slice::from_ref(&leased)).await?.pop() {
+            Some(Claimed::Run(run)) => Ok(Opened::Run { run, before }),
+            Some(Claimed::Damaged { lease, reason, .. }) => {
+                self.give_back(vec![lease]).await;
+                Err(StoreError::Corrupt(reason))
+            }
+            // Lost again: somebody else has claimed it.
+            None => Ok(Opened::Busy),
         }
-        read
+    }
+
+    async fn signal(&self, signal: Signal) -> Result<Signalled, StoreError> {
+        self.writes
+            .write(signal.into(), |pending| Command::Rare(Box::new(Rare::Signal(pending))))
+            .await
+    }
+
+    async fn signals(&self, tenant: TenantId, run: RunId) -> Result<Vec<Signal>, StoreError> {
+        let query = sqlx::query(signals!(
+            "signal g",
+            "WHERE g.tenant_id = ? AND g.run_id = ? ORDER BY g.node, g.item"
+        ))
+        .bind(id_bytes(tenant.0))
+        .bind(id_bytes(run.0));
+        self.read_all(query, signal_row::read).await
     }
 
     async fn renew(&self, leases: &[Lease], until: Timestamp) -> Result<Vec<RunId>, StoreError> {
@@ -50,8 +81,11 @@ impl RunLog for SqliteStore {
     }
 
     async fn settle(&self, settle: Settle) -> Result<(), StoreError> {
-        let item = Box::new(settle.into());
-        self.writes.write(item, Command::Settle).await
+        let item: Box<SettleItem> = Box::new(settle.into());
+        if item.pauses.is_empty() {
+            return self.writes.write(item, Command::Settle).await;
+        }
+        self.write_and_forget(item, Command::Settle).await
     }
 
     async fn request_cancel(
@@ -65,8 +99,8 @@ impl RunLog for SqliteStore {
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         let query = sqlx::query("SELECT min(available_at) FROM queue");
-        let due = self.read_one(query, |row| Ok(row.try_get::<Option<i64>, _>(0)?)).await?;
-        Ok(due.flatten().map(Timestamp))
+        let first = self.read_one(query, |row| Ok(row.try_get::<Option<i64>, _>(0)?)).await?;
+        Ok(first.flatten().map(Timestamp).and_then(due))
     }
 
     async fn node_state(
@@ -89,5 +123,22 @@ impl RunLog for SqliteStore {
             Ok((value, unsigned(row.try_get(1)?)?))
         })
         .await
+    }
+}
+
+impl SqliteStore {
+    /// Reads runs that were just leased, or gives the leases back.
+    async fn load(&self, worker: &WorkerId, leased: &[Leased]) -> Result<Vec<Claimed>, StoreError> {
+        let read = self.read(async |reader| claim::load(reader, worker, leased).await).await;
+        if read.is_err() {
+            self.give_back(claim::leases(worker, leased)).await;
+        }
+        read
+    }
+
+    /// Gives leases back as if they had not been taken. Where that fails, they run out.
+    async fn give_back(&self, leases: Vec<Lease>) {
+        let give_back = |pending| Command::Rare(Box::new(Rare::GiveBack(pending)));
+        let _ = self.writes.write(leases, give_back).await;
     }
 }

@@ -8,26 +8,31 @@ use tombolo_core::id::{RunId, TenantId};
 use tombolo_core::ports::store::StepRow;
 
 use super::error::Fault;
-use super::row::{bytes, id, id_bytes, maybe_time};
-use super::run_row::body;
+use super::row::{body, bytes, id, id_bytes, maybe_id, maybe_time};
 use crate::record::{content_hash, from_json, step_state, unsigned};
 
 /// The columns that [`read`] expects, in order, of a step `s`.
 macro_rules! step_columns {
     () => {
         "s.run_id, s.node, s.item, s.state, s.attempt, s.spent, \
-         coalesce(s.input, (SELECT CAST(p.bytes AS TEXT) FROM payload p \
-           WHERE p.hash = s.input_hash AND p.tenant_id = s.tenant_id)), s.input_hash, \
-         coalesce(s.output, (SELECT CAST(p.bytes AS TEXT) FROM payload p \
-           WHERE p.hash = s.output_hash AND p.tenant_id = s.tenant_id)), s.output_hash, \
-         s.ports, s.error, s.due_at, s.started_at, s.ended_at, s.plugin, s.logs "
+         s.input, s.input_hash, pi.bytes, pi.encoding, \
+         s.output, s.output_hash, po.bytes, po.encoding, \
+         s.ports, s.error, s.due_at, s.started_at, s.ended_at, s.plugin, s.logs, s.child, s.edits"
+    };
+}
+
+/// The tables that input and output may stand in.
+macro_rules! step_payloads {
+    () => {
+        " LEFT JOIN payload pi ON pi.hash = s.input_hash AND pi.tenant_id = s.tenant_id \
+          LEFT JOIN payload po ON po.hash = s.output_hash AND po.tenant_id = s.tenant_id"
     };
 }
 
 fn read(row: &SqliteRow) -> Result<StepRow, Fault> {
-    let ports: Option<&str> = row.try_get(10)?;
-    let error: Option<&str> = row.try_get(11)?;
-    let logs: Option<&str> = row.try_get(16)?;
+    let ports: Option<&str> = row.try_get(14)?;
+    let error: Option<&str> = row.try_get(15)?;
+    let logs: Option<&str> = row.try_get(20)?;
     let ports = ports.map(|text| from_json(text, "a step's ports")).transpose()?;
     let logs = logs.map(|text| from_json(text, "a step's logs")).transpose()?;
     Ok(StepRow {
@@ -37,14 +42,16 @@ fn read(row: &SqliteRow) -> Result<StepRow, Fault> {
         attempt: unsigned(row.try_get(4)?)?,
         spent: unsigned(row.try_get(5)?)?,
         input: body(row, 6, "a step's input")?,
-        output: body(row, 8, "a step's output")?,
+        output: body(row, 10, "a step's output")?,
         ports: ports.unwrap_or_default(),
         error: error.map(|text| from_json(text, "a step's error")).transpose()?,
-        due_at: maybe_time(row, 12)?,
-        started_at: maybe_time(row, 13)?,
-        ended_at: maybe_time(row, 14)?,
-        plugin: bytes(row, 15)?.map(content_hash).transpose()?,
+        due_at: maybe_time(row, 16)?,
+        started_at: maybe_time(row, 17)?,
+        ended_at: maybe_time(row, 18)?,
+        plugin: bytes(row, 19)?.map(content_hash).transpose()?,
         logs: logs.unwrap_or_default(),
+        child: maybe_id(row, 21)?.map(RunId),
+        edits: unsigned(row.try_get(22)?)?,
     })
 }
 
@@ -58,7 +65,8 @@ pub(super) async fn of_runs(
         "SELECT ",
         step_columns!(),
         " FROM json_each(?) j CROSS JOIN queue q ON q.run_id = unhex(j.value)
-          CROSS JOIN step s ON s.tenant_id = q.tenant_id AND s.run_id = q.run_id"
+          CROSS JOIN step s ON s.tenant_id = q.tenant_id AND s.run_id = q.run_id",
+        step_payloads!(),
     ))
     .bind(runs)
     .fetch_all(connection)
@@ -84,7 +92,9 @@ pub(super) async fn of_run(
     let rows = sqlx::query(concat!(
         "SELECT ",
         step_columns!(),
-        " FROM step s WHERE s.tenant_id = ? AND s.run_id = ?"
+        " FROM step s",
+        step_payloads!(),
+        " WHERE s.tenant_id = ? AND s.run_id = ?",
     ))
     .bind(id_bytes(tenant.0))
     .bind(id_bytes(run.0))

@@ -63,8 +63,7 @@ pub async fn a_park_does_not_hide_the_wish(world: World) {
     let lease = world.hold("1", "w").await;
     let request = world.store.request_cancel(world.tenant, lease.run, NOW).await;
     assert_eq!(request, Ok(CancelRequest::Requested));
-    let parked = Next::Park { state: RunState::Waiting, available_at: after(36_000_000) };
-    world.store.settle(world.results(&lease, parked)).await.unwrap();
+    world.settle(&lease, parked(after(36_000_000))).await.unwrap();
     let claimed = world.claim("w", 1, after(200)).await;
     assert!(claimed[0].run.cancel_requested, "it is due at once");
 }

@@ -151,6 +151,7 @@ pub async fn a_connection_reads_back_and_is_replaced(world: World) {
         allowed_hosts: vec!["*.hubspot.com".to_owned()],
         limits: CallLimits { total_timeout_ms: 9, ..CallLimits::default() },
         updated_at: NOW,
+        paused: None,
     };
     for auth in [
         Auth::None,

@@ -5,16 +5,24 @@
 
 mod accept;
 mod access;
+mod audit;
 mod bounds;
 mod cancel;
 mod catalog;
+mod children;
 mod claim;
+mod connections;
+mod letters;
 mod model;
 mod reading;
+mod repair;
+mod retention;
 mod settle;
+mod signals;
 mod sqlite;
 mod state;
 mod tenants;
+mod waiting;
 mod world;
 
 /// Runs every case on one database; `$make` makes a fresh one.
@@ -70,6 +78,76 @@ macro_rules! conformance {
                 a_queued_or_parked_run_is_due_at_once,
                 a_leased_run_stays_leased_and_its_holder_can_see_it,
                 an_ended_run_says_how,
+            ],
+            waiting: [
+                without_a_time_nothing_is_due,
+                a_wish_to_end_makes_it_due,
+                a_deadline_is_replaced,
+            ],
+            signals: [
+                a_run_that_waits_is_due_at_once,
+                one_that_comes_early_is_there_when_its_step_waits,
+                one_for_a_step_that_does_not_wait_hurries_nothing,
+                what_is_used_is_gone,
+                the_first_stays,
+                of_many_at_once_one_is_kept,
+                a_run_that_has_ended_takes_none,
+                a_refused_settle_uses_none,
+                a_long_body_comes_back,
+            ],
+            children: [
+                a_settle_starts_runs,
+                a_start_that_is_known_starts_nothing_more,
+                a_refused_settle_starts_nothing,
+                the_end_of_a_called_run_lets_its_caller_go_on,
+                a_later_end_replaces_an_earlier_one,
+                a_caller_that_needs_no_answer_is_told_nothing,
+                a_wish_to_end_reaches_the_runs_that_are_waited_for,
+                so_does_the_end_of_a_cancelled_run,
+                a_called_run_that_has_ended_stays_as_it_is,
+                a_replay_begins_with_the_steps_it_takes_over,
+                what_starts_with_a_lease_is_leased,
+            ],
+            repair: [
+                an_ended_run_comes_back_with_all_that_is_known,
+                every_opening_fences_the_ones_before,
+                a_run_that_waits_is_leased,
+                somebody_works_on_it,
+                an_unknown_run,
+                after_a_crash_it_is_claimed_as_any_other,
+                calls_that_are_made_anew_leave_the_journal,
+            ],
+            letters: [
+                they_come_with_a_settle,
+                they_go_when_they_are_redriven_or_given_up,
+                the_newest_runs_come_first_and_pages_meet,
+                every_filter_narrows,
+                a_refused_settle_leaves_none,
+            ],
+            connections: [
+                a_pause_is_seen_at_once_and_the_first_reason_stays,
+                a_refused_settle_pauses_nothing,
+                its_end_makes_due_who_waits_for_it,
+                new_credentials_end_it,
+                what_is_mended_meanwhile_is_not_waited_for,
+                who_does_not_wait_any_more_is_left_alone,
+                an_unknown_one_has_no_pause_to_end,
+            ],
+            audit: [
+                the_newest_entries_come_first,
+                a_refused_settle_is_not_on_record,
+            ],
+            retention: [
+                what_is_old_goes_with_all_that_belongs_to_it,
+                the_oldest_go_first_and_no_more_than_asked,
+                what_has_not_ended_stays,
+                a_dead_letter_keeps_its_run,
+                a_run_that_was_called_keeps_its_caller,
+                an_event_stays_while_a_run_of_it_is_left,
+                nothing_of_another_tenant_goes,
+                a_payload_goes_when_nobody_refers_to_it,
+                what_a_step_had_before_is_swept,
+                the_disk_gets_its_room_back,
             ],
             catalog: [
                 a_plugin_is_its_bytes,

@@ -13,7 +13,7 @@ use tombolo_core::ports::sandbox::StateWrite;
 use tombolo_core::ports::store::{Accepted, CancelRequest, Lease, Next, StateChange, StoreError};
 use tombolo_core::run::RunState;
 
-use crate::world::{NOW, World, done, worker};
+use crate::world::{NOW, World, done, parked, queued, worker};
 
 const HISTORIES: usize = 24;
 const LENGTH: usize = 60;
@@ -253,8 +253,8 @@ async fn settle(
         |state| Next::End { state, output: Some(Json::from_value(json!(value))), error: None };
     let next = match next {
         0 | 1 => Next::Hold,
-        2 => Next::Park { state: RunState::Waiting, available_at: due },
-        3 => Next::Park { state: RunState::Queued, available_at: model.now },
+        2 => parked(due),
+        3 => queued(model.now),
         _ => end(RunState::Succeeded),
     };
     let mut results = world.results(&lease, next.clone());
@@ -294,9 +294,10 @@ async fn settle(
     queued.claims = 0;
     match next {
         Next::Hold => {}
-        Next::Park { state, available_at } => {
+        Next::Park { state, available_at, .. } => {
             run.state = state;
             queued.owner = None;
+            let available_at = available_at.ok_or("the model parks until a time")?;
             let wanted = if run.cancel_requested { settled_at } else { available_at };
             queued.available_at = available_at.min(wanted);
         }

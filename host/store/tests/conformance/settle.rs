@@ -13,7 +13,7 @@ use tombolo_core::ports::sandbox::LogLine;
 use tombolo_core::ports::store::{Call, Journaled, Lease, Next, StepRow, StoreError};
 use tombolo_core::run::{RunState, StepState};
 
-use crate::world::{LATER, NOW, World, after, done, parked, step, succeeded, worker};
+use crate::world::{LATER, NOW, World, after, done, parked, queued, step, succeeded, worker};
 
 /// A step with every column set.
 fn full_step() -> StepRow {
@@ -152,8 +152,7 @@ pub async fn parking_gives_the_lease_back(world: World) {
     assert!(world.claim("w", 10, after(499)).await.is_empty());
     let claimed = world.claim("w", 10, after(500)).await.remove(0);
     assert_eq!((claimed.lease.epoch, claimed.claims), (2, 1));
-    let next = Next::Park { state: RunState::Queued, available_at: after(500) };
-    world.settle(&claimed.lease, next).await.unwrap();
+    world.settle(&claimed.lease, queued(after(500))).await.unwrap();
     assert_eq!(world.state(lease.run).await, RunState::Queued);
 }
 
@@ -237,8 +236,7 @@ pub async fn a_journal_comes_back_with_the_claim(world: World) {
         item: 0,
         entry: JournalEntry { place, request_hash: [place as u8; 32], response },
     };
-    let next = Next::Park { state: RunState::Waiting, available_at: NOW };
-    let mut results = world.results(&lease, next);
+    let mut results = world.results(&lease, parked(NOW));
     results.journal = vec![entry(0, Some(answer)), entry(1, None)];
     world.store.settle(results.clone()).await.unwrap();
 
@@ -246,8 +244,7 @@ pub async fn a_journal_comes_back_with_the_claim(world: World) {
     assert_eq!(claimed.journal, results.journal);
 
     // What was first at a place stays.
-    let mut again =
-        world.results(&claimed.lease, Next::Park { state: RunState::Waiting, available_at: NOW });
+    let mut again = world.results(&claimed.lease, parked(NOW));
     again.journal = vec![entry(0, None), entry(2, None)];
     world.store.settle(again).await.unwrap();
     let claimed = world.claim("w", 1, after(1_000_000)).await.remove(0);

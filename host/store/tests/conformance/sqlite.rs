@@ -53,4 +53,8 @@ impl Database for Sqlite {
         self.store.close().await;
         self.store = open(&self.folder, bounds).await;
     }
+
+    fn bytes_on_disk(&self) -> u64 {
+        std::fs::metadata(self.folder.path().join("tombolo.db")).unwrap().len()
+    }
 }

@@ -32,6 +32,7 @@ pub async fn never_see_each_others_rows(world: World) {
         allowed_hosts: Vec::new(),
         limits: CallLimits::default(),
         updated_at: NOW,
+        paused: None,
     };
     world.store.put_connection(connection).await.unwrap();
 

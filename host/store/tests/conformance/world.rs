@@ -1,6 +1,6 @@
 //! What every case starts from: a store with a tenant and a workflow, and ids that count up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +11,8 @@ use tombolo_core::id::{EventId, IdSource, RunId, TenantId, WorkflowId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::store::{
     Accept, Accepted, Applied, Claim, Claimed, ClaimedRun, Lease, NewEvent, NewRun, NewVersion,
-    Next, Settle, StepRow, Store, StoreError, Tenant, WorkerId,
+    Next, Open, Opened, RunView, Settle, Signal, StepKey, StepRow, Store, StoreError, Tenant,
+    WorkerId,
 };
 use tombolo_core::run::{RunState, StepState};
 use tombolo_store::Bounds;
@@ -34,6 +35,9 @@ pub trait Database: Send + Sync {
 
     /// Opens the same database again, with other bounds.
     async fn reopen(&mut self, bounds: Bounds);
+
+    /// Bytes that it takes on disk.
+    fn bytes_on_disk(&self) -> u64;
 }
 
 pub const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -110,6 +114,12 @@ impl World {
             trigger: "deal_changed".to_owned(),
             deadline: Some(after(3_600_000)),
             lease: None,
+            parent: None,
+            depth: 0,
+            replay_of: None,
+            steps: Vec::new(),
+            ended: None,
+            flow: Default::default(),
         }
     }
 
@@ -153,30 +163,40 @@ impl World {
 
     /// Results of a run: nothing yet.
     pub fn results(&self, lease: &Lease, next: Next) -> Settle {
-        Settle {
-            tenant: self.tenant,
-            lease: lease.clone(),
-            steps: Vec::new(),
-            calls: Vec::new(),
-            journal: Vec::new(),
-            state: Vec::new(),
-            next,
-            now: after(100),
-        }
+        Settle::new(self.tenant, lease.clone(), next, after(100))
+    }
+
+    /// What comes for a step from outside.
+    pub fn signal(&self, run: RunId, node: &str, body: Value) -> Signal {
+        let (tenant, body, at) = (self.tenant, Json::from_value(body), after(200));
+        Signal { tenant, run, step: key(node), body, at }
+    }
+
+    /// What is there for the steps of a run.
+    pub async fn signals(&self, run: RunId) -> Vec<Signal> {
+        self.store.signals(self.tenant, run).await.unwrap()
+    }
+
+    pub async fn open(&self, run: RunId, owner: &str, now: Timestamp) -> Opened {
+        let until = Timestamp(now.0 + 30_000);
+        let open = Open { tenant: self.tenant, run, worker: worker(owner), now, until };
+        self.store.open(open).await.unwrap()
     }
 
     pub async fn settle(&self, lease: &Lease, next: Next) -> Result<(), StoreError> {
         self.store.settle(self.results(lease, next)).await
     }
 
+    pub async fn view(&self, run: RunId) -> RunView {
+        self.store.run(self.tenant, run).await.unwrap().unwrap()
+    }
+
     pub async fn state(&self, run: RunId) -> RunState {
-        let view = self.store.run(self.tenant, run).await.unwrap().unwrap();
-        view.run.state
+        self.view(run).await.run.state
     }
 
     pub async fn steps(&self, run: RunId) -> Vec<StepRow> {
-        let view = self.store.run(self.tenant, run).await.unwrap().unwrap();
-        let mut steps = view.steps;
+        let mut steps = self.view(run).await.steps;
         steps.sort_by(|a, b| (&a.node, a.item).cmp(&(&b.node, b.item)));
         steps
     }
@@ -186,32 +206,42 @@ pub fn worker(name: &str) -> WorkerId {
     WorkerId(name.to_owned())
 }
 
+/// The step of that name.
+pub fn key(node: &str) -> StepKey {
+    StepKey { node: node.to_owned(), item: 0 }
+}
+
 pub fn succeeded() -> Next {
-    Next::End { state: RunState::Succeeded, output: None, error: None }
+    ended(RunState::Succeeded)
+}
+
+pub fn ended(state: RunState) -> Next {
+    Next::End { state, output: None, error: None }
 }
 
 pub fn parked(at: Timestamp) -> Next {
-    Next::Park { state: RunState::Waiting, available_at: at }
+    waiting(Some(at))
+}
+
+/// Given back, to be gone on with from then on.
+pub fn queued(at: Timestamp) -> Next {
+    let connections = BTreeSet::new();
+    Next::Park { state: RunState::Queued, available_at: Some(at), connections }
+}
+
+/// Parked until then, or until something comes from outside.
+pub fn waiting(available_at: Option<Timestamp>) -> Next {
+    Next::Park { state: RunState::Waiting, available_at, connections: BTreeSet::new() }
 }
 
 /// A step that has just been made.
 pub fn step(node: &str) -> StepRow {
-    StepRow {
-        node: node.to_owned(),
-        item: 0,
-        state: StepState::Pending,
-        attempt: 0,
-        spent: 0,
-        input: None,
-        output: None,
-        ports: Vec::new(),
-        error: None,
-        due_at: None,
-        started_at: None,
-        ended_at: None,
-        plugin: None,
-        logs: Vec::new(),
-    }
+    StepRow::pending(node, 0)
+}
+
+/// A step that waits for something from outside.
+pub fn waits(node: &str) -> StepRow {
+    StepRow { state: StepState::Waiting, attempt: 1, spent: 1, ..step(node) }
 }
 
 /// A step that gave `output`.

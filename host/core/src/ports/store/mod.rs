@@ -1,11 +1,13 @@
-//! The port of the store, in five parts: the log of runs, the catalog, who may, reading, and dead
-//! letters.
+//! The port of the store, in six parts: the log of runs, the catalog, who may, reading, dead
+//! letters, and housekeeping.
 //!
 //! Every method that takes a tenant sees that tenant's rows only. A method that returns `Ok` for a
 //! write has made it durable: it survives a power cut.
 
 mod access;
 mod catalog;
+mod flow;
+mod housekeeping;
 mod letter;
 mod reading;
 mod rows;
@@ -15,12 +17,14 @@ mod signal;
 
 pub use access::{Access, Scope, Tenant, Token};
 pub use catalog::{Added, Applied, Catalog, NewPlugin, NewVersion, Plugin, WorkflowVersion};
+pub use flow::{Debounce, Flow, Lane, Priority, Singleton, Throttle, WhenBusy};
+pub use housekeeping::{Housekeeping, SweepCursor, Swept, Vacuumed};
 pub use letter::{Letter, LetterBox, LetterCursor, LetterFilter, Letters, NewLetter};
 pub use reading::{Cursor, EventView, Page, Reading, RunFilter, RunSummary, RunView};
 pub use rows::{EventRow, Parent, RunRow, StepKey, StepRow};
 pub use run_log::{
-    Accept, Accepted, CancelRequest, Claim, Claimed, ClaimedRun, Lease, NewEvent, NewRun, Open,
-    Opened, RunLog, WorkerId,
+    Accept, Accepted, CancelRequest, Claim, Claimed, ClaimedRun, Ended, Lease, NewEvent, NewRun,
+    Open, Opened, RunLog, WorkerId,
 };
 pub use settle::{Call, Journaled, Next, Pause, Settle, StateChange};
 pub use signal::{Signal, Signalled};
@@ -28,9 +32,9 @@ pub use signal::{Signal, Signalled};
 use crate::id::RunId;
 
 /// The whole store.
-pub trait Store: RunLog + Catalog + Access + Reading + LetterBox {}
+pub trait Store: RunLog + Catalog + Access + Reading + LetterBox + Housekeeping {}
 
-impl<T: RunLog + Catalog + Access + Reading + LetterBox> Store for T {}
+impl<T: RunLog + Catalog + Access + Reading + LetterBox + Housekeeping> Store for T {}
 
 /// Why the store did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

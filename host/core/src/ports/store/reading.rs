@@ -57,7 +57,7 @@ pub struct RunView {
     pub event: EventRow,
     /// Its steps, in no order.
     pub steps: Vec<StepRow>,
-    /// When the queue has it due, for a run that has not ended.
+    /// When the queue has it due, for a run that has not ended; None if it is not due by itself.
     pub available_at: Option<Timestamp>,
 }
 

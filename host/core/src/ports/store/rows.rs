@@ -1,7 +1,7 @@
 //! Runs, steps and events as the store has them.
 
 use crate::clock::Timestamp;
-use crate::error::StepError;
+use crate::error::{ErrorClass, StepError};
 use crate::id::{ContentHash, EventId, RunId, TenantId, WorkflowId};
 use crate::json::Json;
 use crate::ports::sandbox::LogLine;
@@ -124,6 +124,13 @@ impl StepRow {
             child: None,
             edits: 0,
         }
+    }
+
+    /// True if its credentials were refused, and it waits for others.
+    pub fn waits_for_connection(&self) -> bool {
+        self.state == StepState::Waiting
+            && self.due_at.is_none()
+            && self.error.as_ref().is_some_and(|error| error.class == ErrorClass::Auth)
     }
 
     /// Which step of its run it is.

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
+use super::flow::Flow;
 use super::rows::{EventRow, Parent, RunRow, StepRow};
 use super::settle::{Journaled, Settle};
 use super::signal::{Signal, Signalled};
@@ -79,8 +80,24 @@ pub struct NewRun {
     pub depth: u32,
     /// The run that it repeats.
     pub replay_of: Option<RunId>,
-    /// Steps that are done already, taken over from the run that it repeats.
+    /// Steps that are done already: computed before it is stored, or taken over from the run that it
+    /// repeats.
     pub steps: Vec<StepRow>,
+    /// Set if nothing is left to do: it is stored as it has ended, and never queued.
+    pub ended: Option<Ended>,
+    /// What it has to wait for. A run with a lease, or that has ended, waits for nothing.
+    pub flow: Flow,
+}
+
+/// How a run has ended that was computed before it was stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ended {
+    /// `succeeded`.
+    pub state: RunState,
+    /// What it answers.
+    pub output: Option<Json>,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// What became of an event.
@@ -90,7 +107,7 @@ pub enum Accepted {
     New {
         /// The event.
         event: EventId,
-        /// In the order given.
+        /// In the order given. A run that the event joined stands in the place of a new one.
         runs: Vec<RunId>,
     },
     /// Known already; nothing was written.
@@ -163,7 +180,7 @@ pub struct Open {
     pub run: RunId,
     /// Who asks.
     pub worker: WorkerId,
-    /// Now: a lease that ends later is somebody's.
+    /// A lease that has ended by then is nobody's.
     pub now: Timestamp,
     /// Until when the lease holds.
     pub until: Timestamp,
@@ -241,7 +258,8 @@ pub trait RunLog: Send + Sync {
         now: Timestamp,
     ) -> Result<CancelRequest, StoreError>;
 
-    /// When the next run in the queue is due (a leased one: when its lease ends).
+    /// When the next run in the queue is due (a leased one: when its lease ends). None if none is
+    /// due by itself.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// The committed state of a node: value and version.

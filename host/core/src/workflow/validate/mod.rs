@@ -117,6 +117,7 @@ impl<'a> Compiler<'a> {
     fn run(mut self) -> Result<Compiled, Vec<Issue>> {
         self.check_names();
         self.check_triggers();
+        self.check_limits();
         let drafts: Vec<_> = self
             .definition
             .nodes

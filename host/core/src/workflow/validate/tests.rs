@@ -6,6 +6,8 @@ use super::*;
 use crate::descriptor::Operation;
 use crate::effect::World;
 
+mod durability;
+
 struct Catalog {
     descriptors: Vec<Descriptor>,
 }

@@ -13,6 +13,9 @@ use crate::workflow::issue::{Issue, did_you_mean};
 use crate::workflow::parameters::Parameters;
 use crate::workflow::verify::Verify;
 
+/// How long a throttle's or debounce's time may be.
+const MAX_LIMIT_WAIT: Duration = Duration::from_secs(24 * 3600);
+
 /// How long a webhook's sender may be kept waiting for the result of a run.
 const MAX_PATIENCE: Duration = Duration::from_secs(300);
 
@@ -61,6 +64,33 @@ impl Compiler<'_> {
                     self.check_trigger_expression(text, &format!("{pointer}/{key}"));
                 }
             }
+        }
+    }
+
+    /// Keys are expressions over the event; a number or a word is the same for every run.
+    pub(super) fn check_limits(&mut self) {
+        let limits = &self.definition.limits;
+        let value = serde_json::to_value(limits).unwrap_or_default();
+        match Parameters::prepare(&value) {
+            Ok(prepared) => self.keep_jq(&prepared, "/limits"),
+            Err(errors) => self.add_template_errors(errors, "/limits"),
+        }
+        if let Some(priority) = &limits.priority
+            && !priority.as_str().is_some_and(|text| {
+                text.contains("${") || ["high", "normal", "low"].contains(&text)
+            })
+        {
+            let message = format!("`{priority}` is no priority");
+            let fix = "write `high`, `normal`, `low`, or an expression".to_owned();
+            self.add(Issue::new("/limits/priority", "bad-priority", message).suggest(Some(fix)));
+        }
+        if limits.throttle.as_ref().is_some_and(|rule| rule.per.0.is_zero()) {
+            let message = "`per` has to be longer than nothing";
+            self.add(Issue::new("/limits/throttle/per", "too-short", message));
+        }
+        if limits.longest() > MAX_LIMIT_WAIT {
+            let message = "a limit may make a run wait for 1d at most";
+            self.add(Issue::new("/limits", "too-long", message));
         }
     }
 

@@ -17,13 +17,15 @@ use tombolo_core::clock::{Clock, Timestamp};
 use tombolo_core::descriptor::{Descriptor, Operation};
 use tombolo_core::effect::{Effect, World};
 use tombolo_core::error::{ErrorClass, StepError};
-use tombolo_core::id::{ContentHash, IdSource, RunId, TenantId};
+use tombolo_core::id::{ConnectionId, ContentHash, IdSource, RunId, TenantId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::authoring::{Authoring, WebhookRules};
+use tombolo_core::ports::callback::CallbackAddresses;
+use tombolo_core::ports::egress::{Auth, CallLimits, CallRecord, Connection};
 use tombolo_core::ports::intake::{Answer, Arrival, Intake, Subscriptions};
 use tombolo_core::ports::sandbox::{
-    Evaluation, ExpressionError, InstallError, Installed, Invocation, Invoked, Outcome, Sandbox,
-    StateWrite,
+    Evaluation, ExpressionError, INTERRUPTED, InstallError, Installed, Invocation, Invoked,
+    Outcome, Sandbox, StateWrite,
 };
 use tombolo_core::ports::store::{
     Access, Catalog, NewPlugin, Reading, RunView, StoreError, Tenant,
@@ -81,13 +83,26 @@ pub enum Script {
     Write(u64),
     /// Waits until the test lets it go on; the sender's end tells that the attempt has started.
     Hold(oneshot::Sender<()>, oneshot::Receiver<Value>),
+    /// Succeeds with its input.
+    Echo,
+    /// Makes a call and waits for its answer until it is interrupted. True if the other side may
+    /// have changed something by then.
+    Calls(oneshot::Sender<()>, bool),
 }
 
 /// A sandbox whose operations do what they are told, node by node, and give their input otherwise.
 #[derive(Default)]
 pub struct Scripted {
     scripts: Mutex<HashMap<String, VecDeque<Script>>>,
-    attempts: Mutex<Vec<(String, u32, String)>>,
+    attempts: Mutex<Vec<Attempted>>,
+}
+
+/// An attempt that was made.
+struct Attempted {
+    node: String,
+    run: RunId,
+    number: u32,
+    key: String,
 }
 
 impl Scripted {
@@ -115,9 +130,15 @@ impl Scripted {
     /// Attempts of a node so far: numbers and idempotency keys.
     pub fn attempts(&self, node: &str) -> Vec<(u32, String)> {
         let all = self.attempts.lock().unwrap();
+        all.iter().filter(|one| one.node == node).map(|one| (one.number, one.key.clone())).collect()
+    }
+
+    /// The same of one run.
+    pub fn attempts_of(&self, node: &str, run: RunId) -> Vec<(u32, String)> {
+        let all = self.attempts.lock().unwrap();
         all.iter()
-            .filter(|(name, ..)| name == node)
-            .map(|(_, number, key)| (*number, key.clone()))
+            .filter(|one| one.node == node && one.run == run)
+            .map(|one| (one.number, one.key.clone()))
             .collect()
     }
 }
@@ -130,28 +151,45 @@ impl Sandbox for Scripted {
 
     async fn invoke(&self, invocation: Invocation) -> Invoked {
         let node = invocation.caller.node.clone();
-        let entry =
-            (node.clone(), invocation.caller.attempt, invocation.caller.idempotency_key.clone());
-        self.attempts.lock().unwrap().push(entry);
+        let caller = &invocation.caller;
+        let (number, key) = (caller.attempt, caller.idempotency_key.clone());
+        let attempt = Attempted { node: node.clone(), run: caller.run, number, key };
+        self.attempts.lock().unwrap().push(attempt);
         let script = self.scripts.lock().unwrap().get_mut(&node).and_then(VecDeque::pop_front);
-        let mut state = Vec::new();
+        let (mut state, mut calls) = (Vec::new(), Vec::new());
         let result = match script {
             Some(Script::Write(expected)) => {
                 state.push(StateWrite { key: "k".into(), expected, value: json!(expected).into() });
                 Ok(invocation.params.clone())
             }
-            None => Ok(invocation.params.clone()),
+            None | Some(Script::Echo) => Ok(invocation.params.clone()),
             Some(Script::Fail(error)) => Err(error),
             Some(Script::Hold(started, go_on)) => {
                 let _ = started.send(());
-                match go_on.await {
-                    Ok(value) => Ok(value.into()),
-                    Err(_) => std::future::pending().await,
+                tokio::select! {
+                    value = go_on => match value {
+                        Ok(value) => Ok(value.into()),
+                        Err(_) => {
+                            invocation.interrupt.interrupted().await;
+                            Err(interrupted(&invocation))
+                        }
+                    },
+                    () = invocation.interrupt.interrupted() => Err(interrupted(&invocation)),
                 }
+            }
+            Some(Script::Calls(started, uncertain)) => {
+                calls.push(call());
+                let _ = started.send(());
+                invocation.interrupt.interrupted().await;
+                let mut error = interrupted(&invocation);
+                if !uncertain {
+                    error.class = ErrorClass::Transient;
+                }
+                Err(error)
             }
         };
         let result = result.map(|output| Outcome { output, ports: Vec::new() });
-        Invoked { result, logs: Vec::new(), calls: Vec::new(), state, journal: Vec::new() }
+        Invoked { result, logs: Vec::new(), calls, state, journal: Vec::new() }
     }
 
     async fn evaluate(&self, evaluation: Evaluation) -> Result<Vec<Json>, ExpressionError> {
@@ -174,6 +212,46 @@ impl Sandbox for Scripted {
 
     async fn check(&self, _: Vec<String>) -> Result<Vec<ExpressionError>, StepError> {
         Ok(Vec::new())
+    }
+}
+
+/// How an attempt ends that was held until it was cut off: what it did by then nobody knows.
+fn interrupted(invocation: &Invocation) -> StepError {
+    let class = match invocation.caller.effect {
+        Effect::Unsafe => ErrorClass::UnknownOutcome,
+        _ => ErrorClass::Transient,
+    };
+    StepError::new(class, INTERRUPTED, "cut off")
+}
+
+fn call() -> CallRecord {
+    CallRecord {
+        sequence: 0,
+        method: "POST".into(),
+        url: "https://api.example.com/deals".into(),
+        request_headers: Vec::new(),
+        request_body: None,
+        request_hash: String::new(),
+        idempotency_key: None,
+        status: None,
+        response_headers: Vec::new(),
+        response_body: None,
+        error: Some("the attempt ended before the answer came".into()),
+        from_journal: false,
+        started_at: Timestamp(0),
+        duration_ms: 0,
+    }
+}
+
+/// Addresses as they would be, with a proof that anybody can make.
+struct Addresses;
+
+impl CallbackAddresses for Addresses {
+    fn address(&self, _: TenantId, run: RunId, node: &str) -> String {
+        format!("https://tombolo.example/callbacks/{run}/{node}")
+    }
+    fn proves(&self, _: TenantId, _: RunId, _: &str, _: &str) -> bool {
+        true
     }
 }
 
@@ -267,10 +345,32 @@ impl Bench {
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             random: self.ids.clone(),
+            callbacks: Arc::new(Addresses),
         };
         let engine = Engine::new(ports, self.settings.clone());
         engine.start().await.unwrap();
         Running { engine, registry, store, tenant: self.tenant }
+    }
+
+    /// Sets a connection without credentials.
+    pub async fn connect(&self, name: &str) {
+        let connection = Connection {
+            id: ConnectionId::new(&*self.ids),
+            tenant: self.tenant,
+            name: name.into(),
+            base_url: None,
+            auth: Auth::None,
+            signing: None,
+            allowed_hosts: Vec::new(),
+            limits: CallLimits::default(),
+            updated_at: self.clock.now(),
+            paused: None,
+        };
+        self.store.put_connection(connection).await.unwrap();
+    }
+
+    pub fn clock_now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// The run as stored, once `wanted` holds.
@@ -321,14 +421,19 @@ pub struct Running {
 }
 
 impl Running {
-    /// Applies a workflow of these nodes, with further fields.
+    /// Applies a workflow `w` of these nodes, with further fields.
     pub async fn apply(&self, nodes: Value, more: Value) {
-        let mut file = json!({"name": "w", "nodes": nodes});
+        self.apply_as("w", nodes, more).await;
+    }
+
+    /// The same for a workflow of another name.
+    pub async fn apply_as(&self, name: &str, nodes: Value, more: Value) {
+        let mut file = json!({"name": name, "nodes": nodes});
         file.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         self.registry.apply(self.tenant, file.into()).await.unwrap();
     }
 
-    fn arrival(&self, key: &str) -> Arrival {
+    pub fn arrival(&self, key: &str) -> Arrival {
         Arrival {
             tenant: self.tenant,
             source: "api:w".into(),
@@ -339,6 +444,12 @@ impl Running {
             correlation_id: "c".into(),
             subscribers: vec![self.registry.workflow(self.tenant, "w").expect("applied")],
         }
+    }
+
+    /// Starts a run with this as `.trigger`.
+    pub async fn run_with(&self, key: &str, trigger: Value) -> RunId {
+        let arrival = Arrival { trigger, ..self.arrival(key) };
+        self.engine.accept(vec![arrival]).await.unwrap()[0].runs()[0]
     }
 
     pub async fn run(&self, key: &str) -> RunId {

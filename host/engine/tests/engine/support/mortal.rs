@@ -6,14 +6,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{ContentHash, EventId, RunId, TenantId, WorkflowId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::egress::Connection;
 use tombolo_core::ports::store::{
     Accept, Accepted, Access, Added, Applied, Call, CancelRequest, Catalog, Claim, Claimed,
-    EventView, Lease, NewPlugin, NewVersion, Page, Plugin, Reading, RunFilter, RunLog, RunSummary,
-    RunView, Settle, Store, StoreError, Tenant, Token, WorkflowVersion,
+    EventView, Housekeeping, Lease, Letter, LetterBox, LetterCursor, LetterFilter, NewPlugin,
+    NewVersion, Open, Opened, Page, Plugin, Reading, RunFilter, RunLog, RunSummary, RunView,
+    Settle, Signal, Signalled, StepKey, Store, StoreError, SweepCursor, Swept, Tenant, Token,
+    Vacuumed, WorkflowVersion,
 };
 use tombolo_store::SqliteStore;
 
@@ -110,6 +113,16 @@ impl RunLog for Mortal {
         self.living().await;
         claimed
     }
+    async fn open(&self, open: Open) -> Result<Opened, StoreError> {
+        self.through(self.store.open(open)).await
+    }
+    async fn signal(&self, signal: Signal) -> Result<Signalled, StoreError> {
+        self.through(self.store.signal(signal)).await
+    }
+    async fn signals(&self, tenant: TenantId, run: RunId) -> Result<Vec<Signal>, StoreError> {
+        self.living().await;
+        self.store.signals(tenant, run).await
+    }
     async fn renew(&self, leases: &[Lease], until: Timestamp) -> Result<Vec<RunId>, StoreError> {
         self.living().await;
         self.store.renew(leases, until).await
@@ -188,6 +201,63 @@ impl Catalog for Mortal {
     async fn connections(&self, tenant: TenantId) -> Result<Vec<Connection>, StoreError> {
         self.store.connections(tenant).await
     }
+    async fn resume_connection(
+        &self,
+        tenant: TenantId,
+        name: &str,
+        now: Timestamp,
+        audit: AuditEntry,
+    ) -> Result<Option<u64>, StoreError> {
+        self.store.resume_connection(tenant, name, now, audit).await
+    }
+}
+
+#[async_trait]
+impl LetterBox for Mortal {
+    async fn letters(
+        &self,
+        tenant: TenantId,
+        filter: &LetterFilter,
+        after: Option<LetterCursor>,
+        limit: u32,
+    ) -> Result<Vec<Letter>, StoreError> {
+        self.store.letters(tenant, filter, after, limit).await
+    }
+    async fn discard(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        step: &StepKey,
+        reason: String,
+        audit: AuditEntry,
+    ) -> Result<bool, StoreError> {
+        self.store.discard(tenant, run, step, reason, audit).await
+    }
+    async fn letter_count(&self, tenant: TenantId) -> Result<u64, StoreError> {
+        self.store.letter_count(tenant).await
+    }
+}
+
+#[async_trait]
+impl Housekeeping for Mortal {
+    async fn forget(
+        &self,
+        workflow: (TenantId, WorkflowId),
+        ended_before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.store.forget(workflow, ended_before, limit).await
+    }
+    async fn sweep_payloads(
+        &self,
+        after: Option<SweepCursor>,
+        limit: u32,
+    ) -> Result<Swept, StoreError> {
+        self.store.sweep_payloads(after, limit).await
+    }
+    async fn vacuum(&self, pages: u32) -> Result<Vacuumed, StoreError> {
+        self.store.vacuum(pages).await
+    }
 }
 
 #[async_trait]
@@ -203,6 +273,9 @@ impl Access for Mortal {
     }
     async fn token(&self, hash: [u8; 32]) -> Result<Option<Token>, StoreError> {
         self.store.token(hash).await
+    }
+    async fn record(&self, tenant: TenantId, entry: AuditEntry) -> Result<(), StoreError> {
+        self.store.record(tenant, entry).await
     }
 }
 
@@ -228,6 +301,14 @@ impl Reading for Mortal {
         event: EventId,
     ) -> Result<Option<EventView>, StoreError> {
         self.store.event(tenant, event).await
+    }
+    async fn audit(
+        &self,
+        tenant: TenantId,
+        limit: u32,
+        before: Option<u64>,
+    ) -> Result<Vec<(u64, AuditEntry)>, StoreError> {
+        self.store.audit(tenant, limit, before).await
     }
     async fn ping(&self) -> Result<(), StoreError> {
         self.store.ping().await

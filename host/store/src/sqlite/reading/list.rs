@@ -178,7 +178,8 @@ mod tests {
               ELSE 'succeeded' END,
             'c' || n, n
           FROM n;
-        INSERT INTO queue SELECT id, tenant_id, 0, NULL, 0, 0 FROM run
+        INSERT INTO queue (run_id, tenant_id, available_at, lease_epoch, claims)
+          SELECT id, tenant_id, 0, 0, 0 FROM run
           WHERE state IN ('queued', 'waiting');
         ANALYZE;";
 

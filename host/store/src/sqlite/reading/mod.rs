@@ -4,6 +4,7 @@ mod list;
 
 use async_trait::async_trait;
 use sqlx::{Row, SqliteConnection};
+use tombolo_core::audit::{Actor, AuditEntry};
 use tombolo_core::id::{EventId, RunId, TenantId};
 use tombolo_core::ports::store::{
     Call, EventView, Page, Reading, RunFilter, RunSummary, RunView, StoreError,
@@ -13,11 +14,12 @@ use self::list::Asked;
 use super::error::Fault;
 use super::row::{bytes, id_bytes, maybe_time, time};
 use super::run_row::{
-    RUN, event_payload, output_columns, payload_columns, read, read_with_event, run_columns,
+    RUN, RUN_WITH_EVENT, event_payload, output_columns, output_payload, payload_columns,
+    payload_of_event, read, read_with_event, run_columns,
 };
 use super::{SqliteStore, step_row};
 use crate::group::{Command, Rare};
-use crate::record::{from_json, split_ids, unsigned};
+use crate::record::{due, from_json, split_ids, unsigned};
 
 #[async_trait]
 impl Reading for SqliteStore {
@@ -61,7 +63,9 @@ impl Reading for SqliteStore {
         let query = sqlx::query(concat!(
             "SELECT e.source, e.dedupe_key, e.received_at, e.run_ids, ",
             payload_columns!(),
-            " FROM event e WHERE e.tenant_id = ? AND e.id = ?"
+            " FROM event e",
+            event_payload!(),
+            " WHERE e.tenant_id = ? AND e.id = ?"
         ))
         .bind(id_bytes(tenant.0))
         .bind(id_bytes(event.0));
@@ -71,10 +75,37 @@ impl Reading for SqliteStore {
                 id: event,
                 source: row.try_get(0)?,
                 dedupe_key: row.try_get(1)?,
-                payload: event_payload(row, 4)?,
+                payload: payload_of_event(row, 4)?,
                 received_at: time(row, 2)?,
                 runs: split_ids(runs)?.into_iter().map(RunId).collect(),
             })
+        })
+        .await
+    }
+
+    async fn audit(
+        &self,
+        tenant: TenantId,
+        limit: u32,
+        before: Option<u64>,
+    ) -> Result<Vec<(u64, AuditEntry)>, StoreError> {
+        let before = before.and_then(|before| i64::try_from(before).ok()).unwrap_or(i64::MAX);
+        let query = sqlx::query(
+            "SELECT id, at, actor, action, subject, detail FROM audit
+             WHERE tenant_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
+        )
+        .bind(id_bytes(tenant.0))
+        .bind(before)
+        .bind(limit);
+        self.read_all(query, |row| {
+            let entry = AuditEntry {
+                at: time(row, 1)?,
+                actor: Actor(row.try_get(2)?),
+                action: row.try_get(3)?,
+                subject: row.try_get(4)?,
+                detail: from_json(row.try_get(5)?, "what is on record of an action")?,
+            };
+            Ok((unsigned(row.try_get(0)?)?, entry))
         })
         .await
     }
@@ -107,8 +138,10 @@ async fn view(
         ", w.name, q.available_at FROM run r
          JOIN event e ON e.tenant_id = r.tenant_id AND e.id = r.event_id
          JOIN workflow w ON w.tenant_id = r.tenant_id AND w.id = r.workflow_id
-         LEFT JOIN queue q ON q.run_id = r.id
-         WHERE r.tenant_id = ? AND r.id = ?"
+         LEFT JOIN queue q ON q.run_id = r.id",
+        output_payload!(),
+        event_payload!(),
+        " WHERE r.tenant_id = ? AND r.id = ?"
     ))
     .bind(id_bytes(tenant.0))
     .bind(id_bytes(run.0))
@@ -119,8 +152,8 @@ async fn view(
     Ok(Some(RunView {
         run: run_row,
         event,
-        workflow_name: row.try_get(RUN + 4)?,
-        available_at: maybe_time(&row, RUN + 5)?,
+        workflow_name: row.try_get(RUN_WITH_EVENT)?,
+        available_at: maybe_time(&row, RUN_WITH_EVENT + 1)?.and_then(due),
         steps: step_row::of_run(reader, tenant, run).await?,
     }))
 }

@@ -5,8 +5,8 @@ use tombolo_core::id::{EventId, RunId};
 use tombolo_core::ports::store::{Accepted, NewEvent, NewRun};
 use tombolo_core::run::RunState;
 
-use super::payload;
-use crate::record::{AcceptItem, Damaged, hash_bytes, id, join_ids, split_ids};
+use super::{payload, step};
+use crate::record::{AcceptItem, Damaged, RunItem, hash_bytes, id, join_ids, split_ids};
 use crate::sqlite::error::Fault;
 
 /// Stores those that are new; of several events of one key the first.
@@ -18,14 +18,16 @@ fn accept(connection: &Connection, item: &AcceptItem) -> Result<Accepted, Fault>
     if !insert_event(connection, item)? {
         return find_first(connection, &item.event);
     }
-    if let Some(payload) = &item.payload {
-        payload::insert(connection, payload)?;
+    payload::insert(connection, &item.payloads)?;
+    for one in &item.runs {
+        insert_run(connection, &item.event, one)?;
+        if one.run.ended.is_none() {
+            insert_queued(connection, &item.event, &one.run)?;
+        }
+        step::upsert(connection, item.event.tenant, one.run.id, &one.steps)?;
     }
-    for run in &item.runs {
-        insert_run(connection, &item.event, run)?;
-        insert_queued(connection, &item.event, run)?;
-    }
-    Ok(Accepted::New { event: item.event.id, runs: item.runs.iter().map(|run| run.id).collect() })
+    let runs = item.runs.iter().map(|item| item.run.id).collect();
+    Ok(Accepted::New { event: item.event.id, runs })
 }
 
 /// False if the event is known.
@@ -46,21 +48,25 @@ fn insert_event(connection: &Connection, item: &AcceptItem) -> Result<bool, Faul
             item.body.text,
             hash_bytes(item.body.hash.as_ref()),
             event.received_at.0,
-            join_ids(item.runs.iter().map(|run| run.id.0)),
+            join_ids(item.runs.iter().map(|item| item.run.id.0)),
         ])?;
     Ok(inserted == 1)
 }
 
-fn insert_run(connection: &Connection, event: &NewEvent, run: &NewRun) -> Result<(), Fault> {
-    let state = match run.lease {
-        Some(_) => RunState::Running,
-        None => RunState::Queued,
+fn insert_run(connection: &Connection, event: &NewEvent, item: &RunItem) -> Result<(), Fault> {
+    let RunItem { run, output, .. } = item;
+    let state = match (&run.ended, &run.lease) {
+        (Some(ended), _) => ended.state,
+        (None, Some(_)) => RunState::Running,
+        (None, None) => RunState::Queued,
     };
+    let parent = run.parent.as_ref();
     connection
         .prepare_cached(
             "INSERT INTO run (tenant_id, id, workflow_id, version, event_id, trigger_name, state,
-               correlation_id, created_at, deadline)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               correlation_id, created_at, deadline, parent_run, parent_node, parent_item, depth,
+               replay_of, ended_at, output, output_hash)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             id(&event.tenant.0),
@@ -73,6 +79,14 @@ fn insert_run(connection: &Connection, event: &NewEvent, run: &NewRun) -> Result
             event.correlation_id,
             event.received_at.0,
             run.deadline.map(|time| time.0),
+            parent.map(|parent| id(&parent.run.0)),
+            parent.map(|parent| &parent.node),
+            parent.map(|parent| parent.item),
+            run.depth,
+            run.replay_of.as_ref().map(|run| id(&run.0)),
+            run.ended.as_ref().map(|ended| ended.at.0),
+            output.text,
+            hash_bytes(output.hash.as_ref()),
         ])?;
     Ok(())
 }

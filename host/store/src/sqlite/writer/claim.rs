@@ -14,7 +14,7 @@ use crate::sqlite::row::id_list;
 pub(super) fn apply(connection: &Connection, claim: &Claim) -> Result<Vec<Leased>, Fault> {
     let mut lease = connection.prepare_cached(
         "UPDATE queue SET lease_owner = ?1, lease_epoch = lease_epoch + 1, claims = claims + 1,
-           available_at = ?2
+           available_at = ?2, connections = NULL
          WHERE run_id IN (SELECT run_id FROM queue WHERE available_at <= ?3
                             AND run_id NOT IN (SELECT unhex(value) FROM json_each(?5))
                           ORDER BY available_at, run_id LIMIT ?4)

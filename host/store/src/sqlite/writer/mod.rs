@@ -5,13 +5,24 @@
 //! every statement travels to and back: measured, more than half the processor time of a write.
 
 mod accept;
+mod audit;
 mod cancel;
 mod claim;
+mod forget;
+mod journal;
+mod letter;
+mod next;
+mod open;
+mod pause;
 mod payload;
+mod queue;
 mod rare;
 mod renew;
 mod settle;
+mod signal;
 mod state;
+mod step;
+mod vacuum;
 
 use std::thread;
 
@@ -64,7 +75,12 @@ fn write_all(connection: &mut Connection, mut waiting: Waiting) {
 /// Writes a batch and answers everyone in it.
 fn write(connection: &mut Connection, mut batch: Batch) {
     match transaction(connection, &mut batch) {
-        Ok(()) => batch.answer(),
+        Ok(()) => {
+            if batch.frees_room() {
+                vacuum::shorten(connection);
+            }
+            batch.answer();
+        }
         Err(fault) if batch.len() > 1 && fault.blames_the_write() => {
             write_apart(connection, batch.split());
         }

@@ -1,4 +1,5 @@
-//! Writes that are few: tenants, tokens, plugins, workflows, connections, taking over leases.
+//! Writes that are few: tenants, tokens, plugins, workflows, connections, taking over leases. Others
+//! have a file of their own.
 
 use std::collections::BTreeMap;
 
@@ -6,47 +7,41 @@ use rusqlite::{Connection as Sqlite, OptionalExtension, params};
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{ContentHash, TenantId, WorkflowId};
 use tombolo_core::ports::egress::Connection;
-use tombolo_core::ports::store::{Added, Applied, NewPlugin, NewVersion, Tenant, Token};
+use tombolo_core::ports::store::{Added, Applied, NewVersion, Tenant, Token};
 use uuid::Uuid;
 
-use super::{claim, payload};
+use super::{audit, claim, forget, letter, open, pause, payload, queue, signal, vacuum};
 use crate::group::Rare;
-use crate::record::{Payload, auth_columns, content_hash, from_json, id, to_json, unsigned};
+use crate::record::{PluginItem, auth_columns, content_hash, from_json, id, to_json, unsigned};
 use crate::sqlite::error::Fault;
 
 /// Writes one of them.
 pub(super) fn apply(sqlite: &Sqlite, write: &mut Rare) -> Result<(), Fault> {
     match write {
         Rare::Probe(pending) => pending.set(Ok(())),
-        Rare::GiveBack(pending) => {
-            claim::give_back(sqlite, &pending.ask)?;
-            pending.set(Ok(()));
-        }
-        Rare::TakeOver(pending) => {
-            let outcome = take_over(sqlite, pending.ask)?;
-            pending.set(Ok(outcome));
-        }
+        Rare::GiveBack(pending) => pending.set(Ok(claim::give_back(sqlite, &pending.ask)?)),
+        Rare::TakeOver(pending) => pending.set(Ok(take_over(sqlite, pending.ask)?)),
+        Rare::Open(pending) => pending.set(Ok(open::apply(sqlite, &pending.ask)?)),
+        Rare::Signal(pending) => pending.set(Ok(signal::keep(sqlite, &pending.ask)?)),
         Rare::Tenant(pending) => {
             let (tenant, now) = &pending.ask;
             let outcome = ensure_tenant(sqlite, tenant, *now)?;
             pending.set(Ok(outcome));
         }
-        Rare::Token(pending) => {
-            put_token(sqlite, &pending.ask)?;
+        Rare::Token(pending) => pending.set(Ok(put_token(sqlite, &pending.ask)?)),
+        Rare::Plugin(pending) => pending.set(Ok(add_plugin(sqlite, &pending.ask)?)),
+        Rare::Workflow(pending) => pending.set(Ok(apply_workflow(sqlite, &pending.ask)?)),
+        Rare::Connection(pending) => pending.set(Ok(put_connection(sqlite, &pending.ask)?)),
+        Rare::Resume(pending) => pending.set(Ok(pause::end(sqlite, &pending.ask)?)),
+        Rare::Discard(pending) => pending.set(Ok(letter::discard(sqlite, &pending.ask)?)),
+        Rare::Record(pending) => {
+            let (tenant, entry) = &pending.ask;
+            audit::append(sqlite, *tenant, std::slice::from_ref(entry))?;
             pending.set(Ok(()));
         }
-        Rare::Plugin(pending) => {
-            let outcome = add_plugin(sqlite, &pending.ask)?;
-            pending.set(Ok(outcome));
-        }
-        Rare::Workflow(pending) => {
-            let outcome = apply_workflow(sqlite, &pending.ask)?;
-            pending.set(Ok(outcome));
-        }
-        Rare::Connection(pending) => {
-            put_connection(sqlite, &pending.ask)?;
-            pending.set(Ok(()));
-        }
+        Rare::Forget(pending) => pending.set(Ok(forget::runs(sqlite, &pending.ask)?)),
+        Rare::Sweep(pending) => pending.set(Ok(forget::payloads(sqlite, &pending.ask)?)),
+        Rare::Vacuum(pending) => pending.set(Ok(vacuum::apply(sqlite, pending.ask)?)),
     }
     Ok(())
 }
@@ -87,7 +82,8 @@ fn put_token(sqlite: &Sqlite, token: &Token) -> Result<(), Fault> {
     Ok(())
 }
 
-fn add_plugin(sqlite: &Sqlite, plugin: &NewPlugin) -> Result<Added, Fault> {
+fn add_plugin(sqlite: &Sqlite, item: &PluginItem) -> Result<Added, Fault> {
+    let PluginItem { plugin, payload } = item;
     let (name, version) = (&plugin.descriptor.name, &plugin.descriptor.version);
     let tenant = id(&plugin.tenant.0);
     let taken: Option<Vec<u8>> = sqlite
@@ -103,9 +99,7 @@ fn add_plugin(sqlite: &Sqlite, plugin: &NewPlugin) -> Result<Added, Fault> {
         let by = content_hash(&taken)?;
         return Ok(if by == plugin.hash { Added::Same } else { Added::VersionTaken { by } });
     }
-    let component =
-        Payload { tenant: plugin.tenant, hash: plugin.hash, bytes: plugin.component.to_vec() };
-    payload::insert(sqlite, &component)?;
+    payload::insert(sqlite, std::slice::from_ref(payload))?;
     sqlite.execute(
         "INSERT INTO plugin (tenant_id, hash, name, version, descriptor, size, created_at)
          VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -205,7 +199,7 @@ fn insert_version(
     Ok(())
 }
 
-/// A connection that is replaced keeps its id.
+/// A connection that is replaced keeps its id. Its pause ends.
 fn put_connection(sqlite: &Sqlite, put: &Connection) -> Result<(), Fault> {
     let (auth_name, auth_secret) = auth_columns(&put.auth);
     sqlite.execute(
@@ -216,7 +210,7 @@ fn put_connection(sqlite: &Sqlite, put: &Connection) -> Result<(), Fault> {
            auth_kind = excluded.auth_kind, auth_name = excluded.auth_name,
            auth_secret = excluded.auth_secret, signing = excluded.signing,
            allowed_hosts = excluded.allowed_hosts, limits = excluded.limits,
-           updated_at = excluded.updated_at",
+           updated_at = excluded.updated_at, paused_at = NULL, paused_reason = NULL",
         params![
             id(&put.tenant.0),
             put.name,
@@ -231,5 +225,6 @@ fn put_connection(sqlite: &Sqlite, put: &Connection) -> Result<(), Fault> {
             put.updated_at.0,
         ],
     )?;
+    queue::wake_waiting_for(sqlite, (put.tenant, &put.name), put.updated_at)?;
     Ok(())
 }

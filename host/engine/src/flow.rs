@@ -1,0 +1,62 @@
+//! Flow control on the way in: which lanes a run belongs to, resolved from its event. How they are
+//! kept is the store's.
+
+use serde_json::Value;
+use tombolo_core::id::TenantId;
+use tombolo_core::json::Json;
+use tombolo_core::ports::intake::Subscriber;
+use tombolo_core::ports::sandbox::Evaluation;
+use tombolo_core::ports::store::Flow;
+use tombolo_core::workflow::LimitRules;
+
+use crate::Ports;
+
+/// The flow of a run that `subscriber` starts for the event `payload`.
+pub(crate) async fn of(
+    ports: &Ports,
+    tenant: TenantId,
+    subscriber: &Subscriber,
+    payload: &Json,
+) -> Flow {
+    let Some(rules) = &subscriber.limits else {
+        return Flow::default();
+    };
+    let value = match resolve(ports, tenant, subscriber, rules, payload).await {
+        Ok(value) => Some(value),
+        Err(reason) => {
+            // The event is not lost for that, and not let past its limits either.
+            tracing::warn!(workflow = %subscriber.workflow, %reason, "a limit's key has no value");
+            None
+        }
+    };
+    rules.flow(value, subscriber.workflow)
+}
+
+async fn resolve(
+    ports: &Ports,
+    tenant: TenantId,
+    subscriber: &Subscriber,
+    rules: &LimitRules,
+    payload: &Json,
+) -> Result<Value, String> {
+    let (numbers, expressions): (Vec<usize>, Vec<String>) =
+        rules.parameters.jq().map(|(number, text)| (number, text.to_owned())).unzip();
+    let values = if expressions.is_empty() {
+        Vec::new()
+    } else {
+        let evaluation = Evaluation {
+            tenant,
+            workflow: subscriber.workflow,
+            version: subscriber.version,
+            scope: payload.text().to_owned(),
+            expressions,
+            now: ports.clock.now(),
+        };
+        ports.sandbox.evaluate(evaluation).await.map_err(|error| error.message)?
+    };
+    let evaluated = |number: usize| {
+        let at = numbers.iter().position(|known| *known == number)?;
+        values.get(at).map(Json::value)
+    };
+    rules.parameters.resolve(payload.value(), &evaluated).map_err(|error| error.to_string())
+}

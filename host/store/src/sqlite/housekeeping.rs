@@ -1,0 +1,88 @@
+//! Housekeeping: a reader finds what can go, so that the writer is kept only as long as it deletes.
+
+use async_trait::async_trait;
+use sqlx::Row;
+use tombolo_core::clock::Timestamp;
+use tombolo_core::id::{RunId, TenantId, WorkflowId};
+use tombolo_core::ports::store::{Housekeeping, StoreError, SweepCursor, Swept, Vacuumed};
+use uuid::Uuid;
+
+use super::SqliteStore;
+use super::keep::{forgettable, unreferenced};
+use super::row::{bytes, id, id_bytes};
+use crate::group::{Command, Forget, Rare};
+use crate::record::content_hash;
+
+#[async_trait]
+impl Housekeeping for SqliteStore {
+    async fn forget(
+        &self,
+        (tenant, workflow): (TenantId, WorkflowId),
+        ended_before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        // Newer runs are not even looked at: none has ended before it was made.
+        let query = sqlx::query(concat!(
+            "SELECT r.id FROM run r INDEXED BY run_workflow
+             WHERE r.tenant_id = ?2 AND r.workflow_id = ?3 AND r.id < ?4 AND ",
+            forgettable!(),
+            " ORDER BY r.id LIMIT ?5"
+        ))
+        .bind(ended_before.0)
+        .bind(id_bytes(tenant.0))
+        .bind(id_bytes(workflow.0))
+        .bind(id_bytes(made_at(ended_before)))
+        .bind(limit);
+        let runs = self.read_all(query, |row| Ok(RunId(id(row, 0)?))).await?;
+        if runs.is_empty() {
+            return Ok(0);
+        }
+        let forget = Forget { tenant, runs, ended_before };
+        self.writes.write(forget, |pending| Command::Rare(Box::new(Rare::Forget(pending)))).await
+    }
+
+    async fn sweep_payloads(
+        &self,
+        after: Option<SweepCursor>,
+        limit: u32,
+    ) -> Result<Swept, StoreError> {
+        let (hash, tenant) = match &after {
+            Some(after) => (after.hash.0.to_vec(), id_bytes(after.tenant.0)),
+            None => (Vec::new(), Vec::new()),
+        };
+        let query = sqlx::query(concat!(
+            "SELECT p.hash, p.tenant_id, ",
+            unreferenced!(),
+            " FROM payload p WHERE (p.hash, p.tenant_id) > (?, ?)
+              ORDER BY p.hash, p.tenant_id LIMIT ?"
+        ))
+        .bind(hash)
+        .bind(tenant)
+        .bind(limit);
+        let looked_at: Vec<(SweepCursor, bool)> = self
+            .read_all(query, |row| {
+                let hash = content_hash(bytes(row, 0)?.unwrap_or_default())?;
+                Ok((SweepCursor { hash, tenant: TenantId(id(row, 1)?) }, row.try_get(2)?))
+            })
+            .await?;
+        let full = looked_at.len() == limit as usize;
+        let next = looked_at.last().filter(|_| full).map(|(cursor, _)| cursor.clone());
+        let found: Vec<SweepCursor> =
+            looked_at.into_iter().filter(|(_, loose)| *loose).map(|(cursor, _)| cursor).collect();
+        if found.is_empty() {
+            return Ok(Swept { deleted: 0, next });
+        }
+        let sweep = |pending| Command::Rare(Box::new(Rare::Sweep(pending)));
+        Ok(Swept { deleted: self.writes.write(found, sweep).await?, next })
+    }
+
+    async fn vacuum(&self, pages: u32) -> Result<Vacuumed, StoreError> {
+        self.writes.write(pages, |pending| Command::Rare(Box::new(Rare::Vacuum(pending)))).await
+    }
+}
+
+/// The first id of version 7 that is made at a time: 48 bits of milliseconds, then zeros (RFC 9562,
+/// section 5.7). Every id made earlier is smaller.
+fn made_at(time: Timestamp) -> Uuid {
+    Uuid::from_u128(u128::from(time.0.max(0).unsigned_abs()) << 80)
+}

@@ -1,0 +1,33 @@
+//! What must not go, as conditions. A reader finds with them what can go, and the writer asks again
+//! when it deletes: meanwhile somebody may have come to need it.
+
+/// True for a run `r` that ended before the time `?1` and that nobody needs.
+macro_rules! forgettable {
+    () => {
+        "r.ended_at < ?1 \
+         AND NOT EXISTS (SELECT 1 FROM dead_letter d \
+                         WHERE d.run_id = r.id AND d.discarded_at IS NULL) \
+         AND NOT EXISTS (SELECT 1 FROM run c INDEXED BY run_parent \
+                         WHERE c.parent_run = r.id AND c.ended_at IS NULL)"
+    };
+}
+
+/// True for a payload `p` that nobody refers to.
+macro_rules! unreferenced {
+    () => {
+        "NOT EXISTS (SELECT 1 FROM step s INDEXED BY step_input_payload \
+                     WHERE s.input_hash = p.hash AND s.tenant_id = p.tenant_id) \
+         AND NOT EXISTS (SELECT 1 FROM step s INDEXED BY step_output_payload \
+                         WHERE s.output_hash = p.hash AND s.tenant_id = p.tenant_id) \
+         AND NOT EXISTS (SELECT 1 FROM run r INDEXED BY run_output_payload \
+                         WHERE r.output_hash = p.hash AND r.tenant_id = p.tenant_id) \
+         AND NOT EXISTS (SELECT 1 FROM event e INDEXED BY event_payload \
+                         WHERE e.payload_hash = p.hash AND e.tenant_id = p.tenant_id) \
+         AND NOT EXISTS (SELECT 1 FROM signal g INDEXED BY signal_payload \
+                         WHERE g.body_hash = p.hash AND g.tenant_id = p.tenant_id) \
+         AND NOT EXISTS (SELECT 1 FROM plugin n \
+                         WHERE n.tenant_id = p.tenant_id AND n.hash = p.hash)"
+    };
+}
+
+pub(super) use {forgettable, unreferenced};

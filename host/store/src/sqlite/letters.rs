@@ -1,0 +1,130 @@
+//! The letter box: steps that wait for a person.
+
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite};
+use tombolo_core::audit::AuditEntry;
+use tombolo_core::clock::Timestamp;
+use tombolo_core::id::{RunId, TenantId, WorkflowId};
+use tombolo_core::ports::store::{
+    Letter, LetterBox, LetterCursor, LetterFilter, StepKey, StoreError,
+};
+
+use super::SqliteStore;
+use super::error::Fault;
+use super::row::{id, id_bytes, maybe_time, time};
+use crate::group::{Command, Discard, Rare};
+use crate::record::{from_json, step_state, unsigned};
+
+#[async_trait]
+impl LetterBox for SqliteStore {
+    async fn letters(
+        &self,
+        tenant: TenantId,
+        filter: &LetterFilter,
+        after: Option<LetterCursor>,
+        limit: u32,
+    ) -> Result<Vec<Letter>, StoreError> {
+        let mut query = query(tenant, filter, after.as_ref());
+        query.push(" ORDER BY d.run_id DESC, d.node, d.item LIMIT ").push_bind(i64::from(limit));
+        self.read_all(query.build(), letter).await
+    }
+
+    async fn discard(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        step: &StepKey,
+        reason: String,
+        audit: AuditEntry,
+    ) -> Result<bool, StoreError> {
+        let discard = Discard { tenant, run, step: step.clone(), reason, audit };
+        self.writes.write(discard, |pending| Command::Rare(Box::new(Rare::Discard(pending)))).await
+    }
+
+    async fn letter_count(&self, tenant: TenantId) -> Result<u64, StoreError> {
+        let query = sqlx::query(
+            "SELECT count(*) FROM dead_letter INDEXED BY dead_letter_open
+             WHERE tenant_id = ? AND discarded_at IS NULL",
+        )
+        .bind(id_bytes(tenant.0));
+        let count = self.read_one(query, |row| Ok(unsigned(row.try_get(0)?)?)).await?;
+        Ok(count.unwrap_or_default())
+    }
+}
+
+/// Reads along the index of one of the two lists, from the cursor on.
+fn query(
+    tenant: TenantId,
+    filter: &LetterFilter,
+    after: Option<&LetterCursor>,
+) -> QueryBuilder<Sqlite> {
+    let (index, of_list) = if filter.discarded {
+        ("dead_letter_discarded", "IS NOT NULL")
+    } else {
+        ("dead_letter_open", "IS NULL")
+    };
+    let mut query = QueryBuilder::new(
+        "SELECT d.run_id, d.node, d.item, d.workflow_id, w.name, d.state, d.error, d.since,
+           d.discarded_at, d.discard_reason FROM dead_letter d INDEXED BY ",
+    );
+    query.push(index).push(
+        " CROSS JOIN workflow w ON w.tenant_id = d.tenant_id AND w.id = d.workflow_id
+         WHERE d.tenant_id = ",
+    );
+    query.push_bind(id_bytes(tenant.0)).push(" AND d.discarded_at ").push(of_list);
+    if let Some(after) = after {
+        let run = id_bytes(after.run.0);
+        query.push(" AND d.run_id <= ").push_bind(run.clone());
+        query.push(" AND (d.run_id < ").push_bind(run);
+        query.push(" OR (d.node, d.item) > (").push_bind(after.step.node.clone());
+        query.push(", ").push_bind(i64::from(after.step.item)).push("))");
+    }
+    narrow(&mut query, filter);
+    query
+}
+
+/// Adds a condition for every field that is set.
+fn narrow(query: &mut QueryBuilder<Sqlite>, filter: &LetterFilter) {
+    if let Some(name) = &filter.workflow {
+        query.push(" AND w.name = ").push_bind(name.clone());
+    }
+    if let Some(run) = filter.run {
+        query.push(" AND d.run_id = ").push_bind(id_bytes(run.0));
+    }
+    if let Some(node) = &filter.node {
+        query.push(" AND d.node = ").push_bind(node.clone());
+    }
+    if let Some(class) = filter.class {
+        query.push(" AND d.class = ").push_bind(class.name());
+    }
+    if let Some(code) = &filter.code {
+        query.push(" AND d.code = ").push_bind(code.clone());
+    }
+    if let Some(since) = filter.since {
+        query.push(" AND d.since >= ").push_bind(since.0);
+    }
+    if let Some(until) = filter.until {
+        query.push(" AND d.since < ").push_bind(until.0);
+    }
+}
+
+fn letter(row: &SqliteRow) -> Result<Letter, Fault> {
+    Ok(Letter {
+        run: RunId(id(row, 0)?),
+        step: StepKey { node: row.try_get(1)?, item: unsigned(row.try_get(2)?)? },
+        workflow: WorkflowId(id(row, 3)?),
+        workflow_name: row.try_get(4)?,
+        state: step_state(row.try_get(5)?)?,
+        error: from_json(row.try_get(6)?, "a dead letter's error")?,
+        since: time(row, 7)?,
+        discarded: discarded(row, maybe_time(row, 8)?)?,
+    })
+}
+
+fn discarded(row: &SqliteRow, at: Option<Timestamp>) -> Result<Option<(Timestamp, String)>, Fault> {
+    Ok(match at {
+        Some(at) => Some((at, row.try_get(9)?)),
+        None => None,
+    })
+}

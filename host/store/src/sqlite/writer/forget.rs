@@ -1,0 +1,94 @@
+//! Forgetting: old runs with all that belongs to them, and payloads that nobody refers to.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use tombolo_core::id::{EventId, RunId, TenantId};
+use tombolo_core::ports::store::SweepCursor;
+use uuid::Uuid;
+
+use crate::group::Forget;
+use crate::record::{id, split_ids};
+use crate::sqlite::error::Fault;
+use crate::sqlite::keep::{forgettable, unreferenced};
+
+/// Every row below a run.
+const BELOW: [&str; 5] = [
+    "DELETE FROM step WHERE run_id = ?",
+    "DELETE FROM effect WHERE run_id = ?",
+    "DELETE FROM journal WHERE run_id = ?",
+    "DELETE FROM signal WHERE run_id = ?",
+    "DELETE FROM dead_letter WHERE run_id = ?",
+];
+
+/// Deletes those of the runs that nobody needs, then their events of which no run is left.
+pub(super) fn runs(connection: &Connection, forget: &Forget) -> Result<u64, Fault> {
+    let mut forgotten = 0;
+    let mut events = BTreeSet::new();
+    for run in &forget.runs {
+        let Some(event) = delete_run(connection, forget, *run)? else {
+            continue;
+        };
+        for statement in BELOW {
+            connection.prepare_cached(statement)?.execute([id(&run.0)])?;
+        }
+        events.insert(event);
+        forgotten += 1;
+    }
+    for event in events {
+        delete_event(connection, forget.tenant, event)?;
+    }
+    Ok(forgotten)
+}
+
+/// Deletes the run's own row, and gives its event. None if somebody needs the run.
+fn delete_run(
+    connection: &Connection,
+    forget: &Forget,
+    run: RunId,
+) -> Result<Option<EventId>, Fault> {
+    let event = connection
+        .prepare_cached(concat!(
+            "DELETE FROM run AS r WHERE r.tenant_id = ?2 AND r.id = ?3 AND ",
+            forgettable!(),
+            " RETURNING event_id"
+        ))?
+        .query_row(params![forget.ended_before.0, id(&forget.tenant.0), id(&run.0)], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    Ok(event.map(|event| EventId(Uuid::from_bytes(event))))
+}
+
+fn delete_event(connection: &Connection, tenant: TenantId, event: EventId) -> Result<(), Fault> {
+    let runs: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT run_ids FROM event WHERE tenant_id = ? AND id = ?")?
+        .query_row([id(&tenant.0), id(&event.0)], |row| row.get(0))
+        .optional()?;
+    for run in split_ids(&runs.unwrap_or_default())? {
+        let left = connection
+            .prepare_cached("SELECT 1 FROM run WHERE tenant_id = ? AND id = ?")?
+            .exists([id(&tenant.0), id(&run)])?;
+        if left {
+            return Ok(());
+        }
+    }
+    connection
+        .prepare_cached("DELETE FROM event WHERE tenant_id = ? AND id = ?")?
+        .execute([id(&tenant.0), id(&event.0)])?;
+    Ok(())
+}
+
+/// Deletes those of the payloads that nobody refers to.
+pub(super) fn payloads(connection: &Connection, found: &[SweepCursor]) -> Result<u64, Fault> {
+    let mut deleted = 0;
+    for payload in found {
+        deleted += connection
+            .prepare_cached(concat!(
+                "DELETE FROM payload AS p WHERE p.hash = ?1 AND p.tenant_id = ?2 AND ",
+                unreferenced!()
+            ))?
+            .execute(params![payload.hash.0.as_slice(), id(&payload.tenant.0)])?;
+    }
+    Ok(deleted as u64)
+}
