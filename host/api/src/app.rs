@@ -9,12 +9,15 @@ use tokio_util::sync::CancellationToken;
 use tombolo_core::clock::{Clock, Timestamp};
 use tombolo_core::id::IdSource;
 use tombolo_core::ports::authoring::Authoring;
+use tombolo_core::ports::callback::CallbackAddresses;
 use tombolo_core::ports::intake::{Intake, Subscriptions};
+use tombolo_core::ports::repair::Repairs;
 use tombolo_core::ports::sandbox::Sandbox;
 use tombolo_core::ports::store::Store;
 use tombolo_core::ports::vault::Vault;
 
 use crate::access::Randomness;
+use crate::extract::Budget;
 
 /// The ports that the API stands on. The server fills them in.
 pub struct ApiState {
@@ -26,6 +29,10 @@ pub struct ApiState {
     pub vault: Arc<dyn Vault>,
     /// Starts, follows and cancels runs.
     pub intake: Arc<dyn Intake>,
+    /// Repairs runs that do not go on.
+    pub repairs: Arc<dyn Repairs>,
+    /// Checks the addresses that let nodes go on.
+    pub callbacks: Arc<dyn CallbackAddresses>,
     /// The live workflows.
     pub subscriptions: Arc<dyn Subscriptions>,
     /// Checks and applies workflow files.
@@ -51,6 +58,11 @@ pub struct Settings {
     pub max_workflow_bytes: usize,
     /// Largest input of a run; bytes. Problem `body-too-large`.
     pub max_input_bytes: usize,
+    /// Largest body of a call of a callback address; bytes. Problem `body-too-large`.
+    pub max_callback_bytes: usize,
+    /// What the bodies of all calls of callback addresses take together; bytes. As much as one body
+    /// may have, if that is more. Problem `too-many-bodies`.
+    pub max_callback_bodies_bytes: usize,
     /// Largest body of any other request; bytes. Problem `body-too-large`.
     pub max_body_bytes: usize,
     /// How long a body may take to arrive. Problem `body-timeout`.
@@ -75,6 +87,8 @@ impl Default for Settings {
             max_component_bytes: 20 * 1024 * 1024,
             max_workflow_bytes: 1024 * 1024,
             max_input_bytes: 16 * 1024 * 1024,
+            max_callback_bytes: 16 * 1024 * 1024,
+            max_callback_bodies_bytes: 64 * 1024 * 1024,
             max_body_bytes: 64 * 1024,
             body_timeout: Duration::from_secs(60),
             answer_timeout: Duration::from_secs(150),
@@ -95,6 +109,8 @@ pub(crate) struct App {
     pub ports: ApiState,
     pub uploads: Semaphore,
     pub followers: Arc<Semaphore>,
+    /// For the bodies of those who show an address and no token.
+    pub callback_bodies: Budget,
     /// The latest check of readiness; held while one is under way, so that there is one at a time.
     pub readiness: Mutex<Option<(Timestamp, Result<(), String>)>>,
     /// True once it has been ready: before, it only starts.
@@ -103,7 +119,10 @@ pub(crate) struct App {
 
 impl App {
     pub fn new(ports: ApiState) -> Self {
+        let settings = &ports.settings;
+        let bodies = settings.max_callback_bodies_bytes.max(settings.max_callback_bytes);
         Self {
+            callback_bodies: Budget::new(bodies),
             uploads: Semaphore::new(ports.settings.max_uploads),
             followers: Arc::new(Semaphore::new(ports.settings.max_followers)),
             readiness: Mutex::new(None),

@@ -3,7 +3,7 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
@@ -14,9 +14,10 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::app::{App, Shared};
-use crate::extract::{CORRELATION_HEADER, Correlation};
+use crate::extract::{CORRELATION_HEADER, Correlation, Deadline};
 use crate::problem::{Kind, MEDIA_TYPE, Problem};
 
 /// Largest problem of others that is read for the log; bytes.
@@ -25,6 +26,13 @@ const MAX_PROBLEM_BYTES: u64 = 64 * 1024;
 /// Adds the layers to routes of others. They keep the time limits of their own.
 pub(crate) fn wrap_others(others: Router, app: &Shared) -> Router<Shared> {
     others.with_state(()).layer(from_fn_with_state(Shared::clone(app), surround_others))
+}
+
+/// Adds the layers to the routes that ask for no token but show an address.
+pub(crate) fn wrap_addressed(router: Router<Shared>, app: &Shared) -> Router<Shared> {
+    router
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(Shared::clone(app), surround_addressed))
 }
 
 /// Adds the layers, and the answers to what no route knows.
@@ -47,6 +55,10 @@ async fn surround(State(app): State<Shared>, request: Request, next: Next) -> Re
     observe(&app, request, next, Side::Ours).await
 }
 
+async fn surround_addressed(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    observe(&app, request, next, Side::Addressed).await
+}
+
 async fn surround_others(State(app): State<Shared>, request: Request, next: Next) -> Response {
     observe(&app, request, next, Side::Others).await
 }
@@ -56,6 +68,9 @@ async fn surround_others(State(app): State<Shared>, request: Request, next: Next
 enum Side {
     /// Those of this crate.
     Ours,
+    /// Callback addresses. Their senders see no log, either: what is refused is a warning. The
+    /// address itself is a secret and stands in no log.
+    Addressed,
     /// Webhooks. How long they answer is said by their trigger, and their senders see no log: what
     /// is refused is a warning.
     Others,
@@ -72,7 +87,10 @@ async fn observe(app: &App, mut request: Request, next: Next, side: Side) -> Res
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let limit = (side == Side::Ours).then(|| app.settings().answer_timeout);
+    let limit = (side != Side::Others).then(|| app.settings().answer_timeout);
+    if let Some(limit) = limit {
+        request.extensions_mut().insert(Deadline(started + limit));
+    }
     let mut response = answer(limit, request, next).await;
     let problem = response.extensions_mut().remove::<Problem>();
     let code = match &problem {
@@ -116,7 +134,7 @@ impl Line<'_> {
         let Self { method, route, status, problem, correlation_id, duration } = *self;
         let status = status.as_u16();
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        if side == Side::Others && status >= 400 {
+        if side != Side::Ours && status >= 400 {
             tracing::warn!(%method, route, status, problem, correlation_id, duration_ms, "refused");
         } else {
             tracing::info!(%method, route, status, problem, correlation_id, duration_ms, "request");

@@ -20,7 +20,11 @@ pub use problem::{Kind, Problem};
 /// a line in the log, a correlation id, caught panics. What neither knows is answered with a problem.
 pub fn router(state: ApiState, others: axum::Router) -> axum::Router {
     let app = Arc::new(app::App::new(state));
-    let (router, document) = routes::all(&app);
+    let (router, mut document) = routes::all(&app);
+    let (addressed, more) = routes::addressed(&app);
+    document.merge(more);
     let ours = layers::wrap(router.merge(routes::docs::pages(&document)), &app);
-    ours.merge(layers::wrap_others(others, &app)).with_state(app)
+    ours.merge(layers::wrap_addressed(addressed, &app))
+        .merge(layers::wrap_others(others, &app))
+        .with_state(app)
 }

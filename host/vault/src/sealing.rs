@@ -7,6 +7,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use tombolo_core::ports::vault::{SecretPlace, Vault, VaultError};
 use tombolo_core::secret::{Sealed, Secret};
+use zeroize::Zeroizing;
 
 use crate::blob::{Blob, NONCE_BYTES};
 use crate::key::{KeyError, KeyId, MasterKey};
@@ -59,6 +60,16 @@ impl SealingVault {
     pub fn check(&self, sealed: &Sealed) -> Result<KeyId, VaultError> {
         let blob = Blob::read(sealed)?;
         self.key(blob.key).map(MasterKey::id)
+    }
+
+    /// Keys of their own for a use that is no sealing, such as `callback proofs v1`: one from each
+    /// master key, that of the current one first. What was made under an older key is checked with
+    /// the keys that follow. The same label gives the same keys for ever.
+    pub fn derive(&self, label: &str) -> Vec<Zeroizing<[u8; 32]>> {
+        std::iter::once(&self.current)
+            .chain(&self.older)
+            .map(|key| key.derive("tombolo derived key v1", label.as_bytes()))
+            .collect()
     }
 
     fn key(&self, id: KeyId) -> Result<&MasterKey, VaultError> {

@@ -166,3 +166,16 @@ proptest! {
         prop_assert!(vault(KEY_A, &[]).open(place(), &Sealed(bytes)).is_err());
     }
 }
+
+#[test]
+fn derived_keys_differ_by_label_and_master_key_and_outlive_a_rotation() {
+    let before = vault(KEY_A, &[]);
+    let [old] = &before.derive("proofs")[..] else { panic!("one master key, one derived key") };
+    assert_eq!(vault(KEY_A, &[]).derive("proofs")[0], *old, "the same for ever");
+    assert_ne!(before.derive("proof")[0], *old);
+
+    let after = vault(KEY_B, &[KEY_A]).derive("proofs");
+    assert_eq!(after.len(), 2);
+    assert_ne!(after[0], *old, "the current master key's comes first");
+    assert_eq!(after[1], *old);
+}

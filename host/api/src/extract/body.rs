@@ -8,10 +8,9 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use serde::de::DeserializeOwned;
-use serde_path_to_error::Segment;
-use tombolo_core::json::{InvalidJson, Json, push_pointer};
+use tombolo_core::json::{InvalidJson, Json};
 
+use super::budget::{Exhausted, Lease};
 use crate::app::App;
 use crate::problem::{Kind, Problem};
 
@@ -19,6 +18,9 @@ use crate::problem::{Kind, Problem};
 /// most clients read the answer only after they have written everything.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 const DRAIN_BYTES: usize = 128 * 1024 * 1024;
+
+/// What a sender is asked to wait for whose body there is no room.
+const FULL_RETRY: Duration = Duration::from_secs(1);
 
 /// A request whose body is not read yet.
 pub(crate) struct Incoming {
@@ -47,25 +49,30 @@ pub(crate) struct Bound {
 impl Incoming {
     /// The whole body of one of these media types. One without `Content-Type` is taken as it is.
     pub async fn bytes(self, app: &App, bound: Bound, types: &[&str]) -> Result<Bytes, Problem> {
+        self.bytes_within(app, bound, types, &mut Lease::unbounded()).await
+    }
+
+    /// As [`Incoming::bytes`], as far as there is room for it. Keep the lease to the answer: what is
+    /// made of a body may be larger than the body.
+    pub async fn bytes_within(
+        self,
+        app: &App,
+        bound: Bound,
+        types: &[&str],
+        lease: &mut Lease,
+    ) -> Result<Bytes, Problem> {
         self.check_type(types)?;
-        let expects = self.headers.contains_key(header::EXPECT);
-        let announced = self.announced();
-        let mut body = self.body;
-        if announced.is_some_and(|length| length > bound.limit as u64) {
-            if !expects {
-                drain(body).await;
-            }
-            return Err(too_large(bound));
+        if self.announced().is_some_and(|length| length > bound.limit as u64) {
+            self.turn_away().await;
+            return Err(Unread::TooLarge.problem(bound));
         }
-        let read = read_up_to(&mut body, bound.limit);
+        let mut body = self.body;
+        let read = read_up_to(&mut body, bound.limit, lease);
         match tokio::time::timeout(app.settings().body_timeout, read).await {
-            Ok(Ok(Some(bytes))) => Ok(bytes),
-            Ok(Ok(None)) => {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(unread)) => {
                 drain(body).await;
-                Err(too_large(bound))
-            }
-            Ok(Err(error)) => {
-                Err(Problem::new(Kind::BodyBroken, format!("the body broke off: {error}")))
+                Err(unread.problem(bound))
             }
             Err(_) => {
                 let limit_s = app.settings().body_timeout.as_secs();
@@ -79,29 +86,16 @@ impl Incoming {
     /// The body as one JSON value with the text it came as; `null` if it is empty.
     pub async fn json(self, app: &App, limit: usize) -> Result<Json, Problem> {
         let bound = Bound { limit, over: Kind::BodyTooLarge };
-        let bytes = self.bytes(app, bound, &["application/json"]).await?;
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Json::null());
-        }
-        let text = std::str::from_utf8(&bytes)
-            .map_err(|error| InvalidJson::NotUtf8 { offset: error.valid_up_to() })?;
-        Ok(Json::parse(text)?)
+        parse(&self.bytes(app, bound, &["application/json"]).await?)
     }
 
-    /// The body in the form of `T`; what is wrong with it is named by JSON pointer, never quoted.
-    pub async fn form<T: DeserializeOwned>(self, app: &App) -> Result<T, Problem> {
-        let json = self.json(app, app.settings().max_body_bytes).await?;
-        // Serde would take an array for an object, field by field.
-        if !json.value().is_object() {
-            let problem = Problem::new(Kind::InvalidBody, "the body: expected an object");
-            return Err(problem.with("pointer", ""));
+    /// For a sender that is refused before its body was looked at: it is heard out, and nothing of
+    /// it is kept.
+    pub async fn turn_away(self) {
+        // Who waits for a word before sending is not given it.
+        if !self.headers.contains_key(header::EXPECT) {
+            drain(self.body).await;
         }
-        serde_path_to_error::deserialize(json.value()).map_err(|error| {
-            let pointer = pointer(error.path());
-            let place = if pointer.is_empty() { "the body" } else { &pointer };
-            let detail = format!("{place}: {}", without_values(&error.inner().to_string()));
-            Problem::new(Kind::InvalidBody, detail).with("pointer", pointer)
-        })
     }
 
     fn announced(&self) -> Option<u64> {
@@ -124,19 +118,58 @@ impl Incoming {
     }
 }
 
-/// None if there is more than `limit`.
-async fn read_up_to(body: &mut Body, limit: usize) -> Result<Option<Bytes>, axum::Error> {
+/// One JSON value with the text it came as; `null` if there is nothing.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Json, Problem> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Json::null());
+    }
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| InvalidJson::NotUtf8 { offset: error.valid_up_to() })?;
+    Ok(Json::parse(text)?)
+}
+
+/// Why there is no body.
+enum Unread {
+    TooLarge,
+    NoRoom(Exhausted),
+    Broken(axum::Error),
+}
+
+impl Unread {
+    fn problem(&self, bound: Bound) -> Problem {
+        match self {
+            Self::TooLarge => {
+                let detail = format!("the body has more than {} bytes", bound.limit);
+                Problem::new(bound.over, detail).with("limit_bytes", bound.limit)
+            }
+            Self::NoRoom(Exhausted { total_bytes }) => {
+                let detail = format!(
+                    "the bodies of all requests in progress would take more than {total_bytes} \
+                     bytes (limit max_callback_bodies_bytes)"
+                );
+                Problem::new(Kind::TooManyBodies, detail).retry_after(FULL_RETRY)
+            }
+            Self::Broken(error) => {
+                Problem::new(Kind::BodyBroken, format!("the body broke off: {error}"))
+            }
+        }
+    }
+}
+
+async fn read_up_to(body: &mut Body, limit: usize, lease: &mut Lease) -> Result<Bytes, Unread> {
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else {
+        let Ok(data) = frame.map_err(Unread::Broken)?.into_data() else {
             continue;
         };
-        if bytes.len() + data.len() > limit {
-            return Ok(None);
+        let length = bytes.len() + data.len();
+        if length > limit {
+            return Err(Unread::TooLarge);
         }
+        lease.grow_to(length).map_err(Unread::NoRoom)?;
         bytes.extend_from_slice(&data);
     }
-    Ok(Some(bytes.freeze()))
+    Ok(bytes.freeze())
 }
 
 async fn drain(mut body: Body) {
@@ -151,44 +184,4 @@ async fn drain(mut body: Body) {
     };
     // Whether it came to its end or ran out of time, the answer is the same.
     let _ = tokio::time::timeout(DRAIN_TIME, discard).await;
-}
-
-fn too_large(bound: Bound) -> Problem {
-    let detail = format!("the body has more than {} bytes", bound.limit);
-    Problem::new(bound.over, detail).with("limit_bytes", bound.limit)
-}
-
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    path.iter().fold(String::new(), |pointer, segment| match segment {
-        Segment::Seq { index } => push_pointer(&pointer, &index.to_string()),
-        Segment::Map { key } => push_pointer(&pointer, key),
-        Segment::Enum { .. } | Segment::Unknown => pointer,
-    })
-}
-
-/// A value may be a secret: what serde says of it is cut down to what was expected.
-fn without_values(message: &str) -> String {
-    let quotes = ["invalid type: ", "invalid value: ", "unknown variant "];
-    match message.rfind(", expected ") {
-        Some(at) if quotes.iter().any(|quote| message.starts_with(quote)) => {
-            message[at + 2..].to_owned()
-        }
-        _ => message.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_values;
-
-    #[test]
-    fn what_was_sent_is_not_repeated() {
-        let cut = without_values("invalid type: string \"hunter2, expected x\", expected a map");
-        assert_eq!(cut, "expected a map");
-        assert_eq!(
-            without_values("unknown variant `hunter2`, expected `bearer`"),
-            "expected `bearer`"
-        );
-        assert_eq!(without_values("missing field `auth`"), "missing field `auth`");
-    }
 }

@@ -4,6 +4,7 @@
 
 mod from;
 mod kind;
+mod repair;
 
 use std::time::Duration;
 
@@ -56,6 +57,11 @@ impl Problem {
     /// Its type.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// What happened this time.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// What the log should have of it.

@@ -29,9 +29,12 @@ const BEARER: &str = "bearer";
         (name = "plugins", description = "Components and their operations"),
         (name = "workflows", description = "Definitions and their versions"),
         (name = "connections", description = "Where to call, with which credentials; secrets are never shown"),
-        (name = "runs", description = "Start, look, follow, cancel"),
+        (name = "runs", description = "Start, look, follow, cancel, repair, repeat"),
+        (name = "dead letters", description = "Steps that wait for a person"),
+        (name = "callbacks", description = "Addresses that let nodes go on; who knows one needs no token"),
         (name = "events", description = "What came in"),
         (name = "tokens", description = "Who may"),
+        (name = "audit", description = "What people did"),
         (name = "about", description = "Health, schema, problems"),
     )
 )]

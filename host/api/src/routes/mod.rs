@@ -1,17 +1,23 @@
 //! The routes, one file per subject, and the builder that lets none in without a word on who may
 //! use it.
 
+mod audit;
 mod build;
+mod bulk;
+mod callbacks;
 mod connections;
 mod described;
 pub(crate) mod docs;
 mod events;
 mod health;
+mod letters;
 mod plugins;
 mod problems;
+mod repairs;
 mod runs;
 mod schema;
 mod shapes;
+mod signals;
 mod tokens;
 mod workflows;
 
@@ -33,7 +39,19 @@ pub(crate) fn all(app: &Shared) -> (Router<Shared>, OpenApi) {
         .open(routes!(health::ready), &[&[K::NotReady]])
         .open(routes!(schema::workflow), &[])
         .open(routes!(problems::show), &[ID, &[K::ProblemNotFound]]);
-    access(runs(workflows(plugins(routes)))).finish()
+    access(repair(letters(runs(workflows(plugins(routes)))))).finish()
+}
+
+/// The routes that ask for no token: their addresses cannot be guessed.
+pub(crate) fn addressed(app: &Shared) -> (Router<Shared>, OpenApi) {
+    let over: &[K] = &[K::CallbackNotFound, K::AlreadyAnswered, K::CallbackOver];
+    let bodies: &[K] = &[K::InvalidBody, K::TooManyBodies];
+    Routes::new(app)
+        .open(
+            routes!(callbacks::ask::ask, callbacks::answer::answer),
+            &[ID, BODY, JSON, WRITES, over, bodies, &[K::WrongMethod]],
+        )
+        .finish()
 }
 
 fn plugins(routes: Routes) -> Routes {
@@ -91,12 +109,63 @@ fn runs(routes: Routes) -> Routes {
         .guarded(S::RunsRead, routes!(events::show), &[ID, &[K::EventNotFound]])
 }
 
+fn letters(routes: Routes) -> Routes {
+    let query: &[K] = &[K::InvalidQuery, K::InvalidCursor];
+    let not_found: &[K] = &[K::DeadLetterNotFound, K::RunNotFound, K::StepNotFound];
+    routes
+        .guarded(S::RunsRead, routes!(letters::list::list), &[query])
+        .guarded(S::RunsRead, routes!(letters::count::count), &[])
+        .guarded(S::RunsRead, routes!(letters::show::show), &[ID, not_found])
+        .guarded(
+            S::RunsRepair,
+            routes!(letters::redrive_many::redrive_many),
+            &[BODY, JSON, WRITES, &[K::InvalidBody]],
+        )
+        .guarded(S::AuditRead, routes!(audit::list), &[query])
+}
+
+fn repair(routes: Routes) -> Routes {
+    let step: &[&[K]] = &[ID, BODY, JSON, WRITES, repairs::REFUSALS, repairs::OF_STEPS];
+    let redrive: &[K] = &[K::NothingDead, K::OutcomeUnknown];
+    let replay: &[K] = &[K::IdempotencyKeyInvalid, K::VersionNotFound, K::RunNotEnded];
+    let signal: &[K] = &[K::TakesNoSignal, K::AlreadyAnswered, K::RunEnded, K::RunNotFound];
+    routes
+        .guarded(S::RunsRepair, routes!(runs::redrive::redrive), &[step, &[redrive]].concat())
+        .guarded(S::RunsRepair, routes!(runs::resolve::resolve), step)
+        .guarded(S::RunsRepair, routes!(runs::discard::discard), step)
+        .guarded(
+            S::RunsRepair,
+            routes!(runs::signal::signal),
+            &[ID, BODY, JSON, WRITES, signal, &[K::InvalidBody, K::VersionUnusable]],
+        )
+        .guarded(
+            S::RunsRepair,
+            routes!(runs::replay::replay),
+            &[ID, BODY, JSON, WRITES, repairs::REFUSALS, replay],
+        )
+        .guarded(
+            S::RunsRepair,
+            routes!(runs::replay_many::replay_many),
+            &[BODY, JSON, WRITES, &[K::InvalidBody, K::InvalidCursor, K::IdempotencyKeyInvalid]],
+        )
+        .guarded(
+            S::RunsRead,
+            routes!(runs::explain::explain),
+            &[ID, &[K::RunNotFound, K::VersionNotFound, K::VersionUnusable]],
+        )
+}
+
 fn access(routes: Routes) -> Routes {
     routes
         .guarded(
             S::ConnectionsWrite,
             routes!(connections::put),
             &[ID, BODY, JSON, WRITES, &[K::InvalidBody, K::CredentialsRequired]],
+        )
+        .guarded(
+            S::ConnectionsWrite,
+            routes!(connections::resume::resume),
+            &[ID, BODY, JSON, WRITES, &[K::InvalidBody, K::ConnectionNotFound]],
         )
         .guarded(S::ConnectionsRead, routes!(connections::list), &[])
         .guarded(S::ConnectionsRead, routes!(connections::show), &[ID, &[K::ConnectionNotFound]])

@@ -7,6 +7,8 @@ use tombolo_core::run::{RunState, StepState};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
 
+use crate::problem::{Kind, Problem};
+
 /// A whole list.
 #[derive(Serialize, ToSchema)]
 pub(super) struct List<T> {
@@ -21,6 +23,23 @@ pub(super) struct Page<T> {
     pub items: Vec<T>,
     /// Send it as `cursor` for the next part; null at the end.
     pub next: Option<String>,
+}
+
+/// Items in a page unless asked otherwise.
+const DEFAULT_LIMIT: u32 = 50;
+/// Most items in a page.
+const MAX_LIMIT: u32 = 200;
+
+/// How many items a page has.
+pub(super) fn page_limit(asked: Option<u32>) -> Result<u32, Problem> {
+    match asked {
+        None => Ok(DEFAULT_LIMIT),
+        Some(limit @ 1..=MAX_LIMIT) => Ok(limit),
+        Some(limit) => {
+            let detail = format!("limit: {limit} is not between 1 and {MAX_LIMIT}");
+            Err(Problem::new(Kind::InvalidQuery, detail))
+        }
+    }
 }
 
 /// Why a step or a run failed.
@@ -65,6 +84,11 @@ pub(super) fn scopes() -> Array {
 /// The schema of a run's state.
 pub(super) fn run_state() -> Object {
     one_of(RunState::ALL.map(RunState::name))
+}
+
+/// The schema of some states of runs.
+pub(super) fn run_states() -> Array {
+    ArrayBuilder::new().items(run_state()).build()
 }
 
 /// The schema of a step's state.

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::hosts;
 use super::limits::NewLimits;
+use crate::extract::invalid;
 use crate::problem::{Kind, Problem};
 
 /// Longest name of a connection, in characters.
@@ -150,8 +151,7 @@ impl PutConnection {
 }
 
 pub(super) fn wrong(pointer: impl Into<String>, reason: &str) -> Problem {
-    let pointer = pointer.into();
-    Problem::new(Kind::InvalidBody, format!("{pointer}: {reason}")).with("pointer", pointer)
+    invalid(&pointer.into(), reason)
 }
 
 pub(super) fn check_name(name: &str) -> Result<(), Problem> {

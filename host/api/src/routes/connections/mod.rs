@@ -3,6 +3,7 @@
 mod hosts;
 mod input;
 mod limits;
+pub(super) mod resume;
 mod shape;
 
 use axum::Json;
@@ -152,8 +153,9 @@ pub(crate) async fn show(
     PathParam(name): PathParam<String>,
 ) -> Result<Json<ConnectionShape>, Problem> {
     let found = app.ports.store.connection(caller.tenant, &name).await?;
-    let found = found.ok_or_else(|| {
-        Problem::new(Kind::ConnectionNotFound, format!("there is no connection `{name}`"))
-    })?;
-    Ok(Json(found.into()))
+    Ok(Json(found.ok_or_else(|| not_found(&name))?.into()))
+}
+
+fn not_found(name: &str) -> Problem {
+    Problem::new(Kind::ConnectionNotFound, format!("there is no connection `{name}`"))
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::ConnectionId;
-use tombolo_core::ports::egress::{Auth, Connection};
+use tombolo_core::ports::egress::{Auth, Connection, Paused};
 use utoipa::ToSchema;
 
 use super::limits::LimitsShape;
@@ -22,6 +22,23 @@ pub(crate) struct ConnectionShape {
     limits: LimitsShape,
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
+    /// Set while nobody calls through it: its credentials were refused. Runs wait for it.
+    paused: Option<PauseShape>,
+}
+
+/// Since when nobody calls through a connection, and why.
+#[derive(Serialize, ToSchema)]
+struct PauseShape {
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// What the other side said.
+    reason: String,
+}
+
+impl From<Paused> for PauseShape {
+    fn from(paused: Paused) -> Self {
+        Self { at: paused.at, reason: paused.reason }
+    }
 }
 
 /// How it authenticates.
@@ -60,6 +77,7 @@ impl From<Connection> for ConnectionShape {
             allowed_hosts: connection.allowed_hosts,
             limits: connection.limits.into(),
             updated_at: connection.updated_at,
+            paused: connection.paused.map(PauseShape::from),
         }
     }
 }

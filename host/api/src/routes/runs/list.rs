@@ -16,12 +16,8 @@ use crate::access::Caller;
 use crate::app::Shared;
 use crate::extract::QueryParams;
 use crate::problem::{Kind, Problem};
-use crate::routes::shapes::Page;
+use crate::routes::shapes::{Page, page_limit};
 
-/// Runs in a page unless asked otherwise.
-const DEFAULT_LIMIT: u32 = 50;
-/// Most runs in a page.
-const MAX_LIMIT: u32 = 200;
 /// The first byte of a cursor: what it is made of may change.
 const CURSOR_VERSION: u8 = 1;
 
@@ -62,7 +58,7 @@ pub(crate) async fn list(
     caller: Caller,
     QueryParams(query): QueryParams<RunsQuery>,
 ) -> Result<Json<Page<RunItem>>, Problem> {
-    let limit = limit(query.limit)?;
+    let limit = page_limit(query.limit)?;
     let after = query.cursor.as_deref().map(read_cursor).transpose()?;
     let filter = filter(query)?;
     // One more than is shown tells whether there is a next page.
@@ -73,17 +69,6 @@ pub(crate) async fn list(
     let next = found.last().filter(|_| more).map(|last| write_cursor(last.run.id));
     let item = |RunSummary { run, workflow_name }| RunItem::of(run, workflow_name);
     Ok(Json(Page { items: found.into_iter().map(item).collect(), next }))
-}
-
-fn limit(asked: Option<u32>) -> Result<u32, Problem> {
-    match asked {
-        None => Ok(DEFAULT_LIMIT),
-        Some(limit @ 1..=MAX_LIMIT) => Ok(limit),
-        Some(limit) => {
-            let detail = format!("limit: {limit} is not between 1 and {MAX_LIMIT}");
-            Err(Problem::new(Kind::InvalidQuery, detail))
-        }
-    }
 }
 
 fn filter(query: RunsQuery) -> Result<RunFilter, Problem> {
@@ -108,13 +93,13 @@ fn states(text: &str) -> Result<Vec<RunState>, Problem> {
         .collect()
 }
 
-fn write_cursor(run: RunId) -> String {
+pub(super) fn write_cursor(run: RunId) -> String {
     let mut bytes = vec![CURSOR_VERSION];
     bytes.extend_from_slice(run.0.as_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn read_cursor(text: &str) -> Result<Cursor, Problem> {
+pub(super) fn read_cursor(text: &str) -> Result<Cursor, Problem> {
     let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
     match bytes.split_first() {
         Some((&CURSOR_VERSION, id)) if id.len() == 16 => {

@@ -5,7 +5,7 @@ use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{ContentHash, EventId, RunId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::sandbox::LogLine;
-use tombolo_core::ports::store::{Call, RunRow, RunView, StepRow};
+use tombolo_core::ports::store::{Call, Parent, RunRow, RunView, StepRow};
 use tombolo_core::run::{RunState, StepState};
 use utoipa::ToSchema;
 
@@ -36,6 +36,31 @@ pub(crate) struct RunItem {
     duration_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Failure>,
+    /// The step that called it and waits for its end; left out if none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<ParentShape>,
+    /// How many runs led to this one by calling it.
+    depth: u32,
+    /// The run that it repeats; left out if it repeats none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    replay_of: Option<RunId>,
+}
+
+/// The step of another run that waits for the end of this one.
+#[derive(Serialize, ToSchema)]
+struct ParentShape {
+    #[schema(value_type = String)]
+    run: RunId,
+    node: String,
+    /// Position among the items of a for-each node; else 0.
+    item: u32,
+}
+
+impl From<Parent> for ParentShape {
+    fn from(parent: Parent) -> Self {
+        Self { run: parent.run, node: parent.node, item: parent.item }
+    }
 }
 
 /// A run with its steps.
@@ -83,6 +108,12 @@ pub(crate) struct StepItem {
     plugin: Option<ContentHash>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Failure>,
+    /// The run that it called and waits for; left out if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    child: Option<RunId>,
+    /// How often a person let it make its calls anew.
+    edits: u32,
 }
 
 /// A step with all that is on record.
@@ -123,6 +154,9 @@ impl RunItem {
             ended_at: run.ended_at,
             duration_ms: run.ended_at.map(|end| ms(run.created_at, end)),
             error: run.error.map(Failure::from),
+            parent: run.parent.map(ParentShape::from),
+            depth: run.depth,
+            replay_of: run.replay_of,
         }
     }
 }
@@ -156,6 +190,8 @@ impl From<StepRow> for StepItem {
             ports: step.ports,
             plugin: step.plugin,
             error: step.error.map(Failure::from),
+            child: step.child,
+            edits: step.edits,
         }
     }
 }

@@ -208,12 +208,9 @@ fn started(
     wait: Option<Duration>,
 ) -> Result<Response, Problem> {
     let run = first_run(accepted)?;
-    let href = href(run);
-    let location =
-        HeaderValue::from_str(&href).map_err(|error| Problem::internal(error.to_string()))?;
-    let body = Started { run, event: accepted.event(), state: RunState::Queued, href };
+    let body = Started { run, event: accepted.event(), state: RunState::Queued, href: href(run) };
     let mut headers = notes(replayed, wait);
-    headers.insert(header::LOCATION, location);
+    headers.extend(super::location(run)?);
     Ok((StatusCode::ACCEPTED, headers, Json(body)).into_response())
 }
 

@@ -4,12 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 use tombolo_core::id::RunId;
+use tombolo_core::ports::store::StepKey;
 
 use super::model::{StepDetail, by_start};
 use crate::access::Caller;
-use crate::app::Shared;
+use crate::app::{App, Shared};
 use crate::extract::{PathParam, QueryParams};
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 use crate::routes::shapes::List;
 
 /// Which step of a node.
@@ -58,12 +59,19 @@ pub(crate) async fn show(
     PathParam((id, node)): PathParam<(RunId, String)>,
     QueryParams(StepQuery { item }): QueryParams<StepQuery>,
 ) -> Result<Json<StepDetail>, Problem> {
-    let view = super::find(&app, &caller, id).await?;
-    let found = view.steps.into_iter().find(|step| step.node == node && step.item == item);
-    let step = found.ok_or_else(|| {
-        let detail = format!("{id} has no step `{node}` with item {item}");
-        Problem::new(Kind::StepNotFound, detail)
-    })?;
-    let calls = app.ports.store.calls(caller.tenant, id).await?;
-    Ok(Json(StepDetail::of(step, &calls)))
+    Ok(Json(detail(&app, &caller, id, &StepKey { node, item }).await?))
+}
+
+/// A step with all that is on record.
+pub(in crate::routes) async fn detail(
+    app: &App,
+    caller: &Caller,
+    run: RunId,
+    key: &StepKey,
+) -> Result<StepDetail, Problem> {
+    let view = super::find(app, caller, run).await?;
+    let found = view.steps.into_iter().find(|step| step.node == key.node && step.item == key.item);
+    let step = found.ok_or_else(|| super::no_step(run, key))?;
+    let calls = app.ports.store.calls(caller.tenant, run).await?;
+    Ok(StepDetail::of(step, &calls))
 }

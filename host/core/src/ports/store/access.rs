@@ -47,14 +47,20 @@ pub enum Scope {
     /// Start and cancel runs.
     #[serde(rename = "runs:write")]
     RunsWrite,
+    /// Repair runs: redrive, resolve, discard, replay, and answer for people.
+    #[serde(rename = "runs:repair")]
+    RunsRepair,
     /// Create tokens.
     #[serde(rename = "tokens:write")]
     TokensWrite,
+    /// Look at the record of what people did.
+    #[serde(rename = "audit:read")]
+    AuditRead,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::PluginsRead,
         Self::PluginsWrite,
         Self::WorkflowsRead,
@@ -63,7 +69,9 @@ impl Scope {
         Self::ConnectionsWrite,
         Self::RunsRead,
         Self::RunsWrite,
+        Self::RunsRepair,
         Self::TokensWrite,
+        Self::AuditRead,
     ];
 
     /// The name as written: `runs:read`.
@@ -77,7 +85,9 @@ impl Scope {
             Self::ConnectionsWrite => "connections:write",
             Self::RunsRead => "runs:read",
             Self::RunsWrite => "runs:write",
+            Self::RunsRepair => "runs:repair",
             Self::TokensWrite => "tokens:write",
+            Self::AuditRead => "audit:read",
         }
     }
 }
