@@ -18,6 +18,7 @@ use tombolo_sandbox::{Compiler, WasmSandbox};
 use tombolo_store::SqliteStore;
 use tombolo_vault::SealingVault;
 
+use crate::callbacks::Addresses;
 use crate::config::Config;
 use crate::keys;
 use crate::system::System;
@@ -37,6 +38,7 @@ pub struct Host {
     /// Cancelled when the process is asked to end.
     pub stopping: CancellationToken,
     vault: Arc<SealingVault>,
+    callbacks: Arc<Addresses>,
 }
 
 /// Opens the store and everything around it.
@@ -60,6 +62,7 @@ pub async fn host(config: &Config) -> Result<Host> {
         system.clone(),
         system.clone(),
     ));
+    let callbacks = Arc::new(Addresses::new(config.server.public_url(), &vault));
     let ports = Ports {
         store: store.clone(),
         sandbox: sandbox.clone(),
@@ -68,9 +71,18 @@ pub async fn host(config: &Config) -> Result<Host> {
         ids: system.clone(),
         random: system,
         alerts: alerts(config, vault.clone())?,
+        callbacks: callbacks.clone(),
     };
     let engine = Engine::new(ports, engine_settings(config));
-    Ok(Host { store, sandbox, registry, engine, stopping: CancellationToken::new(), vault })
+    Ok(Host {
+        store,
+        sandbox,
+        registry,
+        engine,
+        stopping: CancellationToken::new(),
+        vault,
+        callbacks,
+    })
 }
 
 impl Host {
@@ -82,6 +94,8 @@ impl Host {
             sandbox: self.sandbox.clone(),
             vault: self.vault.clone(),
             intake: Arc::new(self.engine.clone()),
+            repairs: Arc::new(self.engine.clone()),
+            callbacks: self.callbacks.clone(),
             subscriptions: self.registry.clone(),
             authoring: self.registry.clone(),
             clock: system.clone(),
