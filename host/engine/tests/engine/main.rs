@@ -9,3 +9,4 @@ mod promises;
 mod repair;
 mod support;
 mod treatment;
+mod writes;
