@@ -8,6 +8,7 @@ mod count;
 mod first;
 mod flush;
 mod full;
+mod kill;
 mod ledger;
 mod load;
 mod place;

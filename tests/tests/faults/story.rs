@@ -12,7 +12,7 @@ use tombolo_core::ports::egress::{CallRecord, InboundResponse};
 use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::sandbox::StateWrite;
 use tombolo_core::ports::store::{
-    Accept, Call, Journaled, Lease, NewEvent, NewRun, Next, Reading, RunLog, RunView, Settle,
+    Accept, Call, Flow, Journaled, Lease, NewEvent, NewRun, Next, Reading, RunLog, RunView, Settle,
     StateChange, StepRow, WorkerId,
 };
 use tombolo_core::run::{RunState, StepState};
@@ -88,6 +88,12 @@ impl Story {
                 trigger: "deal_changed".to_owned(),
                 deadline: None,
                 lease: worker.map(|worker| (worker.clone(), LATER)),
+                parent: None,
+                depth: 0,
+                replay_of: None,
+                steps: Vec::new(),
+                ended: None,
+                flow: Flow::default(),
             }],
         }
     }
@@ -100,14 +106,8 @@ impl Story {
     /// The settle that brings the run to a stage.
     pub fn settle(self, lease: &Lease, stage: Stage) -> Settle {
         let settle = |node, next| Settle {
-            tenant: TENANT,
-            lease: lease.clone(),
             steps: vec![self.step(node)],
-            calls: Vec::new(),
-            journal: Vec::new(),
-            state: Vec::new(),
-            next,
-            now: NOW,
+            ..Settle::new(TENANT, lease.clone(), next, NOW)
         };
         match stage {
             Stage::Ended => {
@@ -125,20 +125,14 @@ impl Story {
 
     fn step(self, node: &str) -> StepRow {
         StepRow {
-            node: node.to_owned(),
-            item: 0,
             state: StepState::Succeeded,
             attempt: 1,
             spent: 1,
             input: Some(self.text("input")),
             output: Some(self.text(node)),
-            ports: Vec::new(),
-            error: None,
-            due_at: None,
             started_at: Some(NOW),
             ended_at: Some(NOW),
-            plugin: None,
-            logs: Vec::new(),
+            ..StepRow::pending(node, 0)
         }
     }
 
