@@ -8,6 +8,7 @@ mod accept;
 mod audit;
 mod cancel;
 mod claim;
+mod flow;
 mod forget;
 mod journal;
 mod letter;
@@ -22,6 +23,7 @@ mod settle;
 mod signal;
 mod state;
 mod step;
+mod turn;
 mod vacuum;
 
 use std::thread;
