@@ -121,7 +121,7 @@ impl SqliteSettings {
 }
 
 /// Prepared statements kept per connection: more than there are.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 96;
 
 /// Rows that a reader's thread may be ahead of whoever asked.
 const ROWS: usize = 256;

@@ -9,6 +9,7 @@ mod audit;
 mod cancel;
 mod checkpoint;
 mod claim;
+mod flow;
 mod forget;
 mod journal;
 mod letter;
@@ -23,6 +24,7 @@ mod settle;
 mod signal;
 mod state;
 mod step;
+mod turn;
 mod vacuum;
 
 use std::thread;
