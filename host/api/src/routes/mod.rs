@@ -44,12 +44,14 @@ pub(crate) fn all(app: &Shared) -> (Router<Shared>, OpenApi) {
 
 /// The routes that ask for no token: their addresses cannot be guessed.
 pub(crate) fn addressed(app: &Shared) -> (Router<Shared>, OpenApi) {
-    let over: &[K] = &[K::CallbackNotFound, K::AlreadyAnswered, K::CallbackOver];
+    let not_found: &[K] = &[K::CallbackNotFound];
     let bodies: &[K] = &[K::InvalidBody, K::TooManyBodies];
+    let late: &[K] = &[K::AlreadyAnswered, K::CallbackOver];
     Routes::new(app)
+        .open(routes!(callbacks::ask::ask), &[ID, not_found, &[K::CallbackOver, K::WrongMethod]])
         .open(
-            routes!(callbacks::ask::ask, callbacks::answer::answer),
-            &[ID, BODY, JSON, WRITES, over, bodies, &[K::WrongMethod]],
+            routes!(callbacks::answer::answer),
+            &[ID, BODY, JSON, WRITES, not_found, bodies, late],
         )
         .finish()
 }

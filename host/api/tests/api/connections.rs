@@ -7,6 +7,7 @@ use tombolo_core::ports::vault::{SecretPlace, Vault};
 use tombolo_core::secret::Sealed;
 
 use crate::harness::{Call, Host, Reply};
+use crate::runs::scene;
 
 const PATH: &str = "/api/v1/connections/crm";
 const SECRET: &str = "hunter2-very-secret";
@@ -46,7 +47,7 @@ async fn a_connection_is_created_and_replaced_and_shows_no_secret() {
             "connect_timeout_ms": 5000, "total_timeout_ms": 1000,
             "max_response_bytes": 16_777_216, "max_request_bytes": 16_777_216,
         },
-        "updated_at": "2026-09-21T14:13:20.000Z",
+        "updated_at": "2026-09-21T14:13:20.000Z", "paused": null,
     });
     assert_eq!(created.json, expected);
     assert_eq!(*put(&host, body).await.ok(200), expected);
@@ -170,4 +171,31 @@ async fn a_wrong_form_is_refused_at_its_place_without_being_quoted() {
         host.call(Call::put(&path, &json!({}))).await.problem(422, "invalid-body");
     }
     assert_eq!(host.get("/api/v1/connections").await.json["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_pause_is_shown_and_ended_with_a_word_on_record() {
+    let host = scene::host().await;
+    put(&host, json!({"base_url": "https://api.crm.example"})).await.ok(201);
+    scene::started(&host).await;
+    scene::pause(&host, "crm").await;
+    let paused = host.get(PATH).await;
+    let expected = json!({"at": "2026-09-21T14:13:20.000Z", "reason": "401 Unauthorized"});
+    assert_eq!(paused.ok(200)["paused"], expected);
+
+    let resume = Call::new("POST", &format!("{PATH}/resume")).json(&json!({"reason": "mended"}));
+    assert_eq!(*host.call(resume).await.ok(200), json!({"connection": "crm", "runs": 1}));
+    assert_eq!(host.get(PATH).await.ok(200)["paused"], json!(null));
+    let audit = host.get("/api/v1/audit").await;
+    let entry = &audit.ok(200)["items"][0];
+    assert_eq!(entry["action"], "connection-resumed");
+    assert_eq!(
+        (&entry["subject"], &entry["detail"]),
+        (&json!("connections/crm"), &json!({"reason": "mended"}))
+    );
+
+    let again = Call::new("POST", &format!("{PATH}/resume"));
+    assert_eq!(host.call(again).await.ok(200)["runs"], 0, "without a body");
+    let none = Call::new("POST", "/api/v1/connections/none/resume");
+    host.call(none).await.problem(404, "connection-not-found");
 }

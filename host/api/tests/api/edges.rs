@@ -21,7 +21,7 @@ use tombolo_core::ports::sandbox::{
     Evaluation, ExpressionError, InstallError, Installed, Invocation, Invoked, Sandbox,
 };
 use tombolo_core::ports::store::{
-    Accept, Accepted, Applied, CancelRequest, Catalog, NewEvent, NewRun, NewVersion, RunLog,
+    Accept, Accepted, Applied, CancelRequest, Catalog, Flow, NewEvent, NewRun, NewVersion, RunLog,
     StoreError,
 };
 use tombolo_core::workflow::{Issue, schema_issues};
@@ -108,8 +108,13 @@ impl Authoring for StoredAuthoring {
             })
             .await?;
         let (Applied::Created { id, version } | Applied::Unchanged { id, version }) = applied;
-        let subscriber =
-            Subscriber { workflow: id, version, trigger: "api".to_owned(), timeout: None };
+        let subscriber = Subscriber {
+            workflow: id,
+            version,
+            trigger: "api".to_owned(),
+            timeout: None,
+            limits: None,
+        };
         self.live.lock().unwrap().insert((tenant, name), subscriber);
         Ok(applied)
     }
@@ -122,6 +127,14 @@ impl Subscriptions for StoredAuthoring {
 
     fn workflow(&self, tenant: TenantId, name: &str) -> Option<Subscriber> {
         self.live.lock().unwrap().get(&(tenant, name.to_owned())).cloned()
+    }
+
+    fn event(&self, _: TenantId, _: &str) -> Vec<Subscriber> {
+        Vec::new()
+    }
+
+    fn failure(&self, _: TenantId, _: &str) -> Vec<Subscriber> {
+        Vec::new()
     }
 }
 
@@ -166,6 +179,12 @@ impl ScriptedIntake {
             trigger: subscriber.trigger,
             deadline: None,
             lease: None,
+            parent: None,
+            depth: 0,
+            replay_of: None,
+            steps: Vec::new(),
+            ended: None,
+            flow: Flow::default(),
         };
         Accept {
             event: NewEvent {

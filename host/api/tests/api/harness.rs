@@ -21,6 +21,7 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::edges::{DescriptorSandbox, ScriptedIntake, StoredAuthoring};
+use crate::repairs::{PlainProofs, ScriptedRepairs};
 
 pub const START: Timestamp = Timestamp(1_790_000_000_000);
 
@@ -64,6 +65,7 @@ pub struct Host {
     pub store: Arc<SqliteStore>,
     pub vault: Arc<SealingVault>,
     pub intake: Arc<ScriptedIntake>,
+    pub repairs: Arc<ScriptedRepairs>,
     pub sandbox: Arc<DescriptorSandbox>,
     pub clock: Arc<ManualClock>,
     pub ids: Arc<Counter>,
@@ -89,11 +91,13 @@ impl Host {
         let ids = Arc::new(Counter::default());
         let authoring = Arc::new(StoredAuthoring::new(store.clone(), clock.clone(), ids.clone()));
         let intake = Arc::new(ScriptedIntake::new(store.clone(), clock.clone(), ids.clone()));
+        let repairs = Arc::new(ScriptedRepairs::new(store.clone(), clock.clone(), ids.clone()));
         let mut host = Self {
             router: Router::new(),
             store,
             vault: Arc::new(vault),
             intake,
+            repairs,
             sandbox: Arc::new(DescriptorSandbox::default()),
             clock,
             ids,
@@ -110,6 +114,8 @@ impl Host {
             sandbox: host.sandbox.clone(),
             vault: host.vault.clone(),
             intake: host.intake.clone(),
+            repairs: host.repairs.clone(),
+            callbacks: Arc::new(PlainProofs),
             subscriptions: authoring.clone(),
             authoring,
             clock: host.clock.clone(),
@@ -147,17 +153,22 @@ impl Host {
 
     /// As it is.
     pub async fn send(&self, request: Call) -> Reply {
-        let response = self.router.clone().oneshot(request.0).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Reply { status: parts.status, headers: parts.headers, text, json }
+        send(self.router.clone(), request).await
     }
 
     pub async fn get(&self, path: &str) -> Reply {
         self.call(Call::new("GET", path)).await
     }
+}
+
+/// Sends a request as it is.
+pub async fn send(router: Router, request: Call) -> Reply {
+    let response = router.oneshot(request.0).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+    Reply { status: parts.status, headers: parts.headers, text, json }
 }
 
 /// Routes as another crate brings them.

@@ -2,13 +2,17 @@
 //! edges that need WebAssembly are small stand-ins, see `edges`.
 
 mod access;
+mod audit;
+mod callbacks;
 mod connections;
 mod docs;
 mod edges;
 mod harness;
 mod health;
+mod letters;
 mod plugins;
 mod problems;
+mod repairs;
 mod runs;
 mod tokens;
 mod workflows;

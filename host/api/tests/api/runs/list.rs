@@ -74,7 +74,7 @@ async fn a_run_is_listed_without_its_output() {
             "id": reply.json["run"], "workflow": "flow", "version": 1, "state": "succeeded",
             "trigger": "api", "event": reply.json["event"], "correlation_id": run["correlation_id"],
             "created_at": "2026-09-21T14:13:20.000Z", "ended_at": "2026-09-21T14:13:21.500Z",
-            "duration_ms": 1500,
+            "duration_ms": 1500, "depth": 0,
         })
     );
 }

@@ -3,6 +3,9 @@
 mod cancel;
 mod follow;
 mod list;
-mod scene;
+mod repair;
+mod replay;
+pub mod scene;
 mod show;
+mod signal;
 mod start;

@@ -1,16 +1,21 @@
 //! Runs in the store, brought to a state through the port that the engine uses.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tombolo_core::clock::Clock;
+use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::RunId;
 use tombolo_core::ports::store::{
-    Claim, Claimed, ClaimedRun, Next, RunLog, Settle, StepRow, WorkerId,
+    Claim, Claimed, ClaimedRun, Letters, NewLetter, Next, Open, Opened, Pause, RunLog, Settle,
+    StepKey, StepRow, WorkerId,
 };
 use tombolo_core::run::{RunState, StepState};
 
 use crate::harness::{Call, Host, Reply};
+
+pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub const START: &str = "/api/v1/workflows/flow/runs";
 
@@ -51,35 +56,12 @@ pub async fn claim(host: &Host) -> ClaimedRun {
 }
 
 pub fn step(node: &str, item: u32, state: StepState) -> StepRow {
-    StepRow {
-        node: node.to_owned(),
-        item,
-        state,
-        attempt: 1,
-        spent: 1,
-        input: None,
-        output: None,
-        ports: Vec::new(),
-        error: None,
-        due_at: None,
-        started_at: None,
-        ended_at: None,
-        plugin: None,
-        logs: Vec::new(),
-    }
+    StepRow { state, attempt: 1, spent: 1, ..StepRow::pending(node, item) }
 }
 
 pub fn settle(host: &Host, claimed: &ClaimedRun, steps: Vec<StepRow>, next: Next) -> Settle {
-    Settle {
-        tenant: claimed.run.tenant,
-        lease: claimed.lease.clone(),
-        steps,
-        calls: Vec::new(),
-        journal: Vec::new(),
-        state: Vec::new(),
-        next,
-        now: host.clock.now(),
-    }
+    let (tenant, lease) = (claimed.run.tenant, claimed.lease.clone());
+    Settle { steps, ..Settle::new(tenant, lease, next, host.clock.now()) }
 }
 
 /// The next run in the queue comes to a good end.
@@ -91,4 +73,100 @@ pub async fn succeed(host: &Host) {
         error: None,
     };
     host.store.settle(settle(host, &claimed, Vec::new(), end)).await.unwrap();
+}
+
+/// The next run in the queue waits for a connection whose credentials were refused.
+pub async fn pause(host: &Host, connection: &str) {
+    let claimed = claim(host).await;
+    let park = Next::Park {
+        state: RunState::Waiting,
+        available_at: None,
+        connections: BTreeSet::from([connection.to_owned()]),
+    };
+    let pause = Pause { connection: connection.to_owned(), reason: "401 Unauthorized".to_owned() };
+    let settle = Settle { pauses: vec![pause], ..settle(host, &claimed, Vec::new(), park) };
+    host.store.settle(settle).await.unwrap();
+}
+
+/// A run whose steps these are, and which failed at those that are dead or unknown.
+pub async fn failed(host: &Host, dead: &[(&str, u32, StepState, StepError)]) -> RunId {
+    let run = started(host).await;
+    let claimed = claim(host).await;
+    assert_eq!(claimed.run.id, run, "the only one in the queue");
+    let letter = |(node, item, state, error): &(&str, u32, StepState, StepError)| NewLetter {
+        step: StepKey { node: (*node).to_owned(), item: *item },
+        workflow: claimed.run.workflow,
+        state: *state,
+        error: error.clone(),
+    };
+    let letters = Letters { opened: dead.iter().map(letter).collect(), closed: Vec::new() };
+    let steps = dead.iter().map(|(node, item, state, error)| StepRow {
+        error: Some(error.clone()),
+        input: Some(json!({"id": 7}).into()),
+        ..step(node, *item, *state)
+    });
+    let error = dead.first().map(|(.., error)| error.clone());
+    let end = Next::End { state: RunState::Failed, output: None, error };
+    let settle = Settle { letters, ..settle(host, &claimed, steps.collect(), end) };
+    host.store.settle(settle).await.unwrap();
+    run
+}
+
+/// A run that failed at one step that timed out.
+pub async fn timed_out(host: &Host) -> RunId {
+    failed(host, &[("ask", 0, StepState::Dead, timeout())]).await
+}
+
+pub fn timeout() -> StepError {
+    StepError::new(ErrorClass::Transient, "timed-out", "no answer in time")
+}
+
+/// A run of a workflow with a `callback` node `called` and an `approval` node `approved_by`. Both
+/// wait; the run is parked.
+pub async fn asking(host: &Host) -> RunId {
+    asking_about(host, &json!({"title": "Pay 5 €?", "details": {"to": "ACME"}})).await
+}
+
+/// The same, with what the approval was given.
+pub async fn asking_about(host: &Host, approval: &Value) -> RunId {
+    let run = asking_soon(host).await;
+    let claimed = claim(host).await;
+    assert_eq!(claimed.run.id, run, "the only one that is due");
+    let waiting = |node, input: &Value| StepRow {
+        input: Some(input.clone().into()),
+        due_at: Some(host.clock.now().plus(DAY)),
+        ..step(node, 0, StepState::Waiting)
+    };
+    let steps = vec![waiting("called", &json!({})), waiting("approved_by", approval)];
+    let park = Next::Park {
+        state: RunState::Waiting,
+        available_at: None,
+        connections: Default::default(),
+    };
+    host.store.settle(settle(host, &claimed, steps, park)).await.unwrap();
+    run
+}
+
+/// The same, before it has asked.
+pub async fn asking_soon(host: &Host) -> RunId {
+    let file = json!({"name": "ask", "nodes": {
+        "n": {"use": "set"},
+        "called": {"use": "callback"},
+        "approved_by": {"use": "approval", "with": {"title": "Pay?"}},
+    }});
+    host.call(Call::put("/api/v1/workflows/ask", &file)).await;
+    let started = host.call(Call::post("/api/v1/workflows/ask/runs", "{}")).await;
+    started.ok(202)["run"].as_str().unwrap().parse().unwrap()
+}
+
+/// The run that waits ends, at these steps.
+pub async fn end(host: &Host, run: RunId, steps: Vec<StepRow>, state: RunState) {
+    let now = host.clock.now();
+    let worker = WorkerId("end".to_owned());
+    let open = Open { tenant: host.tenant, run, worker, now, until: now.plus(DAY) };
+    let Opened::Run { run, .. } = host.store.open(open).await.unwrap() else {
+        panic!("nobody else works on it");
+    };
+    let end = Next::End { state, output: None, error: None };
+    host.store.settle(settle(host, &run, steps, end)).await.unwrap();
 }

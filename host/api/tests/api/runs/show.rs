@@ -50,7 +50,11 @@ async fn scene(host: &Host) -> String {
     second.error = Some(StepError::new(ErrorClass::Transient, "http-503", "try later"));
     let skipped = step("skipped", 0, StepState::Skipped);
     let due = START.plus(Duration::from_secs(10));
-    let park = Next::Park { state: RunState::Waiting, available_at: due };
+    let park = Next::Park {
+        state: RunState::Waiting,
+        available_at: Some(due),
+        connections: Default::default(),
+    };
     let mut settle = settle(host, &claimed, vec![skipped, second, first], park);
     settle.calls = vec![call(0, 1), call(0, 2)];
     host.store.settle(settle).await.unwrap();
@@ -72,18 +76,18 @@ async fn a_run_is_shown_with_its_steps_in_order() {
             {
                 "node": "first", "item": 0, "state": "succeeded", "attempt": 2,
                 "started_at": "2026-09-21T14:13:20.000Z", "ended_at": "2026-09-21T14:13:20.040Z",
-                "duration_ms": 40, "due_at": null, "ports": [], "plugin": null,
+                "duration_ms": 40, "due_at": null, "ports": [], "plugin": null, "edits": 0,
             },
             {
                 "node": "a-second", "item": 0, "state": "waiting", "attempt": 1,
                 "started_at": "2026-09-21T14:13:20.040Z", "ended_at": null, "duration_ms": null,
-                "due_at": "2026-09-21T14:13:30.000Z", "ports": [], "plugin": null,
+                "due_at": "2026-09-21T14:13:30.000Z", "ports": [], "plugin": null, "edits": 0,
                 "error": {"class": "transient", "code": "http-503", "message": "try later"},
             },
             {
                 "node": "skipped", "item": 0, "state": "skipped", "attempt": 1,
                 "started_at": null, "ended_at": null, "duration_ms": null, "due_at": null,
-                "ports": [], "plugin": null,
+                "ports": [], "plugin": null, "edits": 0,
             },
         ])
     );

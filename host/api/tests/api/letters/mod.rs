@@ -1,0 +1,5 @@
+//! `/api/v1/dead-letters`
+
+mod bulk;
+mod list;
+mod show;
