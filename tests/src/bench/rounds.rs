@@ -14,11 +14,11 @@ use super::report::Report;
 use super::server::Server;
 use super::settings::Settings;
 use super::shape::Shape;
+use super::sinks::Sinks;
 use super::template::{Data, Template};
 use super::webhooks::Webhook;
-use super::workflows::CHAIN;
-use super::{sandbox, start};
-use crate::sink::{Recording, Sink, SinkOptions};
+use super::workflows::{CHAIN, ITEMS, LONG_CHAIN};
+use super::{history, sandbox, start};
 
 /// Connections unless a shape says otherwise.
 const CONNECTIONS: usize = 64;
@@ -35,10 +35,9 @@ const RATES: [u32; 2] = [200, 1_000];
 /// If a program does not start or answers what it never should. Wrong answers and lost runs stand in
 /// the report.
 pub async fn run(place: &Place, settings: &Settings) -> anyhow::Result<Report> {
-    let sink =
-        Sink::start(SinkOptions { recording: Recording::Arrivals, ..SinkOptions::default() })?;
+    let sinks = Sinks::start()?;
     let template = match settings.shapes.iter().any(|shape| shape.is_served()) {
-        true => Some(Template::make(place, settings, &sink).await?),
+        true => Some(Template::make(place, settings, &sinks).await?),
         false => None,
     };
     let mut report = Report::new(place, settings);
@@ -46,7 +45,7 @@ pub async fn run(place: &Place, settings: &Settings) -> anyhow::Result<Report> {
         let mut round = Round {
             place,
             settings,
-            sink: &sink,
+            sinks: &sinks,
             template: template.as_ref(),
             limits: HashMap::new(),
             report: &mut report,
@@ -63,7 +62,7 @@ pub async fn run(place: &Place, settings: &Settings) -> anyhow::Result<Report> {
 struct Round<'a> {
     place: &'a Place,
     settings: &'a Settings,
-    sink: &'a Sink,
+    sinks: &'a Sinks,
     /// There if any shape is served.
     template: Option<&'a Template>,
     /// What this round measured already.
@@ -83,11 +82,15 @@ impl Round<'_> {
             Shape::Ack => self.ack().await,
             Shape::W1 => self.w1().await,
             Shape::W2 => self.w2().await,
-            Shape::W4 => self.w4().await,
+            Shape::W3 => self.w3().await,
+            Shape::W4 => self.chain("w4", CHAIN).await,
+            Shape::Chain40 => self.chain("chain40", LONG_CHAIN).await,
+            Shape::Fanout => self.fanout().await,
+            Shape::History => self.history().await,
             Shape::Start => {
                 let (place, settings) = (self.place, self.settings);
                 let template = self.template()?;
-                let figures = start::measure(place, settings, template, self.sink).await?;
+                let figures = start::measure(place, settings, template, self.sinks).await?;
                 self.report.add("start", figures);
                 Ok(())
             }
@@ -125,7 +128,7 @@ impl Round<'_> {
     }
 
     fn server(&self, data: &Data) -> anyhow::Result<Server> {
-        Server::start(self.place, self.settings, data.path(), self.sink)
+        Server::start(self.place, self.settings, data.path(), self.sinks)
     }
 
     async fn ack(&mut self) -> anyhow::Result<()> {
@@ -174,7 +177,7 @@ impl Round<'_> {
             let data = self.template()?.copy()?;
             let server = self.server(&data)?;
             let webhook = Webhook::new(&server, self.settings, workflow, StatusCode::ACCEPTED);
-            let webhook = webhook.calling(self.sink);
+            let webhook = webhook.calling(&self.sinks.quick);
             for rate in RATES {
                 let group = format!("offered_{rate}.");
                 webhook.offered(rate, &group, &mut figures).await?;
@@ -186,16 +189,80 @@ impl Round<'_> {
         Ok(())
     }
 
-    async fn w4(&mut self) -> anyhow::Result<()> {
-        self.limit(rows(CHAIN)).await?;
+    async fn w3(&mut self) -> anyhow::Result<()> {
+        let kind = rows(1 + ITEMS);
+        self.limit(kind).await?;
         let mut figures = Figures::default();
         let data = self.template()?.copy()?;
         let server = self.server(&data)?;
-        let webhook = Webhook::new(&server, self.settings, "w4", StatusCode::OK);
+        let webhook = Webhook::new(&server, self.settings, "w3", StatusCode::ACCEPTED);
+        let webhook = webhook.calling_often(&self.sinks.quick, u64::from(ITEMS));
+        webhook.closed(CONNECTIONS, "", &mut figures).await?;
+        server.stop()?;
+        self.add("w3", kind, figures).await
+    }
+
+    /// A row of steps: many at a time, and one run at a time.
+    async fn chain(&mut self, name: &'static str, length: u32) -> anyhow::Result<()> {
+        self.limit(rows(length)).await?;
+        let mut figures = Figures::default();
+        let data = self.template()?.copy()?;
+        let server = self.server(&data)?;
+        let webhook = Webhook::new(&server, self.settings, name, StatusCode::OK);
         webhook.closed(CONNECTIONS, "", &mut figures).await?;
         webhook.closed(1, "connections.1.", &mut figures).await?;
         server.stop()?;
-        self.add("w4", rows(CHAIN), figures).await
+        self.add(name, rows(length), figures).await
+    }
+
+    async fn fanout(&mut self) -> anyhow::Result<()> {
+        let mut figures = Figures::default();
+        let data = self.template()?.copy()?;
+        let server = self.server(&data)?;
+        let webhook = Webhook::new(&server, self.settings, "fanout", StatusCode::OK);
+        webhook.closed(1, "", &mut figures).await?;
+        server.stop()?;
+        self.report.add("fanout", figures);
+        Ok(())
+    }
+
+    /// `w2` in an empty store and in a full one, one after the other.
+    async fn history(&mut self) -> anyhow::Result<()> {
+        let mut figures = Figures::default();
+        let mut per_second = [0.0; 2];
+        for (runs, reached) in [0, self.settings.history].into_iter().zip(&mut per_second) {
+            let data = self.template()?.copy()?;
+            // The runs that the others are copies of.
+            let mut first = Figures::default();
+            self.history_load(&data, 1, &mut first).await?;
+            if runs > 0 {
+                figures.set("bytes_per_run", history::fill(data.path(), runs)?);
+            }
+            let mut measured = Figures::default();
+            self.history_load(&data, CONNECTIONS, &mut measured).await?;
+            *reached = measured.get("per_second").unwrap_or_default();
+            for name in ["lost", "errors", "duplicates"] {
+                figures.add(name, measured.get(name).unwrap_or_default() as u64);
+            }
+            figures.complaints.append(&mut measured.complaints);
+        }
+        figures.set("per_second", per_second[1]);
+        figures.set("runs", self.settings.history as f64);
+        figures.set("ratio_to_empty", per_second[1] / per_second[0].max(1.0));
+        self.report.add("history", figures);
+        Ok(())
+    }
+
+    async fn history_load(
+        &self,
+        data: &Data,
+        connections: usize,
+        figures: &mut Figures,
+    ) -> anyhow::Result<()> {
+        let server = self.server(data)?;
+        let webhook = Webhook::new(&server, self.settings, "w2-keyed", StatusCode::ACCEPTED);
+        webhook.calling(&self.sinks.quick).closed(connections, "", figures).await?;
+        server.stop()
     }
 }
 

@@ -9,7 +9,7 @@ use super::api::Api;
 use super::place::Place;
 use super::process::{Process, Usage};
 use super::settings::Settings;
-use crate::sink::Sink;
+use super::sinks::Sinks;
 
 /// The tenant of a fresh data folder.
 const TENANT: &str = "default";
@@ -30,7 +30,7 @@ impl Server {
         place: &Place,
         settings: &Settings,
         data: &Path,
-        sink: &Sink,
+        sinks: &Sinks,
     ) -> anyhow::Result<Self> {
         let mut command = Command::new(place.program("tombolo"));
         command
@@ -40,7 +40,7 @@ impl Server {
             .env("TOMBOLO_DATA__DIR", data)
             .env("TOMBOLO_SERVER__LISTEN", "127.0.0.1:0")
             .env("TOMBOLO_LOG__LEVEL", "warn")
-            .env("TOMBOLO_EGRESS__ALLOW", sink.address().to_string())
+            .env("TOMBOLO_EGRESS__ALLOW", sinks.allowed())
             .envs(settings.variables.iter().cloned());
         let process = Process::start(command, &place.work().join("tombolo.log"))?;
         Ok(Self { process, data: data.to_owned() })

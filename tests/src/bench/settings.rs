@@ -27,6 +27,8 @@ pub struct Settings {
     pub duration: Duration,
     /// Before each measurement.
     pub warm_up: Duration,
+    /// Ended runs in the store of `history`.
+    pub history: u64,
     /// Calls into the sandbox of each kind.
     pub sandbox_calls: u32,
     /// Variables that the server starts with, to try other settings than its defaults.
@@ -43,6 +45,7 @@ impl Settings {
             rounds: rounds.clamp(1, MAX_ROUNDS),
             duration: Duration::from_secs_f64(seconds),
             warm_up: Duration::from_secs_f64((seconds / 4.0).min(1.0)),
+            history: 1_000_000,
             sandbox_calls: 5_000,
             variables: Vec::new(),
         }
@@ -51,6 +54,6 @@ impl Settings {
     /// Seconds for everything: shows that the benchmarks work, not what they measure.
     #[must_use]
     pub fn quick(shapes: Vec<Shape>) -> Self {
-        Self { sandbox_calls: 500, ..Self::full(shapes, 1, 0.5) }
+        Self { sandbox_calls: 500, history: 5_000, ..Self::full(shapes, 1, 0.5) }
     }
 }

@@ -14,9 +14,9 @@ use super::payload::{Payloads, Size};
 use super::place::Place;
 use super::server::{Server, hook};
 use super::settings::Settings;
+use super::sinks::Sinks;
 use super::template::{Data, Template};
 use super::webhooks::Webhook;
-use crate::sink::Sink;
 
 /// How long the server may take to its first answer.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -37,20 +37,20 @@ pub async fn measure(
     place: &Place,
     settings: &Settings,
     template: &Template,
-    sink: &Sink,
+    sinks: &Sinks,
 ) -> anyhow::Result<Figures> {
     let mut figures = Figures::default();
     let data = template.copy()?.without_compiled()?;
-    drop(first(place, settings, &data, sink, "cold_", &mut figures).await?);
+    drop(first(place, settings, &data, sinks, "cold_", &mut figures).await?);
     drop(data);
 
     let data = template.copy()?;
-    let server = first(place, settings, &data, sink, "warm_", &mut figures).await?;
+    let server = first(place, settings, &data, sinks, "warm_", &mut figures).await?;
     tokio::time::sleep(IDLE).await;
     figures.set("idle_mib", server.usage().resident_bytes as f64 / MIB);
     let mut under_load = Figures::default();
     Webhook::new(&server, settings, "w2", StatusCode::ACCEPTED)
-        .calling(sink)
+        .calling(&sinks.quick)
         .closed(CONNECTIONS, "", &mut under_load)
         .await?;
     figures.set("loaded_mib", server.usage().peak_bytes as f64 / MIB);
@@ -67,14 +67,14 @@ async fn first(
     place: &Place,
     settings: &Settings,
     data: &Data,
-    sink: &Sink,
+    sinks: &Sinks,
     group: &str,
     figures: &mut Figures,
 ) -> anyhow::Result<Server> {
     // Ids that no measurement uses: each has payloads of its own.
     let payloads = Payloads::new(Size::Medium);
     let started = Instant::now();
-    let server = Server::start(place, settings, data.path(), sink)?;
+    let server = Server::start(place, settings, data.path(), sinks)?;
     answered(&server, "ack", StatusCode::ACCEPTED, payloads.next().1).await?;
     figures.set(format!("{group}accepted_ms"), ms(started));
     answered(&server, "w1", StatusCode::OK, payloads.next().1).await?;

@@ -11,8 +11,8 @@ use serde_json::json;
 use super::place::Place;
 use super::server::Server;
 use super::settings::Settings;
-use super::workflows::{self, SINK};
-use crate::sink::Sink;
+use super::sinks::Sinks;
+use super::workflows::{self, SINK, SLOW};
 
 /// A prepared data folder.
 #[derive(Debug)]
@@ -30,22 +30,24 @@ impl Template {
     ///
     /// # Errors
     /// If the server does not start, or refuses something.
-    pub async fn make(place: &Place, settings: &Settings, sink: &Sink) -> anyhow::Result<Self> {
+    pub async fn make(place: &Place, settings: &Settings, sinks: &Sinks) -> anyhow::Result<Self> {
         let (prepared, copies) = (place.work().join("prepared"), place.work().join("data"));
         for folder in [&prepared, &copies] {
             if folder.exists() {
                 fs::remove_dir_all(folder)?;
             }
         }
-        let server = Server::start(place, settings, &prepared, sink)?;
+        let server = Server::start(place, settings, &prepared, sinks)?;
         let api = server.api()?;
         for path in place.plugins()? {
             let component = fs::read(&path)?;
             let added = api.add_plugin(component).await;
             added.with_context(|| format!("{}", path.display()))?;
         }
-        let connection = json!({"base_url": sink.origin()});
-        api.put(&format!("/api/v1/connections/{SINK}"), &connection).await?;
+        for (name, sink) in [(SINK, &sinks.quick), (SLOW, &sinks.slow)] {
+            let connection = json!({"base_url": sink.origin()});
+            api.put(&format!("/api/v1/connections/{name}"), &connection).await?;
+        }
         for workflow in workflows::all() {
             let name = workflow["name"].as_str().unwrap_or_default();
             api.put(&format!("/api/v1/workflows/{name}"), &workflow).await?;

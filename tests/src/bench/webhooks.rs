@@ -32,6 +32,8 @@ pub struct Webhook<'a> {
     pub payloads: Arc<Payloads>,
     /// Counts the calls, if the workflow makes some.
     pub sink: Option<&'a Sink>,
+    /// Calls of one run.
+    pub calls_each: u64,
 }
 
 impl<'a> Webhook<'a> {
@@ -49,6 +51,7 @@ impl<'a> Webhook<'a> {
             expects,
             payloads: Arc::new(Payloads::new(Size::Small)),
             sink: None,
+            calls_each: 1,
         }
     }
 
@@ -64,6 +67,12 @@ impl<'a> Webhook<'a> {
     pub fn calling(mut self, sink: &'a Sink) -> Self {
         self.sink = Some(sink);
         self
+    }
+
+    /// The same with so many calls of each run.
+    #[must_use]
+    pub fn calling_often(self, sink: &'a Sink, calls_each: u64) -> Self {
+        Self { calls_each, ..self.calling(sink) }
     }
 
     /// Closed loop over so many connections. The figures' names start with `group`.
@@ -126,7 +135,7 @@ impl<'a> Webhook<'a> {
         let (before, started) = (self.server.usage(), start());
         let load = load::send(&target, &self.payloads, plan).await?;
         if let Some(sink) = self.sink {
-            sink.wait_for(load.answered, SINK_LIMIT).await?;
+            sink.wait_for(load.answered * self.calls_each, SINK_LIMIT).await?;
         }
         completed::drained(&api, self.workflow).await?;
         let after = self.server.usage();
@@ -150,7 +159,8 @@ impl<'a> Webhook<'a> {
         if let Some(sink) = self.sink {
             let counts = sink.counts();
             figures.add("duplicates", counts.repeated_ids);
-            figures.add("lost", load.answered.saturating_sub(counts.distinct_ids));
+            figures
+                .add("lost", (load.answered * self.calls_each).saturating_sub(counts.distinct_ids));
         }
         Ok(load)
     }

@@ -12,9 +12,30 @@ const RENAME: &str = "{id, contact: .name, mail: .email, value: .amount, tags, l
 /// How many `map` nodes `w4` has.
 pub const CHAIN: u32 = 10;
 
+/// How many `chain40` has.
+pub const LONG_CHAIN: u32 = 40;
+
+/// How many items `w3` has, and calls it makes.
+pub const ITEMS: u32 = 10;
+
+/// The connection to the sink that takes its time.
+pub const SLOW: &str = "slow";
+
+/// How many calls of `fanout` go at the same time.
+const BRANCHES: u32 = 4;
+
 /// All of them.
 pub fn all() -> Vec<Value> {
-    vec![ack(), w1(), w2("w2", None), w2("w2-keyed", Some("keyed")), w4()]
+    vec![
+        ack(),
+        w1(),
+        w2("w2", None),
+        w2("w2-keyed", Some("keyed")),
+        w3(),
+        chain("w4", CHAIN),
+        chain("chain40", LONG_CHAIN),
+        fanout(),
+    ]
 }
 
 /// Answered when durable; one pure node.
@@ -47,10 +68,39 @@ fn w2(name: &str, effect: Option<&str>) -> Value {
     workflow(name, "accepted", json!({"rename": map, "post": post}))
 }
 
-/// Ten `map` nodes in a row, and the response.
-fn w4() -> Value {
+/// Answered at once; a list of ten, a POST for each item.
+fn w3() -> Value {
+    let program = format!("[range({ITEMS}) as $n | {{id: (.id * {ITEMS} + $n), name}}]");
+    let split = json!({"use": "data.map", "with": {"input": "${ .trigger }", "program": program}});
+    let post = json!({
+        "use": "http.request", "connection": SINK, "effect": "keyed", "after": ["split"],
+        "each": {"items": "${ .steps.split }", "limit": ITEMS},
+        "with": {"method": "POST", "path": "/hit", "json": "${ .item }"},
+    });
+    workflow("w3", "accepted", json!({"split": split, "post": post}))
+}
+
+/// Four calls of 50 ms at the same time, and the response.
+fn fanout() -> Value {
     let mut nodes = Map::new();
-    for number in 1..=CHAIN {
+    let mut after = Vec::new();
+    for number in 1..=BRANCHES {
+        let call = json!({
+            "use": "http.request", "connection": SLOW, "effect": "read",
+            "with": {"method": "GET", "path": format!("/branch/{number}")},
+        });
+        nodes.insert(format!("branch{number}"), call);
+        after.push(format!("branch{number}"));
+    }
+    let join = json!({"use": "set", "after": after, "with": {"id": "${ .trigger.id }"}});
+    nodes.insert("join".to_owned(), join);
+    workflow("fanout", "result", nodes.into())
+}
+
+/// So many `map` nodes in a row, and the response.
+fn chain(name: &str, length: u32) -> Value {
+    let mut nodes = Map::new();
+    for number in 1..=length {
         let mut node = json!({"use": "data.map", "with": {"program": ".amount += 1"}});
         if number == 1 {
             node["with"]["input"] = "${ .trigger }".into();
@@ -61,7 +111,7 @@ fn w4() -> Value {
         }
         nodes.insert(format!("map{number}"), node);
     }
-    workflow("w4", "result", nodes.into())
+    workflow(name, "result", nodes.into())
 }
 
 fn workflow(name: &str, respond: &str, nodes: Value) -> Value {
