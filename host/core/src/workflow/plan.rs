@@ -29,6 +29,8 @@ pub struct Plan {
     pub index: BTreeMap<String, NodeIndex>,
     /// How long a run may take.
     pub timeout: Duration,
+    /// True if its runs may wait for each other: where one stops, another may start.
+    pub limited: bool,
 }
 
 /// A node, ready to run.

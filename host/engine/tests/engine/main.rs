@@ -3,6 +3,7 @@
 mod builtins;
 mod crash_points;
 mod faults;
+mod flow;
 mod lists;
 mod promises;
 mod repair;

@@ -242,7 +242,8 @@ impl<'a> Compiler<'a> {
             });
         }
         let timeout = self.definition.timeout.map_or(DEFAULT_RUN_TIMEOUT, |span| span.0);
-        Plan { name: self.definition.name.clone(), nodes, index, timeout }
+        let limited = !self.definition.limits.is_empty();
+        Plan { name: self.definition.name.clone(), nodes, index, timeout, limited }
     }
 
     fn add(&mut self, issue: Issue) {
