@@ -332,7 +332,8 @@ impl Desk {
     pub fn written(&mut self, run: &mut Run, command: &Settle) {
         self.owing = false;
         self.effect_since = None;
-        if !command.starts.is_empty() || command.signal.is_some() {
+        let gives_way = run.plan().limited && !matches!(command.next, Next::Hold);
+        if gives_way || !command.starts.is_empty() || command.signal.is_some() {
             self.inner.wake.notify_one();
         }
         self.inner.news.note(command);

@@ -212,6 +212,7 @@ async fn store_and_drive(
     let held: Vec<Vec<Option<Held>>> = prepared.iter().map(|one| hold(&inner, one)).collect();
     let batch = prepared.iter().map(|one| one.accept.clone()).collect();
     let accepted = inner.ports.store.accept(batch).await?;
+    flow::tell_replaced(&inner, prepared.iter().map(|one| &one.accept)).await;
     let mut queued = false;
     for ((one, held), outcome) in prepared.into_iter().zip(held).zip(&accepted) {
         let Accepted::New { .. } = outcome else {

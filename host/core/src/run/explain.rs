@@ -117,6 +117,15 @@ fn why_run(around: &Surroundings<'_>, steps: &[StepWhy]) -> Why {
             "somebody asked for its end; it ends as soon as a worker has it",
         )
         .until(due),
+        RunState::Queued if waits_for_place(around) => Why::new(
+            "waits-for-place",
+            "other runs have the places that it needs (the workflow's `limits`); it goes on when one \
+             of them ends",
+        )
+        .action("look at those that go: tombolo run list"),
+        RunState::Queued if due.is_some_and(|due| due > around.now) => {
+            Why::new("waits-for-time", "it starts later (the workflow's `limits`)").until(due)
+        }
         RunState::Queued => Why::new(
             "queued",
             "it waits for a free worker; if that lasts, the host is busy with other runs \
@@ -136,6 +145,11 @@ fn why_run(around: &Surroundings<'_>, steps: &[StepWhy]) -> Why {
             None => Why::new("waiting", "it waits").until(due),
         },
     }
+}
+
+/// A run that waits for a place is due at its deadline at the earliest, to be ended.
+fn waits_for_place(around: &Surroundings<'_>) -> bool {
+    around.available_at.is_none_or(|due| due > around.now && Some(due) == around.row.deadline)
 }
 
 impl Run {

@@ -32,6 +32,8 @@ pub struct Plan {
     pub timeout: Duration,
     /// What it publishes.
     pub events: EventSchemas,
+    /// True if its runs may wait for each other: where one stops, another may start.
+    pub limited: bool,
 }
 
 /// A node, ready to run.

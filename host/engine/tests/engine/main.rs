@@ -3,6 +3,7 @@
 mod builtins;
 mod crash_points;
 mod faults;
+mod flow;
 mod housekeeping;
 mod lists;
 mod promises;

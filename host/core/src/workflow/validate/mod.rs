@@ -244,7 +244,8 @@ impl<'a> Compiler<'a> {
         }
         let timeout = self.definition.timeout.map_or(DEFAULT_RUN_TIMEOUT, |span| span.0);
         let events = self.events();
-        Plan { name: self.definition.name.clone(), nodes, index, timeout, events }
+        let limited = !self.definition.limits.is_empty();
+        Plan { name: self.definition.name.clone(), nodes, index, timeout, events, limited }
     }
 
     fn events(&mut self) -> EventSchemas {

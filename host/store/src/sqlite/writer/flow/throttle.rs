@@ -43,7 +43,7 @@ fn schedule(rule: &Throttle, tat_ns: Option<i64>, now_ns: i64) -> (Timestamp, i6
     let runs = i64::from(rule.runs.max(1));
     let interval_ns = per_ns / runs + i64::from(per_ns % runs != 0);
     let tat_ns = tat_ns.unwrap_or(now_ns).max(now_ns);
-    let burst_ns = per_ns.saturating_sub(interval_ns);
+    let burst_ns = interval_ns.saturating_mul(runs - 1);
     let start_ns = tat_ns.saturating_sub(burst_ns).max(now_ns);
     let start_ms = start_ns / NS_PER_MS + i64::from(start_ns % NS_PER_MS != 0);
     (Timestamp(start_ms), tat_ns.saturating_add(interval_ns))
