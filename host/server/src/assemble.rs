@@ -17,6 +17,7 @@ use tombolo_sandbox::{Compiler, WasmSandbox};
 use tombolo_store::SqliteStore;
 use tombolo_vault::SealingVault;
 
+use crate::callbacks::Addresses;
 use crate::config::Config;
 use crate::keys;
 use crate::system::System;
@@ -36,6 +37,7 @@ pub struct Host {
     /// Cancelled when the process is asked to end.
     pub stopping: CancellationToken,
     vault: Arc<SealingVault>,
+    callbacks: Arc<Addresses>,
 }
 
 /// Opens the store and everything around it.
@@ -59,6 +61,7 @@ pub async fn host(config: &Config) -> Result<Host> {
         system.clone(),
         system.clone(),
     ));
+    let callbacks = Arc::new(Addresses::new(&vault, config.server.public_url()));
     let ports = Ports {
         store: store.clone(),
         sandbox: sandbox.clone(),
@@ -66,9 +69,11 @@ pub async fn host(config: &Config) -> Result<Host> {
         clock: system.clone(),
         ids: system.clone(),
         random: system,
+        callbacks: callbacks.clone(),
     };
     let engine = Engine::new(ports, engine_settings(config));
-    Ok(Host { store, sandbox, registry, engine, stopping: CancellationToken::new(), vault })
+    let stopping = CancellationToken::new();
+    Ok(Host { store, sandbox, registry, engine, stopping, vault, callbacks })
 }
 
 impl Host {
@@ -80,6 +85,8 @@ impl Host {
             sandbox: self.sandbox.clone(),
             vault: self.vault.clone(),
             intake: Arc::new(self.engine.clone()),
+            repairs: Arc::new(self.engine.clone()),
+            callbacks: self.callbacks.clone(),
             subscriptions: self.registry.clone(),
             authoring: self.registry.clone(),
             clock: system.clone(),
@@ -88,6 +95,7 @@ impl Host {
             stopping: self.stopping.clone(),
             settings: tombolo_api::Settings {
                 max_component_bytes: config.sandbox.max_component_bytes,
+                max_callback_bytes: config.server.body_limit_bytes,
                 ..tombolo_api::Settings::default()
             },
         };

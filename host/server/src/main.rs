@@ -1,6 +1,7 @@
 //! The binary `tombolo`: configuration, wiring, command line.
 
 mod assemble;
+mod callbacks;
 mod cli;
 mod config;
 mod data_dir;
