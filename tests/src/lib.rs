@@ -6,12 +6,14 @@
 
 pub mod asana;
 pub mod bench;
+pub mod disk;
 pub mod host;
 mod http_client;
 pub mod hubspot;
 pub mod sink;
 pub mod standin;
 
+pub use disk::Disk;
 pub use host::{Host, HostOptions};
 pub use http_client::http_client;
 pub use standin::{Call, Misbehaviour, Rule, Standin};

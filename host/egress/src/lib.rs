@@ -5,6 +5,7 @@
 //! a proxy from the environment, and never retries a request that may have been sent.
 
 mod admission;
+mod alert_webhook;
 mod connector;
 mod credentials;
 mod exchange;
@@ -22,6 +23,7 @@ mod testing;
 mod tls;
 mod turnstile;
 
+pub use alert_webhook::{AlertWebhook, InvalidAlertUrl};
 pub use guard::{Reason, forbidden};
 pub use host_port::{HostPort, InvalidHostPort};
 pub use http_egress::HttpEgress;

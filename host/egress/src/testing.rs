@@ -8,7 +8,7 @@ use http::{HeaderMap, Method};
 use tombolo_core::clock::Timestamp;
 use tombolo_core::effect::Effect;
 use tombolo_core::id::{ConnectionId, RunId, TenantId, WorkflowId};
-use tombolo_core::ports::egress::{Auth, CallLimits, Caller, Connection, OutboundCall};
+use tombolo_core::ports::egress::{Auth, CallLimits, CallRecord, Caller, Connection, OutboundCall};
 use tombolo_core::ports::journal::changes;
 use uuid::Uuid;
 
@@ -24,6 +24,27 @@ pub(crate) fn connection() -> Connection {
         allowed_hosts: Vec::new(),
         limits: CallLimits::default(),
         updated_at: Timestamp(0),
+        paused: None,
+    }
+}
+
+/// What is on record of a call that an answer came to.
+pub(crate) fn record(call: &OutboundCall) -> CallRecord {
+    CallRecord {
+        sequence: call.sequence,
+        method: call.method.to_string(),
+        url: call.uri.to_string(),
+        request_headers: Vec::new(),
+        request_body: None,
+        request_hash: String::new(),
+        idempotency_key: None,
+        status: Some(200),
+        response_headers: Vec::new(),
+        response_body: None,
+        error: None,
+        from_journal: false,
+        started_at: Timestamp(0),
+        duration_ms: 1,
     }
 }
 

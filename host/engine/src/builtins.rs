@@ -10,7 +10,7 @@ use tombolo_core::ports::store::{Parent, Signal, StoreError};
 use tombolo_core::run::{
     self, Begun, MAX_CALL_DEPTH, Publication, Run, StepAt, StepState, WorkflowCall,
 };
-use tombolo_core::workflow::Builtin;
+use tombolo_core::workflow::{Builtin, is_event_name};
 
 use crate::desk::Desk;
 use crate::errors::{corrupt, permanent};
@@ -122,6 +122,10 @@ impl Desk {
             );
             return Err(StepError::new(ErrorClass::InvalidInput, "bad-event-name", message));
         }
+        if let Some(issue) = run.plan().events.first_issue(&event, &data) {
+            let message = format!("the data breaks the schema of `{event}`: {issue}");
+            return Err(StepError::new(ErrorClass::InvalidInput, "event-invalid", message));
+        }
         let step = run.step(at);
         let inside = Inside {
             kind: "event",
@@ -191,37 +195,5 @@ impl Desk {
             Ok(outcome)
         });
         run.resume(at, result, self.now()).map_err(corrupt)
-    }
-}
-
-/// True for `order.placed.v2`: lower-case words, then the version.
-fn is_event_name(name: &str) -> bool {
-    let parts: Vec<&str> = name.split('.').collect();
-    let Some((version, words)) = parts.split_last() else {
-        return false;
-    };
-    let number = version.strip_prefix('v').unwrap_or_default();
-    let is_version = !number.starts_with('0') && number.parse::<u32>().is_ok();
-    let is_word = |word: &&str| {
-        word.starts_with(|c: char| c.is_ascii_lowercase())
-            && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-    };
-    is_version && words.len() >= 2 && words.iter().all(is_word)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_event_name;
-
-    #[test]
-    fn an_event_is_named_as_a_fact_with_a_version() {
-        for good in ["order.placed.v2", "a.b.c_d.v10"] {
-            assert!(is_event_name(good), "{good}");
-        }
-        for bad in
-            ["order.v1", "order.placed", "Order.placed.v1", "order.placed.v0", "order..v1", ""]
-        {
-            assert!(!is_event_name(bad), "{bad}");
-        }
     }
 }

@@ -335,6 +335,7 @@ impl Desk {
         if !command.starts.is_empty() || command.signal.is_some() {
             self.inner.wake.notify_one();
         }
+        self.inner.news.note(command);
         self.tell(run, command);
         run.slim(&command.steps);
     }

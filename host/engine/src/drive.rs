@@ -139,12 +139,12 @@ async fn work(
     signals: &Signals,
     heard: Vec<Signal>,
 ) -> Result<(), StoreError> {
-    desk.hear(run, heard)?;
-    desk.release_mended(run).await?;
     if run.has_changes() {
         // What became of attempts whose worker died is told before anything else is done.
         desk.settle(run, Next::Hold).await?;
     }
+    desk.hear(run, heard)?;
+    desk.release_mended(run).await?;
     let mut pending: FuturesUnordered<Pending> = FuturesUnordered::new();
     loop {
         if let Some(reason) = desk.must_end(signals) {

@@ -3,6 +3,7 @@
 //! Decides nothing that `tombolo-core` can decide: which step is ready, what follows a failure and
 //! how a run ends are asked there. Never opens a socket and never runs a guest itself.
 
+mod alerts;
 mod attempt;
 mod builtins;
 mod claims;
@@ -12,6 +13,7 @@ mod errors;
 mod flow;
 mod follow;
 mod head;
+mod housekeeping;
 mod intake;
 mod leases;
 mod registry;
@@ -28,11 +30,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tombolo_core::clock::Clock;
 use tombolo_core::id::IdSource;
+use tombolo_core::ports::alert::Alerts;
 use tombolo_core::ports::callback::CallbackAddresses;
 use tombolo_core::ports::sandbox::Sandbox;
 use tombolo_core::ports::store::{Store, StoreError, WorkerId};
 use tombolo_core::random::Random;
 
+use alerts::News;
 use follow::Followers;
 use leases::Leases;
 
@@ -56,6 +60,8 @@ pub struct Ports {
     pub random: Arc<dyn Random>,
     /// Addresses that let nodes go on.
     pub callbacks: Arc<dyn CallbackAddresses>,
+    /// Where people are told.
+    pub alerts: Arc<dyn Alerts>,
 }
 
 /// The engine of one process. Cheap to clone.
@@ -72,6 +78,8 @@ struct Inner {
     wake: Notify,
     leases: Leases,
     followers: Followers,
+    /// What alerts are made from.
+    news: News,
     /// Runs under way.
     tracker: TaskTracker,
     /// No new claims from now on.
@@ -92,6 +100,7 @@ impl Engine {
             wake: Notify::new(),
             leases: Leases::default(),
             followers: Followers::default(),
+            news: News::default(),
             tracker: TaskTracker::new(),
             closing: CancellationToken::new(),
             abandon: CancellationToken::new(),
@@ -110,6 +119,8 @@ impl Engine {
         }
         self.0.tracker.spawn(claims::run(self.0.clone()));
         tokio::spawn(leases::renew(self.0.clone()));
+        tokio::spawn(alerts::run(self.0.clone()));
+        self.0.tracker.spawn(housekeeping::run(self.0.clone()));
         Ok(())
     }
 

@@ -4,6 +4,7 @@ mod catalog;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
@@ -39,6 +40,7 @@ pub struct Registry {
 struct Live {
     hooks: HashMap<(TenantId, String), Arc<Hook>>,
     workflows: HashMap<(TenantId, String), Subscriber>,
+    retentions: HashMap<(TenantId, WorkflowId), Duration>,
     /// By tenant and the event's name.
     events: HashMap<(TenantId, String), Vec<Subscriber>>,
     /// By tenant: whose failures, by name (None: all but the subscriber's own), and who takes them.
@@ -103,6 +105,12 @@ impl Registry {
         }
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = live;
         Ok(())
+    }
+
+    /// The workflows whose ended runs are kept for a time only, and for how long.
+    pub(crate) fn retentions(&self) -> Vec<((TenantId, WorkflowId), Duration)> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.retentions.iter().map(|(workflow, kept)| (*workflow, *kept)).collect()
     }
 
     /// The plan of a version, made once.
@@ -236,6 +244,9 @@ impl Live {
             timeout: Some(timeout),
             limits: limits.clone(),
         };
+        if let Some(kept) = definition.retention {
+            self.retentions.insert((version.tenant, version.id), kept.0);
+        }
         self.workflows.insert((version.tenant, version.name.clone()), subscriber("api"));
         for (name, trigger) in &definition.triggers {
             if let Some(event) = &trigger.event {

@@ -20,6 +20,10 @@ pub struct EngineSettings {
     pub max_claims: u32,
     /// How long a stop waits for runs under way, in milliseconds.
     pub drain_ms: u64,
+    /// How often old runs are forgotten, in milliseconds.
+    pub housekeeping_ms: u64,
+    /// How long an alert about the same is not repeated, in milliseconds.
+    pub alert_repeat_ms: u64,
 }
 
 impl Default for EngineSettings {
@@ -31,6 +35,8 @@ impl Default for EngineSettings {
             claim_batch: 64,
             max_claims: 5,
             drain_ms: 10_000,
+            housekeeping_ms: 60_000,
+            alert_repeat_ms: 300_000,
         }
     }
 }
@@ -42,6 +48,14 @@ impl EngineSettings {
 
     pub(crate) fn poll(&self) -> Duration {
         Duration::from_millis(self.poll_ms)
+    }
+
+    pub(crate) fn housekeeping(&self) -> Duration {
+        Duration::from_millis(self.housekeeping_ms)
+    }
+
+    pub(crate) fn alert_repeat(&self) -> Duration {
+        Duration::from_millis(self.alert_repeat_ms)
     }
 
     pub(crate) fn drain(&self) -> Duration {

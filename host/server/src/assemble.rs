@@ -8,9 +8,10 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use tombolo_api::ApiState;
 use tombolo_core::id::ContentHash;
+use tombolo_core::ports::alert::{Alerts, NoAlerts};
 use tombolo_core::ports::sandbox::ComponentSource;
 use tombolo_core::ports::store::Catalog;
-use tombolo_egress::{HttpEgress, SystemResolver};
+use tombolo_egress::{AlertWebhook, HttpEgress, SystemResolver};
 use tombolo_engine::{Engine, EngineSettings, Ports, Registry};
 use tombolo_ingress::{IngressSettings, IngressState, Rules};
 use tombolo_sandbox::{Compiler, WasmSandbox};
@@ -61,7 +62,7 @@ pub async fn host(config: &Config) -> Result<Host> {
         system.clone(),
         system.clone(),
     ));
-    let callbacks = Arc::new(Addresses::new(&vault, config.server.public_url()));
+    let callbacks = Arc::new(Addresses::new(config.server.public_url(), &vault));
     let ports = Ports {
         store: store.clone(),
         sandbox: sandbox.clone(),
@@ -69,11 +70,19 @@ pub async fn host(config: &Config) -> Result<Host> {
         clock: system.clone(),
         ids: system.clone(),
         random: system,
+        alerts: alerts(config, vault.clone())?,
         callbacks: callbacks.clone(),
     };
     let engine = Engine::new(ports, engine_settings(config));
-    let stopping = CancellationToken::new();
-    Ok(Host { store, sandbox, registry, engine, stopping, vault, callbacks })
+    Ok(Host {
+        store,
+        sandbox,
+        registry,
+        engine,
+        stopping: CancellationToken::new(),
+        vault,
+        callbacks,
+    })
 }
 
 impl Host {
@@ -116,6 +125,21 @@ impl Host {
     }
 }
 
+/// Where people are told.
+fn alerts(config: &Config, vault: Arc<SealingVault>) -> Result<Arc<dyn Alerts>> {
+    let Some(url) = &config.alerts.url else {
+        return Ok(Arc::new(NoAlerts));
+    };
+    let egress = Arc::new(egress(config, vault)?);
+    Ok(Arc::new(AlertWebhook::new(egress, url).context("alerts.url")?))
+}
+
+fn egress(config: &Config, vault: Arc<SealingVault>) -> Result<HttpEgress> {
+    let resolver = Arc::new(SystemResolver);
+    HttpEgress::new(config.egress.clone(), vault, Arc::new(System), resolver)
+        .context("the way out does not start")
+}
+
 /// A sandbox that has no store and can open no secret: for looking at a component.
 ///
 /// # Errors
@@ -130,9 +154,7 @@ fn sandbox(
     vault: Arc<SealingVault>,
 ) -> Result<WasmSandbox> {
     let system = Arc::new(System);
-    let egress =
-        HttpEgress::new(config.egress.clone(), vault, system.clone(), Arc::new(SystemResolver))
-            .context("the way out does not start")?;
+    let egress = egress(config, vault)?;
     let sandbox = WasmSandbox::new(
         config.sandbox.clone(),
         &config.data.components(),
@@ -153,6 +175,8 @@ fn engine_settings(config: &Config) -> EngineSettings {
         poll_ms: config.engine.poll_ms,
         claim_batch: config.engine.claim_batch,
         max_claims: config.engine.max_claims,
+        housekeeping_ms: config.engine.housekeeping_seconds.saturating_mul(1_000),
+        alert_repeat_ms: config.alerts.repeat_seconds.saturating_mul(1_000),
         drain_ms: config.server.drain_timeout_ms,
     }
 }

@@ -26,7 +26,7 @@ pub struct Addresses {
 
 impl Addresses {
     /// `public_url` is how others reach this host, without a slash at the end.
-    pub fn new(vault: &SealingVault, public_url: String) -> Self {
+    pub fn new(public_url: String, vault: &SealingVault) -> Self {
         Self { public_url, keys: vault.derive(LABEL) }
     }
 }
@@ -82,7 +82,7 @@ mod tests {
     fn addresses(current: &str, older: &[&str]) -> Addresses {
         let key = |text: &str| MasterKey::parse(text).unwrap();
         let vault = SealingVault::new(key(current), older.iter().map(|text| key(text)).collect());
-        Addresses::new(&vault.unwrap(), "https://t.example".to_owned())
+        Addresses::new("https://t.example".to_owned(), &vault.unwrap())
     }
 
     fn tenant(number: u128) -> TenantId {

@@ -22,8 +22,8 @@ use tombolo_sandbox::SandboxSettings;
 pub use layers::Origin;
 pub use problem::{ConfigError, ConfigProblem};
 pub use settings::{
-    DataSettings, EngineSettings, LogFormat, LogSettings, ServerSettings, StoreSettings,
-    VaultSettings,
+    AlertSettings, DataSettings, EngineSettings, LogFormat, LogSettings, ServerSettings,
+    StoreSettings, VaultSettings,
 };
 
 /// The default file: every key with its meaning, default, unit and bounds.
@@ -48,6 +48,8 @@ pub struct Config {
     pub sandbox: SandboxSettings,
     /// The way out.
     pub egress: EgressSettings,
+    /// What people are told without asking.
+    pub alerts: AlertSettings,
     /// Secrets at rest.
     pub vault: VaultSettings,
     /// Logs of this process.

@@ -143,6 +143,51 @@ async fn a_newer_schema_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
+async fn a_new_file_can_give_pages_back_and_its_pages_are_as_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = SqliteSettings { page_bytes: 4096, ..SqliteSettings::default() };
+    let (path, store) = fresh(&folder, settings).await;
+    store.close().await;
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let pragma = |name| file.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+    const INCREMENTAL: i64 = 2;
+    assert_eq!((pragma("auto_vacuum"), pragma("page_size")), (INCREMENTAL, 4096));
+}
+
+#[tokio::test]
+async fn nothing_changes_or_deletes_an_entry_of_the_audit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, store) = fresh(&folder, SqliteSettings::default()).await;
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute("INSERT INTO audit VALUES (NULL, x'01', 0, 'a', 'b', 'c', '{}')", []).unwrap();
+    for statement in ["UPDATE audit SET actor = 'x'", "DELETE FROM audit"] {
+        let refused = file.execute(statement, []).unwrap_err().to_string();
+        assert!(refused.contains("an entry of the audit"), "{refused}");
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_payload_that_is_no_payload_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, store) = fresh(&folder, SqliteSettings::default()).await;
+    store.accept(vec![event(1, &"long ".repeat(10_000))]).await.unwrap();
+    let id = event(1, "").event.id;
+    let stored: i64 = {
+        let file = rusqlite::Connection::open(&path).unwrap();
+        file.query_row("SELECT length(bytes) FROM payload", [], |row| row.get(0)).unwrap()
+    };
+    assert!(stored < 1_000, "{stored} bytes of 50,000");
+    assert!(store.event(tenant(), id).await.unwrap().is_some());
+    for bad in ["bytes = x'00'", "encoding = 7", "encoding = 0"] {
+        let file = rusqlite::Connection::open(&path).unwrap();
+        file.execute(&format!("UPDATE payload SET {bad}"), []).unwrap();
+        let damaged = store.event(tenant(), id).await;
+        assert!(matches!(damaged, Err(StoreError::Corrupt(_))), "{bad}: {damaged:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tombolo.db");

@@ -114,18 +114,18 @@ impl MasterKey {
     }
 
     /// Makes a new key and keeps it in a new file at `path`, readable by its owner only. Fails if
-    /// there is a file already: a key that is lost takes every secret with it.
+    /// there is a file already: a key that is lost takes every secret with it. The file is there
+    /// whole or not at all, also after a power cut, or the next start would find no key in it.
     pub fn create(path: &Path, randomness: &dyn Randomness) -> Result<Self, KeyError> {
         let fail = |source| KeyError::File { path: path.to_owned(), doing: "created", source };
         let key = Self::generate(randomness);
         let text = Zeroizing::new(format!("{}\n", &*Zeroizing::new(hex::encode(&key.bytes[..]))));
-        let mut options = File::options();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).map_err(fail)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(fail)?;
-        sync_folder_of(path).map_err(fail)?;
+        let folder = folder_of(path);
+        // Made with the mode 0600.
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
+        file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(fail)?;
+        file.persist_noclobber(path).map_err(|refused| fail(refused.error))?;
+        sync_folder(folder).map_err(fail)?;
         Ok(key)
     }
 
@@ -206,14 +206,17 @@ fn check_private(_path: &Path, _file: &File) -> Result<(), KeyError> {
     Ok(())
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// The new name has to survive a power cut as well as the bytes.
 #[cfg(unix)]
-fn sync_folder_of(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(not(unix))]
-fn sync_folder_of(_path: &Path) -> std::io::Result<()> {
+fn sync_folder(_folder: &Path) -> std::io::Result<()> {
     Ok(())
 }

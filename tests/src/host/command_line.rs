@@ -63,7 +63,7 @@ impl Host {
             .current_dir(self.folder())
             .env_clear()
             .env("TOMBOLO_URL", self.origin())
-            .env("TOMBOLO_DATA__DIR", "data")
+            .env("TOMBOLO_DATA__DIR", self.data())
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .kill_on_drop(true);

@@ -1,5 +1,5 @@
 //! The real binary `tombolo` as a test sees it: a process on a free port, with a data folder of its
-//! own that goes away with the handle.
+//! own that goes away with the handle, unless the options name one.
 //!
 //! Speaks to it as anybody would: HTTP, signals, the command line. Never links the host.
 
@@ -63,7 +63,7 @@ impl Host {
         let place = PLACES.clone().acquire_owned().await?;
         let folder = tempfile::tempdir().context("a temporary folder is needed")?;
         if options.has_plugins() {
-            template::copy_to(&folder.path().join("data")).await?;
+            template::copy_to(&options.data_in(folder.path())).await?;
         }
         Self::start_in(folder, options, place).await
     }
@@ -97,7 +97,7 @@ impl Host {
 
     /// The data folder.
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.options.data_in(self.folder.path())
     }
 
     /// A folder of the test's own, beside the data.

@@ -1,11 +1,14 @@
 //! How a host is to be started.
 
+use std::path::{Path, PathBuf};
+
 /// Settings of the process, and what its data folder has at the start.
 #[derive(Debug, Clone, Default)]
 pub struct HostOptions {
     allow: Vec<String>,
     variables: Vec<(String, String)>,
     without_plugins: bool,
+    data: Option<PathBuf>,
 }
 
 impl HostOptions {
@@ -40,6 +43,18 @@ impl HostOptions {
     pub fn first_start(mut self) -> Self {
         self.without_plugins = true;
         self
+    }
+
+    /// The data folder is there, and stays when the host has gone; otherwise the host makes one.
+    #[must_use]
+    pub fn data(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data = Some(folder.into());
+        self
+    }
+
+    /// The data folder of a host that has this folder for itself.
+    pub(super) fn data_in(&self, folder: &Path) -> PathBuf {
+        self.data.clone().unwrap_or_else(|| folder.join("data"))
     }
 
     pub(super) fn has_plugins(&self) -> bool {

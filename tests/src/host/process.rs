@@ -41,7 +41,7 @@ impl Process {
             .arg("serve")
             .current_dir(folder)
             .env_clear()
-            .env("TOMBOLO_DATA__DIR", "data")
+            .env("TOMBOLO_DATA__DIR", options.data_in(folder))
             .env("TOMBOLO_SERVER__LISTEN", listen)
             .envs(options.environment())
             .stdin(Stdio::null())

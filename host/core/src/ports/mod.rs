@@ -1,6 +1,7 @@
 //! The ports: what the laws need from the outside. Each is implemented by one crate around core,
 //! and only the server wires them.
 
+pub mod alert;
 pub mod authoring;
 pub mod callback;
 pub mod egress;

@@ -38,6 +38,10 @@ pub struct Definition {
     /// How many runs go at the same time, in which order, and how often.
     #[serde(default, skip_serializing_if = "Limits::is_empty")]
     pub limits: Limits,
+    /// What its `publish` nodes tell, by name and version: JSON Schemas (2020-12) of the data. Data
+    /// that breaks its schema is not published.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub events: IndexMap<String, Value>,
     /// How long a run that has ended is kept, with all that is known of it. None means for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Span>,

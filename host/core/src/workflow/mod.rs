@@ -1,6 +1,7 @@
 //! Workflows: the file, its expressions, its validation, and the plan made from it. Pure.
 
 mod definition;
+mod event;
 mod expression;
 mod issue;
 mod limits;
@@ -16,6 +17,7 @@ pub use definition::{
     Backoff, Decision, Dedupe, Definition, Each, EventTrigger, FailureTrigger, Join, Node, OnError,
     OnItemError, Respond, Retry, Trigger, Webhook,
 };
+pub use event::{EventSchemas, is_event_name};
 pub use expression::{Expression, Kind, Template, TemplateError};
 pub use issue::Issue;
 pub use limits::{

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::definition::{Join, OnError, OnItemError, Retry};
+use super::event::EventSchemas;
 use super::parameters::Parameters;
 use crate::effect::Effect;
 use crate::error::ErrorClass;
@@ -29,6 +30,8 @@ pub struct Plan {
     pub index: BTreeMap<String, NodeIndex>,
     /// How long a run may take.
     pub timeout: Duration,
+    /// What it publishes.
+    pub events: EventSchemas,
 }
 
 /// A node, ready to run.

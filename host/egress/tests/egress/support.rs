@@ -305,6 +305,7 @@ pub fn connection(base_url: &str) -> Connection {
         allowed_hosts: Vec::new(),
         limits: CallLimits::default(),
         updated_at: Timestamp(0),
+        paused: None,
     }
 }
 

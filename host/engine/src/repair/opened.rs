@@ -114,7 +114,8 @@ impl Opened {
             deadline: over.then(|| now.plus(self.run.plan().timeout)),
             ..self.settle(now)
         };
-        desk::write(&self.inner, settle).await?;
+        desk::write(&self.inner, settle.clone()).await?;
+        self.inner.news.note(&settle);
         self.inner.wake.notify_one();
         Ok(())
     }

@@ -291,6 +291,19 @@ async fn a_published_event_reaches_everybody_who_listens_once() {
 }
 
 #[tokio::test]
+async fn what_breaks_its_schema_is_not_published() {
+    let bench = Bench::new().await;
+    let engine = bench.start().await;
+    let schema = json!({"events": {"order.placed.v1": {"type": "object", "required": ["id"]}}});
+    let publish = |data: Value| json!({"tell": {"use": "publish", "with": {"event": "order.placed.v1", "data": data}}});
+    engine.apply(publish(json!({"id": 1})), schema.clone()).await;
+    assert_eq!(state(&bench.ended(engine.run("1").await).await), RunState::Succeeded);
+    engine.apply(publish(json!({"number": 1})), schema).await;
+    let ended = bench.ended(engine.run("2").await).await;
+    assert_eq!(ended.run.error.unwrap().code, "event-invalid");
+}
+
+#[tokio::test]
 async fn another_workflow_takes_a_failure_and_its_own_starts_nothing() {
     let bench = Bench::new().await;
     let engine = bench.start().await;

@@ -3,8 +3,10 @@
 mod builtins;
 mod crash_points;
 mod faults;
+mod housekeeping;
 mod lists;
 mod promises;
 mod repair;
 mod support;
 mod treatment;
+mod writes;

@@ -12,6 +12,7 @@ pub(super) fn complaint(key: &str, value: &Value) -> Option<String> {
     let reason = match (key, value) {
         ("store.page_bytes", Value::Number(number)) => power_of_two(number.as_u64()?),
         ("server.public_url", Value::String(text)) => origin(text),
+        ("alerts.url", Value::String(text)) => address(text),
         ("log.level", Value::String(text)) => level(text),
         _ => None,
     }?;
@@ -36,6 +37,13 @@ fn origin(text: &str) -> Option<String> {
     let form = "it has to be scheme, host and, if it is not the usual one, port: \
                 \"https://tombolo.example.com\"";
     (!fine).then(|| form.to_owned())
+}
+
+/// Where something is posted to.
+fn address(text: &str) -> Option<String> {
+    let fine = Url::parse(text)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    (!fine).then(|| "it has to be an address: \"https://chat.example.com/hooks/in\"".to_owned())
 }
 
 /// `EnvFilter` takes a misspelt level for the name of a part of the program, and then logs nothing.

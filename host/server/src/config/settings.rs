@@ -210,6 +210,8 @@ pub struct EngineSettings {
     pub claim_batch: usize,
     /// How often a run may end its worker before it is failed.
     pub max_claims: u32,
+    /// How often old runs are looked for.
+    pub housekeeping_seconds: u64,
 }
 
 impl Default for EngineSettings {
@@ -220,7 +222,24 @@ impl Default for EngineSettings {
             poll_ms: 500,
             claim_batch: 64,
             max_claims: 5,
+            housekeeping_seconds: 60,
         }
+    }
+}
+
+/// The section `[alerts]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AlertSettings {
+    /// Where people are told. None: nowhere.
+    pub url: Option<String>,
+    /// How long the same is not told again while it grows.
+    pub repeat_seconds: u64,
+}
+
+impl Default for AlertSettings {
+    fn default() -> Self {
+        Self { url: None, repeat_seconds: 300 }
     }
 }
 

@@ -45,6 +45,7 @@ impl Scene {
             allowed_hosts: Vec::new(),
             limits: CallLimits::default(),
             updated_at: System.now(),
+            paused: None,
         };
         self.store.put_connection(connection).await.unwrap();
         vault.current_key().to_string()

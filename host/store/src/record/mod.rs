@@ -25,6 +25,6 @@ pub(crate) use read::{
     Damaged, cancel_state, content_hash, from_json, hash_bytes, id, join_ids, run_state, split_ids,
     step_state, to_json, unsigned,
 };
-pub(crate) use settle::{Outcome, SettleItem, due};
+pub(crate) use settle::{NEVER, Outcome, SettleItem, due};
 pub(crate) use signal::SignalItem;
 pub(crate) use step::{EffectRecord, StepRecord};

@@ -14,6 +14,9 @@ const CONSTRAINT: i32 = 19;
 const MISMATCH: i32 = 20;
 const NOT_A_DATABASE: i32 = 26;
 const CONSTRAINT_FOREIGN_KEY: i32 = 787;
+const IOERR_FSYNC: i32 = 1034;
+/// The map of the log cannot grow; as the list above says, for want of space.
+const IOERR_SHMSIZE: i32 = 4874;
 
 /// Why statements failed.
 #[derive(Debug)]
@@ -59,6 +62,11 @@ impl Fault {
         }
     }
 
+    /// True if a flush failed: what it was to write may be dropped, and no later flush tells.
+    pub(super) fn is_failed_flush(&self) -> bool {
+        self.code() == Some(IOERR_FSYNC)
+    }
+
     /// SQLite's extended result code.
     fn code(&self) -> Option<i32> {
         match self {
@@ -80,7 +88,7 @@ impl From<Fault> for StoreError {
             Fault::Writing(error) => error.to_string(),
         };
         match code.map(|code| (code & 0xff, code)) {
-            Some((FULL, _)) => Self::Full,
+            Some((FULL, _) | (_, IOERR_SHMSIZE)) => Self::Full,
             Some((CORRUPT | NOT_A_DATABASE, _)) => Self::Corrupt(text),
             Some((BUSY | LOCKED, _)) => Self::Locked,
             Some((_, CONSTRAINT_FOREIGN_KEY)) => Self::Refused(

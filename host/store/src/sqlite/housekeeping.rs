@@ -13,6 +13,20 @@ use super::row::{bytes, id, id_bytes};
 use crate::group::{Command, Forget, Rare};
 use crate::record::content_hash;
 
+/// Newer runs than `?4` are not even looked at: none has ended before it was made.
+const OLD_RUNS: &str = concat!(
+    "SELECT r.id FROM run r INDEXED BY run_workflow
+     WHERE r.tenant_id = ?2 AND r.workflow_id = ?3 AND r.id < ?4 AND ",
+    forgettable!(),
+    " ORDER BY r.id LIMIT ?5"
+);
+
+const LOOSE_PAYLOADS: &str = concat!(
+    "SELECT p.hash, p.tenant_id, ",
+    unreferenced!(),
+    " FROM payload p WHERE (p.hash, p.tenant_id) > (?, ?) ORDER BY p.hash, p.tenant_id LIMIT ?"
+);
+
 #[async_trait]
 impl Housekeeping for SqliteStore {
     async fn forget(
@@ -21,18 +35,12 @@ impl Housekeeping for SqliteStore {
         ended_before: Timestamp,
         limit: u32,
     ) -> Result<u64, StoreError> {
-        // Newer runs are not even looked at: none has ended before it was made.
-        let query = sqlx::query(concat!(
-            "SELECT r.id FROM run r INDEXED BY run_workflow
-             WHERE r.tenant_id = ?2 AND r.workflow_id = ?3 AND r.id < ?4 AND ",
-            forgettable!(),
-            " ORDER BY r.id LIMIT ?5"
-        ))
-        .bind(ended_before.0)
-        .bind(id_bytes(tenant.0))
-        .bind(id_bytes(workflow.0))
-        .bind(id_bytes(made_at(ended_before)))
-        .bind(limit);
+        let query = sqlx::query(OLD_RUNS)
+            .bind(ended_before.0)
+            .bind(id_bytes(tenant.0))
+            .bind(id_bytes(workflow.0))
+            .bind(id_bytes(made_at(ended_before)))
+            .bind(limit);
         let runs = self.read_all(query, |row| Ok(RunId(id(row, 0)?))).await?;
         if runs.is_empty() {
             return Ok(0);
@@ -50,15 +58,7 @@ impl Housekeeping for SqliteStore {
             Some(after) => (after.hash.0.to_vec(), id_bytes(after.tenant.0)),
             None => (Vec::new(), Vec::new()),
         };
-        let query = sqlx::query(concat!(
-            "SELECT p.hash, p.tenant_id, ",
-            unreferenced!(),
-            " FROM payload p WHERE (p.hash, p.tenant_id) > (?, ?)
-              ORDER BY p.hash, p.tenant_id LIMIT ?"
-        ))
-        .bind(hash)
-        .bind(tenant)
-        .bind(limit);
+        let query = sqlx::query(LOOSE_PAYLOADS).bind(hash).bind(tenant).bind(limit);
         let looked_at: Vec<(SweepCursor, bool)> = self
             .read_all(query, |row| {
                 let hash = content_hash(bytes(row, 0)?.unwrap_or_default())?;
@@ -85,4 +85,37 @@ impl Housekeeping for SqliteStore {
 /// section 5.7). Every id made earlier is smaller.
 fn made_at(time: Timestamp) -> Uuid {
     Uuid::from_u128(u128::from(time.0.max(0).unsigned_abs()) << 80)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::plans::{database, explain};
+
+    #[test]
+    fn the_first_id_of_a_time_is_larger_than_every_earlier_one() {
+        let time = Timestamp(1_700_000_000_000);
+        let id = |ms: u64, rest: u128| Uuid::from_u128(u128::from(ms) << 80 | rest);
+        assert!(id(1_699_999_999_999, (1 << 80) - 1) < made_at(time));
+        assert!(id(1_700_000_000_000, 0x7000 << 64) > made_at(time));
+        assert_eq!(made_at(Timestamp(-1)), Uuid::nil());
+    }
+
+    #[test]
+    fn old_runs_are_found_along_an_index_and_not_sorted() {
+        let plan = explain(&database(), OLD_RUNS);
+        let first = "SEARCH r USING INDEX run_workflow (tenant_id=? AND workflow_id=? AND id<?)";
+        assert_eq!(plan[0], first, "{plan:#?}");
+        assert!(plan.iter().all(|line| !line.contains("SCAN") && !line.contains("B-TREE")));
+    }
+
+    #[test]
+    fn a_sweep_reads_no_payload_and_looks_up_everything_by_index() {
+        let plan = explain(&database(), LOOSE_PAYLOADS);
+        assert!(plan[0].starts_with("SEARCH p USING COVERING INDEX"), "{plan:#?}");
+        let searches = plan.iter().filter(|line| line.starts_with("SEARCH"));
+        assert_eq!(searches.count(), 7, "{plan:#?}");
+        assert!(plan.iter().all(|line| !line.contains("SCAN ") || line.contains("SUBQUERY")));
+        assert!(plan.iter().all(|line| !line.contains("B-TREE")), "{plan:#?}");
+    }
 }

@@ -26,7 +26,7 @@ impl LetterBox for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Letter>, StoreError> {
         let mut query = query(tenant, filter, after.as_ref());
-        query.push(" ORDER BY d.run_id DESC, d.node, d.item LIMIT ").push_bind(i64::from(limit));
+        query.push(ORDER).push(" LIMIT ").push_bind(i64::from(limit));
         self.read_all(query.build(), letter).await
     }
 
@@ -52,6 +52,9 @@ impl LetterBox for SqliteStore {
         Ok(count.unwrap_or_default())
     }
 }
+
+/// The order of both lists.
+const ORDER: &str = " ORDER BY d.run_id DESC, d.node, d.item";
 
 /// Reads along the index of one of the two lists, from the cursor on.
 fn query(
@@ -127,4 +130,33 @@ fn discarded(row: &SqliteRow, at: Option<Timestamp>) -> Result<Option<(Timestamp
         Some(at) => Some((at, row.try_get(9)?)),
         None => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::sqlite::plans::{database, explain};
+
+    #[test]
+    fn both_lists_are_read_along_their_index_from_the_cursor_on() {
+        let connection = database();
+        let tenant = TenantId(Uuid::from_u128(1));
+        let step = StepKey { node: "a".to_owned(), item: 0 };
+        let cursor = LetterCursor { run: RunId(Uuid::from_u128(9)), step };
+        for (discarded, index) in [(false, "dead_letter_open"), (true, "dead_letter_discarded")] {
+            for (after, bound) in
+                [(None, "(tenant_id=?)"), (Some(&cursor), "(tenant_id=? AND run_id<?)")]
+            {
+                let filter = LetterFilter { discarded, ..LetterFilter::default() };
+                let mut query = query(tenant, &filter, after);
+                query.push(ORDER);
+                let plan = explain(&connection, query.sql().as_str());
+                let expected = format!("SEARCH d USING INDEX {index} {bound}");
+                assert_eq!(plan[0], expected, "{plan:#?}");
+                assert!(!plan.iter().any(|line| line.contains("B-TREE")), "{plan:#?}");
+            }
+        }
+    }
 }

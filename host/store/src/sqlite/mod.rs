@@ -9,6 +9,8 @@ mod journal_row;
 mod keep;
 mod letters;
 mod open;
+#[cfg(test)]
+mod plans;
 mod reading;
 mod remembered;
 mod row;
@@ -16,6 +18,8 @@ mod run_log;
 mod run_row;
 mod signal_row;
 mod step_row;
+#[cfg(test)]
+mod upgrade;
 mod writer;
 
 use std::path::Path;
@@ -49,10 +53,16 @@ impl SqliteStore {
     ///
     /// Refuses a damaged file ([`StoreError::Corrupt`]) and one that a newer version wrote.
     pub async fn open(path: &Path, settings: SqliteSettings) -> Result<Self, StoreError> {
+        Self::open_all(path, settings).await.map_err(|error| open::or_full(path, error))
+    }
+
+    async fn open_all(path: &Path, settings: SqliteSettings) -> Result<Self, StoreError> {
         let place = open::prepare(path, &settings).await?;
         let (writes, waiting) = channel(settings.bounds);
         let ended = writer::start(place, waiting).await?;
         let readers = open::readers(path, &settings).await?;
+        // Whoever reads makes the log if there is none; it stays until the store is closed.
+        open::flush_folders(path)?;
         let remembered = Arc::default();
         Ok(Self { writes, readers, remembered, writer: Mutex::new(Some(ended)) })
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
@@ -94,7 +94,8 @@ impl SqliteSettings {
             ("temp_store", "MEMORY".to_owned()),
             ("mmap_size", self.mmap_bytes.to_string()),
             ("journal_size_limit", self.journal_bytes.to_string()),
-            ("wal_autocheckpoint", self.checkpoint_pages.to_string()),
+            // The writer copies the log, and is told if that fails; nobody else does.
+            ("wal_autocheckpoint", "0".to_owned()),
         ]
     }
 
@@ -120,7 +121,7 @@ impl SqliteSettings {
 }
 
 /// Prepared statements kept per connection: more than there are.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 96;
 
 /// Rows that a reader's thread may be ahead of whoever asked.
 const ROWS: usize = 256;
@@ -156,6 +157,11 @@ impl Place {
             connection.pragma_update(None, "max_page_count", pages.max(1).cast_signed())?;
         }
         Ok(connection)
+    }
+
+    /// Pages in the log from which on it is copied into the file.
+    pub(super) fn checkpoint_pages(&self) -> u32 {
+        self.settings.checkpoint_pages
     }
 
     /// True if the process that had the file last did not close it, or still has it: whoever closes
@@ -200,10 +206,10 @@ pub(super) async fn prepare(path: &Path, settings: &SqliteSettings) -> Result<Pl
     let mut connection = settings.options(path).connect().await.map_err(fault)?;
     refuse_newer(&mut connection, path).await?;
     // `run` over a reference makes a future that a caller cannot send to another thread.
-    MIGRATIONS
-        .run_direct(None, &mut connection, false)
-        .await
-        .map_err(|error| StoreError::Database(format!("{}: {error}", path.display())))?;
+    MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(|error| match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault(error),
+        other => StoreError::Database(format!("{}: {other}", path.display())),
+    })?;
     connection.close().await.map_err(fault)?;
     Ok(place)
 }
@@ -222,6 +228,23 @@ pub(super) async fn readers(
         .connect_with(settings.options(path).pragma("query_only", "ON"))
         .await
         .map_err(fault)
+}
+
+/// Makes the names of file and log durable, and those of the folders that lead to them: one of them
+/// may just have been made. SQLite flushes the folder of its log, too, and does not say if it fails.
+pub(super) fn flush_folders(path: &Path) -> Result<(), StoreError> {
+    // Both stand beside the file itself, not beside a link to it.
+    let file = fs::canonicalize(path).map_err(|error| cannot_open(path, &error))?;
+    for folder in file.ancestors().skip(1) {
+        match fs::File::open(folder).and_then(|folder| folder.sync_all()) {
+            // Who may not look into a folder has made nothing in it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            // A folder that is mounted from elsewhere may be of a kind that cannot be flushed.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+            flushed => flushed.map_err(|error| cannot_open(folder, &error))?,
+        }
+    }
+    Ok(())
 }
 
 /// Makes the file, readable for its owner only; SQLite gives its log the same mode.
@@ -271,7 +294,21 @@ async fn refuse_newer(connection: &mut SqliteConnection, path: &Path) -> Result<
     Ok(())
 }
 
+/// SQLite says of a file that it cannot make only that it cannot. On a disk without space that is
+/// the reason.
+pub(super) fn or_full(path: &Path, error: StoreError) -> StoreError {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let disk = rustix::fs::statvfs(folder.unwrap_or(Path::new(".")));
+    match error {
+        StoreError::Database(_) if disk.is_ok_and(|disk| disk.f_bavail == 0) => StoreError::Full,
+        other => other,
+    }
+}
+
 fn cannot_open(path: &Path, error: &io::Error) -> StoreError {
+    if error.kind() == io::ErrorKind::StorageFull {
+        return StoreError::Full;
+    }
     StoreError::Database(format!("cannot open {}: {error}", path.display()))
 }
 

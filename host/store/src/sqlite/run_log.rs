@@ -98,7 +98,13 @@ impl RunLog for SqliteStore {
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let query = sqlx::query("SELECT min(available_at) FROM queue");
+        // One look into the index for each priority.
+        let query = sqlx::query(
+            "SELECT min(first) FROM (
+               SELECT min(available_at) AS first FROM queue WHERE priority = 0
+               UNION ALL SELECT min(available_at) FROM queue WHERE priority = 1
+               UNION ALL SELECT min(available_at) FROM queue WHERE priority = 2)",
+        );
         let first = self.read_one(query, |row| Ok(row.try_get::<Option<i64>, _>(0)?)).await?;
         Ok(first.flatten().map(Timestamp).and_then(due))
     }

@@ -4,10 +4,10 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tombolo_core::id::{EventId, RunId, WorkflowId};
 use tombolo_core::json::Json;
-use tombolo_core::ports::store::{Accepted, Page, RunFilter};
+use tombolo_core::ports::store::{Accepted, Ended, Opened, Page, RunFilter};
 use tombolo_core::run::RunState;
 
-use crate::world::{LATER, NOW, World, after};
+use crate::world::{LATER, NOW, World, after, done};
 
 pub async fn a_new_event_starts_its_runs(world: World) {
     let mut accept = world.event("1");
@@ -147,6 +147,24 @@ pub async fn texts_come_back_as_they_were(world: World) {
 
     let again = world.store.accept(vec![world.event(strange)]).await.unwrap();
     assert!(matches!(again[..], [Accepted::Duplicate { event: first, .. }] if first == event));
+}
+
+pub async fn a_run_that_has_ended_is_stored_as_it_is_and_never_queued(world: World) {
+    let mut accept = world.event("1");
+    let long = Json::from_value(json!("x".repeat(20_000)));
+    accept.runs[0].steps = vec![done("deal", json!(1))];
+    accept.runs[0].ended =
+        Some(Ended { state: RunState::Succeeded, output: Some(long.clone()), at: after(5) });
+    let steps = accept.runs[0].steps.clone();
+    let run = world.accept(accept).await;
+
+    let view = world.view(run).await;
+    assert_eq!((view.run.state, view.run.ended_at), (RunState::Succeeded, Some(after(5))));
+    assert_eq!((view.run.output, view.steps), (Some(long), steps));
+    assert_eq!(world.store.next_due().await, Ok(None));
+    assert!(world.claim("w", 10, LATER).await.is_empty());
+    // It can be opened as any other that has ended.
+    assert!(matches!(world.open(run, "w", after(500)).await, Opened::Run { .. }));
 }
 
 pub async fn an_empty_batch_is_answered(world: World) {

@@ -116,12 +116,8 @@ pub async fn a_later_end_replaces_an_earlier_one(world: World) {
     let child = calls(&world, &lease, "child").await;
     let called = claim(&world, child, "w").await;
     world.store.settle(end_of(&world, &called, lease.run, "failed")).await.unwrap();
-    let tombolo_core::ports::store::Opened::Run { run, .. } =
-        world.open(child, "w", after(150)).await
-    else {
-        panic!("it has ended");
-    };
-    world.store.settle(end_of(&world, &run.lease, lease.run, "mended")).await.unwrap();
+    let again = world.opened(child, "w", after(150)).await;
+    world.store.settle(end_of(&world, &again.lease, lease.run, "mended")).await.unwrap();
 
     let signals = world.signals(lease.run).await;
     assert_eq!(signals, [world.signal(lease.run, "call", json!("mended"))]);
@@ -131,12 +127,12 @@ pub async fn a_caller_that_needs_no_answer_is_told_nothing(world: World) {
     // One has ended, one has called another run since, and one is gone.
     let cancelled = world.hold("1", "w").await;
     let first = calls(&world, &cancelled, "first").await;
-    let lease = claim_parked(&world, cancelled.run).await;
+    let lease = world.opened(cancelled.run, "w", after(150)).await.lease;
     world.settle(&lease, ended(RunState::Cancelled)).await.unwrap();
 
     let busy = world.hold("2", "w").await;
     let second = calls(&world, &busy, "second").await;
-    let lease = claim_parked(&world, busy.run).await;
+    let lease = world.opened(busy.run, "w", after(150)).await.lease;
     let another = calls(&world, &lease, "another").await;
 
     let gone = RunId::new(&world.ids);
@@ -153,14 +149,6 @@ pub async fn a_caller_that_needs_no_answer_is_told_nothing(world: World) {
 
     world.store.settle(end_of(&world, &lease_of(another), busy.run, "right")).await.unwrap();
     assert_eq!(world.signals(busy.run).await.len(), 1);
-}
-
-/// Takes a parked run as if somebody had opened it.
-async fn claim_parked(world: &World, run: RunId) -> Lease {
-    match world.open(run, "w", after(150)).await {
-        tombolo_core::ports::store::Opened::Run { run, .. } => run.lease,
-        other => panic!("{other:?}"),
-    }
 }
 
 /// Three runs that each call the next, and one beside them.
@@ -209,7 +197,7 @@ async fn chain_again(world: &World) -> [RunId; 4] {
 
 pub async fn so_does_the_end_of_a_cancelled_run(world: World) {
     let runs = chain(&world).await;
-    let lease = claim_parked(&world, runs[0]).await;
+    let lease = world.opened(runs[0], "w", after(150)).await.lease;
     world.settle(&lease, ended(RunState::Cancelled)).await.unwrap();
     assert_eq!(wishes(&world, &runs).await, [false, true, true, false]);
 
@@ -217,7 +205,7 @@ pub async fn so_does_the_end_of_a_cancelled_run(world: World) {
         let lease = world.hold(state.name(), "w").await;
         let name = format!("child-{}", state.name());
         let child = calls(&world, &lease, &name).await;
-        let lease = claim_parked(&world, lease.run).await;
+        let lease = world.opened(lease.run, "w", after(150)).await.lease;
         world.settle(&lease, ended(state)).await.unwrap();
         assert_eq!(wishes(&world, &[child]).await, [false]);
     }

@@ -164,14 +164,10 @@ pub async fn who_does_not_wait_any_more_is_left_alone(world: World) {
     let opened = refused(&world, "2", &["crm"]).await;
     world.store.request_cancel(world.tenant, lease.run, after(200)).await.unwrap();
     let claimed = world.claim("w", 10, after(200)).await.remove(0);
-    let tombolo_core::ports::store::Opened::Run { run, .. } =
-        world.open(opened.run, "w", after(200)).await
-    else {
-        panic!("nobody holds it");
-    };
+    let opened = world.opened(opened.run, "w", after(200)).await;
     // Held, they are not made due; parked for another reason, neither.
     assert_eq!(resume(&world, "crm", after(300)).await, Some(0));
-    for lease in [&claimed.lease, &run.lease] {
+    for lease in [&claimed.lease, &opened.lease] {
         let results = world.results(lease, waiting(None));
         world.store.settle(Settle { pauses: pauses(&["crm"]), ..results }).await.unwrap();
     }

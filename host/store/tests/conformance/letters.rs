@@ -1,10 +1,12 @@
 //! Dead letters: steps that wait for a person.
 
 use serde_json::json;
+use tombolo_core::audit::{Actor, AuditEntry};
+use tombolo_core::clock::Timestamp;
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::{RunId, WorkflowId};
 use tombolo_core::ports::store::{
-    Lease, Letter, LetterCursor, LetterFilter, Letters, NewLetter, Settle, StepKey,
+    Lease, Letter, LetterCursor, LetterFilter, Letters, NewLetter, Settle, StepKey, StoreError,
 };
 use tombolo_core::run::{RunState, StepState};
 
@@ -32,13 +34,6 @@ async fn list(world: &World, filter: &LetterFilter) -> Vec<Letter> {
 
 fn steps(letters: &[Letter]) -> Vec<(RunId, StepKey)> {
     letters.iter().map(|letter| (letter.run, letter.step.clone())).collect()
-}
-
-async fn reopened(world: &World, run: RunId) -> Lease {
-    match world.open(run, "w", after(500)).await {
-        tombolo_core::ports::store::Opened::Run { run, .. } => run.lease,
-        other => panic!("{other:?}"),
-    }
 }
 
 pub async fn they_come_with_a_settle(world: World) {
@@ -72,14 +67,16 @@ pub async fn they_go_when_they_are_redriven_or_given_up(world: World) {
     let lease = world.hold("1", "w").await;
     let opened = ["a", "b", "c"].map(|node| new_letter(&world, key(node))).to_vec();
     dead(&world, &lease, opened).await;
-    let lease = reopened(&world, lease.run).await;
-    let letters = Letters {
-        closed: vec![key("a"), key("none")],
-        discarded: vec![(key("b"), "sold elsewhere".to_owned()), (key("none"), String::new())],
-        ..Letters::default()
-    };
+    let lease = world.opened(lease.run, "w", after(500)).await.lease;
+    let letters = Letters { closed: vec![key("a"), key("none")], ..Letters::default() };
     let results = world.results(&lease, ended(RunState::Failed));
     world.store.settle(Settle { letters, now: after(700), ..results }).await.unwrap();
+    let given_up = given_up(&world, lease.run, "b", after(700)).await;
+    assert_eq!(given_up, Ok(true));
+    assert_eq!(self::given_up(&world, lease.run, "b", after(800)).await, Ok(false), "once");
+    assert_eq!(self::given_up(&world, lease.run, "none", after(700)).await, Ok(false));
+    let record = world.store.audit(world.tenant, 10, None).await.unwrap();
+    assert_eq!(record.len(), 1, "what was not done is not on record");
 
     let open = list(&world, &LetterFilter::default()).await;
     assert_eq!(steps(&open), [(lease.run, key("c"))]);
@@ -90,11 +87,29 @@ pub async fn they_go_when_they_are_redriven_or_given_up(world: World) {
     assert_eq!(given_up[0].since, after(100));
 
     // Dead again after all, it waits again.
-    let lease = reopened(&world, lease.run).await;
+    let lease = world.opened(lease.run, "w", after(500)).await.lease;
     dead(&world, &lease, vec![new_letter(&world, key("b"))]).await;
     let open = list(&world, &LetterFilter::default()).await;
     assert_eq!(steps(&open), [(lease.run, key("b")), (lease.run, key("c"))]);
     assert_eq!(open[0].discarded, None);
+}
+
+/// Gives a letter up because of a sale elsewhere.
+pub async fn given_up(
+    world: &World,
+    run: RunId,
+    node: &str,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
+    let audit = AuditEntry {
+        at,
+        actor: Actor("token:ada".to_owned()),
+        action: "letter-discarded".to_owned(),
+        subject: node.to_owned(),
+        detail: serde_json::Value::Null,
+    };
+    let reason = "sold elsewhere".to_owned();
+    world.store.discard(world.tenant, run, &key(node), reason, audit).await
 }
 
 pub async fn the_newest_runs_come_first_and_pages_meet(world: World) {

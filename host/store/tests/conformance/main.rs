@@ -12,6 +12,9 @@ mod catalog;
 mod children;
 mod claim;
 mod connections;
+mod flow;
+mod flow_random;
+mod flow_starts;
 mod letters;
 mod model;
 mod reading;
@@ -38,6 +41,7 @@ macro_rules! conformance {
                 an_event_without_runs_is_kept,
                 a_batch_is_stored_whole_or_not_at_all,
                 texts_come_back_as_they_were,
+                a_run_that_has_ended_is_stored_as_it_is_and_never_queued,
                 an_empty_batch_is_answered,
             ],
             claim: [
@@ -132,6 +136,44 @@ macro_rules! conformance {
                 what_is_mended_meanwhile_is_not_waited_for,
                 who_does_not_wait_any_more_is_left_alone,
                 an_unknown_one_has_no_pause_to_end,
+            ],
+            flow: [
+                no_more_have_a_place_than_there_is_room,
+                every_key_and_tenant_has_its_own_lane,
+                a_run_needs_a_place_in_each_of_its_lanes,
+                a_hot_key_holds_nobody_else_up,
+                in_order_nobody_overtakes,
+                in_order_even_who_waits_for_something_else_is_not_overtaken,
+                in_order_with_two_places_the_second_follows_the_first,
+                a_parked_head_holds_those_behind_it,
+                a_parked_head_is_skipped_and_comes_back_first,
+                who_could_go_on_at_once_keeps_its_place,
+                the_higher_priority_gets_the_free_place,
+                in_order_no_priority_overtakes,
+                who_dies_keeps_its_place,
+                who_waits_for_a_place_is_cancelled,
+                who_waits_for_a_place_is_out_of_time,
+                the_runs_of_one_batch_line_up,
+                who_has_a_lease_waits_for_nothing,
+                a_known_event_changes_nothing,
+                a_run_that_is_opened_again_goes_on_without,
+            ],
+            flow_starts: [
+                a_throttle_spreads_starts_evenly_after_a_burst,
+                a_throttled_run_needs_its_place_too,
+                a_throttled_run_is_cancelled_and_out_of_time,
+                a_debounced_run_starts_after_the_last_event_and_has_it,
+                who_is_to_end_gathers_no_more,
+                a_debounced_run_waits_for_its_place_all_the_same,
+                an_event_joins_the_singleton_that_goes,
+                one_event_may_join_one_run_and_start_another,
+                a_singleton_is_replaced,
+                joined_events_go_with_their_run,
+                the_higher_priority_is_claimed_first_and_the_lower_is_not_starved,
+                what_is_held_is_not_claimed_whatever_its_priority,
+            ],
+            flow_random: [
+                nothing_leaks_whoever_dies,
             ],
             audit: [
                 the_newest_entries_come_first,

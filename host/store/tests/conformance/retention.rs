@@ -14,6 +14,7 @@ use tombolo_core::ports::store::{
 use tombolo_core::run::{RunState, StepState};
 use tombolo_store::{Bounds, INLINE_LIMIT_BYTES};
 
+use crate::letters::given_up;
 use crate::world::{NOW, World, after, done, ended, key, parked, succeeded, waits, workflow};
 
 async fn forget(world: &World, ended_before: Timestamp, limit: u32) -> u64 {
@@ -156,13 +157,7 @@ pub async fn a_dead_letter_keeps_its_run(world: World) {
     assert_eq!(forget(&world, after(1_000), 10).await, 1);
     assert!(is_there(&world, lease.run).await);
 
-    let Opened::Run { run, .. } = world.open(lease.run, "w", after(500)).await else {
-        panic!("it has ended");
-    };
-    let discarded = vec![(key("deal"), "sold elsewhere".to_owned())];
-    let letters = Letters { discarded, ..Letters::default() };
-    let results = world.results(&run.lease, ended(RunState::Failed));
-    world.store.settle(Settle { letters, ..results }).await.unwrap();
+    assert_eq!(given_up(&world, lease.run, "deal", after(500)).await, Ok(true));
     assert_eq!(forget(&world, after(1_000), 10).await, 1);
     assert!(!is_there(&world, lease.run).await);
 }

@@ -183,6 +183,14 @@ impl World {
         self.store.open(open).await.unwrap()
     }
 
+    /// The same for one that nobody holds.
+    pub async fn opened(&self, run: RunId, owner: &str, now: Timestamp) -> ClaimedRun {
+        match self.open(run, owner, now).await {
+            Opened::Run { run, .. } => *run,
+            other => panic!("{other:?}"),
+        }
+    }
+
     pub async fn settle(&self, lease: &Lease, next: Next) -> Result<(), StoreError> {
         self.store.settle(self.results(lease, next)).await
     }

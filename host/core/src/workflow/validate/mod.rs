@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::definition::{Definition, Node};
+use super::event::{EventSchemas, is_event_name};
 use super::issue::{Issue, did_you_mean};
 use super::parameters::Parameters;
 use super::plan::{
@@ -242,7 +243,23 @@ impl<'a> Compiler<'a> {
             });
         }
         let timeout = self.definition.timeout.map_or(DEFAULT_RUN_TIMEOUT, |span| span.0);
-        Plan { name: self.definition.name.clone(), nodes, index, timeout }
+        let events = self.events();
+        Plan { name: self.definition.name.clone(), nodes, index, timeout, events }
+    }
+
+    fn events(&mut self) -> EventSchemas {
+        let mut events = EventSchemas::default();
+        for (name, schema) in &self.definition.events {
+            let pointer = push_pointer("/events", name);
+            if !is_event_name(name) {
+                let message =
+                    format!("`{name}` is no event: write a fact and a version, `order.placed.v1`");
+                self.add(Issue::new(pointer, "bad-event-name", message));
+            } else if let Err(reason) = events.add(name, schema) {
+                self.add(Issue::new(pointer, "bad-schema", reason));
+            }
+        }
+        events
     }
 
     fn add(&mut self, issue: Issue) {

@@ -19,6 +19,7 @@ use tombolo_core::effect::{Effect, World};
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::{ConnectionId, ContentHash, IdSource, RunId, TenantId};
 use tombolo_core::json::Json;
+use tombolo_core::ports::alert::{Alert, Alerts};
 use tombolo_core::ports::authoring::{Authoring, WebhookRules};
 use tombolo_core::ports::callback::CallbackAddresses;
 use tombolo_core::ports::egress::{Auth, CallLimits, CallRecord, Connection};
@@ -266,12 +267,25 @@ impl WebhookRules for NoPresets {
     }
 }
 
+/// Alerts as they were sent.
+#[derive(Default)]
+pub struct Told(pub Mutex<Vec<Alert>>);
+
+#[async_trait]
+impl Alerts for Told {
+    async fn send(&self, alert: &Alert) -> Result<(), String> {
+        self.0.lock().unwrap().push(alert.clone());
+        Ok(())
+    }
+}
+
 /// A store with one tenant and the plugin `test`, and an engine on it that can be replaced.
 pub struct Bench {
     /// Lives as long as the database in it.
     _folder: tempfile::TempDir,
     pub store: Arc<SqliteStore>,
     pub sandbox: Arc<Scripted>,
+    pub alerts: Arc<Told>,
     pub clock: Arc<HandClock>,
     ids: Arc<Counter>,
     pub tenant: TenantId,
@@ -320,6 +334,7 @@ impl Bench {
             _folder: folder,
             store: Arc::new(store),
             sandbox: Arc::default(),
+            alerts: Arc::default(),
             clock,
             ids,
             tenant,
@@ -346,6 +361,7 @@ impl Bench {
             ids: self.ids.clone(),
             random: self.ids.clone(),
             callbacks: Arc::new(Addresses),
+            alerts: self.alerts.clone(),
         };
         let engine = Engine::new(ports, self.settings.clone());
         engine.start().await.unwrap();

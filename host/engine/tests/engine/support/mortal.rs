@@ -37,13 +37,21 @@ pub struct Mortal {
     dead: AtomicBool,
     /// Calls so far.
     calls: AtomicUsize,
+    /// Claims that brought runs.
+    claims: AtomicUsize,
     /// At which call what happens.
     plan: Mutex<Option<(usize, Trouble)>>,
 }
 
 impl Mortal {
     pub fn new(store: Arc<SqliteStore>) -> Self {
-        Self { store, dead: false.into(), calls: 0.into(), plan: Mutex::new(None) }
+        Self {
+            store,
+            dead: false.into(),
+            calls: 0.into(),
+            claims: 0.into(),
+            plan: Mutex::new(None),
+        }
     }
 
     /// From now on nothing of this process reaches the store, and no answer reaches the process.
@@ -58,6 +66,11 @@ impl Mortal {
     /// How many calls there were that the engine makes for its runs.
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
+    }
+
+    /// Transactions that the engine has asked for.
+    pub fn writes(&self) -> usize {
+        self.calls() + self.claims.load(Ordering::SeqCst)
     }
 
     /// Plans one trouble, `after` further calls from now.
@@ -111,6 +124,9 @@ impl RunLog for Mortal {
         self.living().await;
         let claimed = self.store.claim(claim).await;
         self.living().await;
+        // A look that brings nothing writes nothing.
+        let brought = claimed.as_ref().is_ok_and(|claimed| !claimed.is_empty());
+        self.claims.fetch_add(usize::from(brought), Ordering::SeqCst);
         claimed
     }
     async fn open(&self, open: Open) -> Result<Opened, StoreError> {

@@ -164,7 +164,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::sqlite::open::MIGRATIONS;
+    use crate::sqlite::plans::{database, explain};
 
     /// One tenant with many runs, nearly all of which have succeeded.
     const RUNS: &str = "
@@ -183,26 +183,14 @@ mod tests {
           WHERE state IN ('queued', 'waiting');
         ANALYZE;";
 
-    fn database() -> Connection {
-        let connection = Connection::open_in_memory().unwrap();
-        for migration in MIGRATIONS.iter() {
-            connection.execute_batch(migration.sql.as_str()).unwrap();
-        }
-        connection
-    }
-
     /// What SQLite says it will do, line by line, without what it does for the workflow's name.
     fn plan(connection: &Connection, filter: &RunFilter, after: Option<Cursor>) -> Vec<String> {
         let tenant = TenantId(Uuid::from_u128(1));
         let page = Page { after, limit: 50 };
         let query = query(&Asked { tenant, filter, page });
-        let explain = format!("EXPLAIN QUERY PLAN {}", query.sql().as_str());
-        let mut statement = connection.prepare(&explain).unwrap();
-        let lines = statement.raw_query().mapped(|row| row.get::<_, String>(3));
-        let lines = lines.map(Result::unwrap);
-        lines
-            .filter(|line| line.contains(" r ") || line.contains(" q") || line.contains("B-TREE"))
-            .collect()
+        let ours =
+            |line: &String| line.contains(" r ") || line.contains(" q") || line.contains("B-TREE");
+        explain(connection, query.sql().as_str()).into_iter().filter(ours).collect()
     }
 
     fn cases() -> Vec<(RunFilter, Vec<&'static str>)> {

@@ -5,7 +5,7 @@ use tombolo_core::id::{EventId, RunId};
 use tombolo_core::ports::store::{Accepted, NewEvent, NewRun};
 use tombolo_core::run::RunState;
 
-use super::{payload, step};
+use super::{flow, payload, step};
 use crate::record::{AcceptItem, Damaged, RunItem, hash_bytes, id, join_ids, split_ids};
 use crate::sqlite::error::Fault;
 
@@ -19,15 +19,41 @@ fn accept(connection: &Connection, item: &AcceptItem) -> Result<Accepted, Fault>
         return find_first(connection, &item.event);
     }
     payload::insert(connection, &item.payloads)?;
+    let mut runs = Vec::with_capacity(item.runs.len());
     for one in &item.runs {
-        insert_run(connection, &item.event, one)?;
-        if one.run.ended.is_none() {
-            insert_queued(connection, &item.event, &one.run)?;
-        }
-        step::upsert(connection, item.event.tenant, one.run.id, &one.steps)?;
+        runs.push(start(connection, &item.event, one)?);
     }
-    let runs = item.runs.iter().map(|item| item.run.id).collect();
+    if runs.iter().zip(&item.runs).any(|(run, one)| *run != one.run.id) {
+        set_runs(connection, &item.event, &runs)?;
+    }
     Ok(Accepted::New { event: item.event.id, runs })
+}
+
+/// Starts a run, and gives its id: another one's, if the event joins a run that is there.
+fn start(connection: &Connection, event: &NewEvent, one: &RunItem) -> Result<RunId, Fault> {
+    if let Some(joined) = flow::join(connection, event, &one.run)? {
+        return Ok(joined);
+    }
+    insert_run(connection, event, one)?;
+    if one.run.ended.is_none() {
+        insert_queued(connection, event, &one.run)?;
+    }
+    if flow::waits(&one.run) {
+        flow::line_up(connection, event, &one.run)?;
+    }
+    step::upsert(connection, event.tenant, one.run.id, &one.steps)?;
+    Ok(one.run.id)
+}
+
+fn set_runs(connection: &Connection, event: &NewEvent, runs: &[RunId]) -> Result<(), Fault> {
+    connection
+        .prepare_cached("UPDATE event SET run_ids = ? WHERE tenant_id = ? AND id = ?")?
+        .execute(params![
+            join_ids(runs.iter().map(|run| run.0)),
+            id(&event.tenant.0),
+            id(&event.id.0)
+        ])?;
+    Ok(())
 }
 
 /// False if the event is known.
@@ -98,10 +124,18 @@ fn insert_queued(connection: &Connection, event: &NewEvent, run: &NewRun) -> Res
     };
     connection
         .prepare_cached(
-            "INSERT INTO queue (run_id, tenant_id, available_at, lease_owner, lease_epoch, claims)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
+            "INSERT INTO queue (run_id, tenant_id, available_at, lease_owner, lease_epoch, claims,
+               priority)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)",
         )?
-        .execute(params![id(&run.id.0), id(&event.tenant.0), available_at.0, owner, times,])?;
+        .execute(params![
+            id(&run.id.0),
+            id(&event.tenant.0),
+            available_at.0,
+            owner,
+            times,
+            flow::turn(run.flow.priority),
+        ])?;
     Ok(())
 }
 

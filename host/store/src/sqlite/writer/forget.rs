@@ -33,6 +33,7 @@ pub(super) fn runs(connection: &Connection, forget: &Forget) -> Result<u64, Faul
             connection.prepare_cached(statement)?.execute([id(&run.0)])?;
         }
         events.insert(event);
+        events.extend(joined(connection, *run)?);
         forgotten += 1;
     }
     for event in events {
@@ -58,6 +59,14 @@ fn delete_run(
         })
         .optional()?;
     Ok(event.map(|event| EventId(Uuid::from_bytes(event))))
+}
+
+/// Events that belong to the run beside its own.
+fn joined(connection: &Connection, run: RunId) -> Result<Vec<EventId>, Fault> {
+    let mut statement =
+        connection.prepare_cached("DELETE FROM joined WHERE run_id = ? RETURNING event_id")?;
+    let events = statement.query_map([id(&run.0)], |row| row.get(0))?;
+    events.map(|event| Ok(EventId(Uuid::from_bytes(event?)))).collect()
 }
 
 fn delete_event(connection: &Connection, tenant: TenantId, event: EventId) -> Result<(), Fault> {

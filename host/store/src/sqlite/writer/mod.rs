@@ -7,7 +7,9 @@
 mod accept;
 mod audit;
 mod cancel;
+mod checkpoint;
 mod claim;
+mod flow;
 mod forget;
 mod journal;
 mod letter;
@@ -22,6 +24,7 @@ mod settle;
 mod signal;
 mod state;
 mod step;
+mod turn;
 mod vacuum;
 
 use std::thread;
@@ -30,6 +33,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tombolo_core::ports::store::StoreError;
 
+use self::checkpoint::Checkpoints;
 use super::error::Fault;
 use super::open::Place;
 use crate::group::{Batch, Waiting};
@@ -46,8 +50,10 @@ pub(super) async fn start(
             Ok(mut connection) => {
                 // Whoever opens the store waits for it, or has given up.
                 let _ = ready.send(Ok(()));
-                write_all(&mut connection, waiting);
-                finish(connection);
+                let mut checkpoints = Checkpoints::new(place.checkpoint_pages());
+                write_all(&mut connection, &mut checkpoints, waiting);
+                optimize(&connection);
+                checkpoints.finish(connection);
             }
             Err(fault) => {
                 let _ = ready.send(Err(StoreError::from(fault)));
@@ -66,9 +72,11 @@ pub(super) async fn start(
 }
 
 /// Writes batches until the channel is closed and empty.
-fn write_all(connection: &mut Connection, mut waiting: Waiting) {
+fn write_all(connection: &mut Connection, checkpoints: &mut Checkpoints, mut waiting: Waiting) {
     while let Some(batch) = waiting.next() {
         write(connection, batch);
+        // After the answers: nobody waits for it but the next batch.
+        checkpoints.run_if_due(connection);
     }
 }
 
@@ -192,12 +200,10 @@ fn apply(connection: &Connection, batch: &mut Batch) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Copies the log into the file.
-fn finish(connection: Connection) {
-    let optimized = connection.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)");
-    let closed = connection.close().map_err(|(_, error)| error);
-    if let Err(error) = optimized.and(closed) {
-        tracing::warn!(%error, "closing the database");
+/// Lets SQLite look after its statistics.
+fn optimize(connection: &Connection) {
+    if let Err(error) = connection.execute_batch("PRAGMA optimize") {
+        tracing::warn!(%error, "optimizing the database");
     }
 }
 

@@ -4,21 +4,38 @@ use rusqlite::{Connection, params};
 use tombolo_core::clock::Timestamp;
 use tombolo_core::run::RunState;
 
-use super::cancel;
+use super::{cancel, flow};
 use crate::record::{Outcome, SettleItem, hash_bytes, id};
 use crate::sqlite::error::Fault;
 
-/// Writes it; `claims` is how often the run was claimed since its last settle.
-pub(super) fn apply(connection: &Connection, item: &SettleItem, claims: i64) -> Result<(), Fault> {
+/// What the queue knows of a run whose lease is held.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    /// How often it was claimed since its last settle.
+    pub(super) claims: i64,
+    /// It may be in lanes.
+    pub(super) flow: bool,
+}
+
+/// Writes it.
+pub(super) fn apply(connection: &Connection, item: &SettleItem, held: Held) -> Result<(), Fault> {
+    let run = (item.tenant, item.lease.run);
     match &item.next {
-        Outcome::Hold if claims > 0 => reset_claims(connection, item),
+        Outcome::Hold if held.claims > 0 => reset_claims(connection, item),
         Outcome::Hold => Ok(()),
         Outcome::Park { state, available_at, connections } => {
             park(connection, item, *available_at, connections.as_deref())?;
+            // One that could go on at once keeps its places.
+            if held.flow && *state == RunState::Waiting {
+                flow::step_aside(connection, run, item.now)?;
+            }
             set_state(connection, item, *state)
         }
         Outcome::End { state, .. } => {
             end(connection, item)?;
+            if held.flow {
+                flow::leave(connection, run, item.now)?;
+            }
             if *state == RunState::Cancelled {
                 cancel::reach_called(connection, item.tenant, item.lease.run, item.now)?;
             }

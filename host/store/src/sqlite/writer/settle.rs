@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use tombolo_core::ports::store::StoreError;
 
+use super::next::Held;
 use super::{accept, audit, journal, letter, next, pause, payload, signal, state, step};
 use crate::record::{EffectRecord, SettleItem, id};
 use crate::sqlite::error::Fault;
@@ -13,7 +14,7 @@ pub(super) fn apply(
     connection: &Connection,
     item: &SettleItem,
 ) -> Result<Result<(), StoreError>, Fault> {
-    let Some(claims) = held(connection, item)? else {
+    let Some(held) = held(connection, item)? else {
         return Ok(Err(StoreError::LeaseLost { run: item.lease.run }));
     };
     let changes = match state::check(connection, item)? {
@@ -24,15 +25,15 @@ pub(super) fn apply(
     write_results(connection, item)?;
     write_beside(connection, item)?;
     // Last: whether a parked run is due at once depends on its steps, its signals and the pauses.
-    next::apply(connection, item, claims)?;
+    next::apply(connection, item, held)?;
     Ok(Ok(()))
 }
 
-/// The fence: how often the run was claimed since its last settle, if the lease is still the run's.
-fn held(connection: &Connection, item: &SettleItem) -> Result<Option<i64>, Fault> {
-    let claims = connection
+/// The fence: what the queue knows of the run, if the lease is still the run's.
+fn held(connection: &Connection, item: &SettleItem) -> Result<Option<Held>, Fault> {
+    let held = connection
         .prepare_cached(
-            "SELECT claims FROM queue
+            "SELECT claims, flow FROM queue
              WHERE run_id = ? AND tenant_id = ? AND lease_owner = ? AND lease_epoch = ?",
         )?
         .query_row(
@@ -42,10 +43,10 @@ fn held(connection: &Connection, item: &SettleItem) -> Result<Option<i64>, Fault
                 item.lease.owner.0,
                 item.lease.epoch,
             ],
-            |row| row.get(0),
+            |row| Ok(Held { claims: row.get(0)?, flow: row.get(1)? }),
         )
         .optional()?;
-    Ok(claims)
+    Ok(held)
 }
 
 /// What nearly every run brings.

@@ -93,3 +93,13 @@ fn limits_say_what_is_wrong_with_them() {
     let all = found(with("/limits", json!({"debounce": {"wait": "2d"}})));
     assert_eq!(all, [("/limits".into(), "too-long".into())]);
 }
+
+#[test]
+fn events_have_names_and_schemas() {
+    let good = json!({"deal.won.v1": {"type": "object", "required": ["id"]}});
+    assert_eq!(found(with("/events", good)), []);
+    let bad = json!({"deal.won": {}, "deal.lost.v1": {"type": "objekt"}});
+    let all = found(with("/events", bad));
+    let codes: Vec<&str> = all.iter().map(|(_, code)| code.as_str()).collect();
+    assert_eq!(codes, ["bad-event-name", "bad-schema"]);
+}

@@ -1,0 +1,113 @@
+//! Whose turn it is: which of the due runs a claim takes, by their priorities.
+
+use rusqlite::{Connection, params};
+use tombolo_core::clock::Timestamp;
+use tombolo_core::id::RunId;
+use tombolo_core::ports::store::Claim;
+use uuid::Uuid;
+
+use crate::sqlite::error::Fault;
+use crate::sqlite::row::id_list;
+
+/// One place in so many is kept for the priorities below the highest that is due.
+const KEPT: usize = 8;
+
+/// Which runs a claim takes.
+pub(super) enum Turn {
+    /// Those of normal priority: no other is due.
+    Usual,
+    /// These.
+    These(Vec<RunId>),
+}
+
+/// A run that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    since: Timestamp,
+    run: RunId,
+}
+
+/// Looks at what is due.
+pub(super) fn pick(connection: &Connection, claim: &Claim) -> Result<Turn, Fault> {
+    let usual = connection
+        .prepare_cached(
+            "SELECT NOT EXISTS (SELECT 1 FROM queue WHERE priority = 0 AND available_at <= ?1)
+                AND NOT EXISTS (SELECT 1 FROM queue WHERE priority = 2 AND available_at <= ?1)",
+        )?
+        .query_row([claim.now.0], |row| row.get(0))?;
+    if usual {
+        return Ok(Turn::Usual);
+    }
+    let mut classes = Vec::with_capacity(3);
+    for priority in 0..3 {
+        classes.push(due(connection, claim, priority)?);
+    }
+    Ok(Turn::These(choose(classes, claim.limit)))
+}
+
+/// The longest due of a priority, as many as a claim takes at most.
+fn due(connection: &Connection, claim: &Claim, priority: i64) -> Result<Vec<Due>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT available_at, run_id FROM queue WHERE priority = ?1 AND available_at <= ?2
+           AND run_id NOT IN (SELECT unhex(value) FROM json_each(?4))
+         ORDER BY available_at, run_id LIMIT ?3",
+    )?;
+    let limit = i64::try_from(claim.limit).unwrap_or(i64::MAX);
+    let held = id_list(claim.held.iter().map(|run| run.0));
+    let rows = statement.query_map(params![priority, claim.now.0, limit, held], |row| {
+        let (since, run) = (Timestamp(row.get(0)?), RunId(Uuid::from_bytes(row.get(1)?)));
+        Ok(Due { since, run })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// `classes` begin with the highest priority, each with the longest due. The kept places go to the
+/// longest due of all classes below the first that has any, so that none of them starves.
+fn choose(classes: Vec<Vec<Due>>, limit: usize) -> Vec<RunId> {
+    let mut classes = classes.into_iter().skip_while(Vec::is_empty);
+    let highest = classes.next().unwrap_or_default();
+    let by_class: Vec<Due> = classes.flatten().collect();
+    let mut by_age = by_class.clone();
+    by_age.sort();
+    by_age.truncate(limit / KEPT);
+    let chosen_above = highest.into_iter().take(limit - by_age.len());
+    let mut chosen: Vec<RunId> =
+        chosen_above.chain(by_age.iter().copied()).map(|due| due.run).collect();
+    let others = by_class.into_iter().filter(|due| !by_age.contains(due)).map(|due| due.run);
+    chosen.extend(others.take(limit.saturating_sub(chosen.len())));
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs named by their numbers, due since the time of the same number.
+    fn class(numbers: impl IntoIterator<Item = i64>) -> Vec<Due> {
+        let due = |n: i64| Due {
+            since: Timestamp(n),
+            run: RunId(Uuid::from_u128(u128::from(n.unsigned_abs()))),
+        };
+        numbers.into_iter().map(due).collect()
+    }
+
+    fn chosen(classes: [Vec<Due>; 3], limit: usize) -> Vec<u128> {
+        choose(classes.into(), limit).iter().map(|run| run.0.as_u128()).collect()
+    }
+
+    #[test]
+    fn the_higher_go_first_and_the_longest_due_of_the_lower_have_a_place_kept() {
+        let classes = || [class(10..30), class(50..60), class(40..50)];
+        assert_eq!(chosen(classes(), 8), [10, 11, 12, 13, 14, 15, 16, 40]);
+        assert_eq!(chosen(classes(), 4), [10, 11, 12, 13]);
+        assert_eq!(chosen(classes(), 23).len(), 23);
+        assert_eq!(chosen(classes(), 100).len(), 40);
+    }
+
+    #[test]
+    fn places_that_nobody_above_needs_go_to_the_next() {
+        assert_eq!(chosen([class([1]), class([2, 3]), class([4])], 3), [1, 2, 3]);
+        assert_eq!(chosen([class([]), class([2, 3]), class([1])], 2), [2, 3]);
+        assert_eq!(chosen([class([]), class([]), class([1])], 8), [1]);
+    }
+}
