@@ -6,6 +6,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tombolo_core::clock::Timestamp;
 use tombolo_core::secret::Secret;
 
 use super::client::Client;
@@ -119,6 +120,7 @@ struct ConnectionView {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct PauseView {
+    at: Option<Timestamp>,
     reason: String,
 }
 
@@ -278,7 +280,10 @@ impl ConnectionView {
     fn row(&self) -> Vec<Cell> {
         let who = self.auth.user.as_ref().or(self.auth.name.as_ref());
         let who = who.map(|who| format!(" {}", harmless(who))).unwrap_or_default();
-        let paused = self.paused.as_ref().map(|pause| one_line(&pause.reason, MAX_REASON));
+        let paused = self.paused.as_ref().map(|pause| {
+            let since = pause.at.map(measure::time).unwrap_or_default();
+            format!("since {since}: {}", one_line(&pause.reason, MAX_REASON))
+        });
         vec![
             Cell::from(harmless(&self.name)),
             Cell::from(harmless(self.base_url.as_deref().unwrap_or("-"))),

@@ -8,7 +8,7 @@ use tombolo_core::clock::Timestamp;
 use super::client::Client;
 use super::run_repair::{How, ResolveArgs, StepArgs, resolve, said};
 use super::run_view::{CallView, ErrorView, StepView, sign};
-use super::table::{Cell, align, table};
+use super::table::{Cell, table};
 use super::terminal::{Terminal, harmless, one_line};
 use super::time_input::time;
 use super::{Ending, Usage, bulk, measure};
@@ -233,18 +233,25 @@ fn drawn(letter: &LetterView, terminal: &Terminal) -> String {
         letter.discarded.as_ref().map(|gone| format!("given up: {}", harmless(&gone.reason))),
     );
     let calls: Vec<Vec<Cell>> = letter.step.calls.iter().map(call).collect();
-    lines.extend(align(&calls, terminal.style));
+    if !calls.is_empty() {
+        let head = ["ATTEMPT", "TIME", "CALL", "ANSWER", "TOOK", "IDEMPOTENCY KEY"];
+        lines.push(String::new());
+        lines.push(table(&head, &calls, terminal.style));
+    }
     lines.join("\n")
 }
 
 fn call(call: &CallView) -> Vec<Cell> {
     let status = call.status.map(|status| status.to_string());
-    let result = status.or_else(|| call.error.clone()).unwrap_or_default();
+    let answer = status.or_else(|| call.error.clone()).unwrap_or_default();
+    let key = call.idempotency_key.as_deref().unwrap_or_default();
     vec![
-        Cell::from(format!("call    {}", harmless(&call.method))),
-        Cell::from(harmless(&call.url)),
-        Cell::from(one_line(&result, MAX_ERROR)),
+        Cell::from(call.attempt.to_string()),
+        Cell::from(call.started_at.map(measure::time).unwrap_or_default()),
+        Cell::from(format!("{} {}", harmless(&call.method), harmless(&call.url))),
+        Cell::from(one_line(&answer, MAX_ERROR)),
         Cell::from(call.duration_ms.map(measure::duration).unwrap_or_default()),
+        Cell::from(harmless(key)),
     ]
 }
 

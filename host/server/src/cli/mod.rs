@@ -35,6 +35,8 @@ mod workflow;
 mod workflow_files;
 
 #[cfg(test)]
+mod repair_tests;
+#[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
