@@ -104,6 +104,7 @@ impl Host {
             stopping: self.stopping.clone(),
             settings: tombolo_api::Settings {
                 max_component_bytes: config.sandbox.max_component_bytes,
+                max_callback_bytes: config.server.body_limit_bytes,
                 ..tombolo_api::Settings::default()
             },
         };

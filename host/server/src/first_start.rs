@@ -5,15 +5,19 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use tombolo_api::{NewToken, issue_token};
+use tombolo_api::{NewToken, hash_token, issue_token};
 use tombolo_core::clock::Clock;
 use tombolo_core::id::TenantId;
 use tombolo_core::ports::store::{Access, Scope, Store, Tenant};
+use zeroize::Zeroizing;
 
 use crate::system::System;
 
 /// The tenant of a host that has only one.
 pub const DEFAULT_TENANT: &str = "default";
+
+/// The name of the token for this machine.
+const ADMIN: &str = "admin";
 
 /// Makes what is missing.
 ///
@@ -21,11 +25,10 @@ pub const DEFAULT_TENANT: &str = "default";
 /// If the store or the data folder cannot be read and written.
 pub async fn prepare(store: &dyn Store, token_file: &Path) -> Result<Tenant> {
     let tenant = tenant(store).await?;
-    // An empty file is what a full disk or a crash may have left of an earlier first start.
-    if is_blank(token_file)? {
+    if !has_good_token(store, token_file).await? {
         let new = NewToken {
             tenant: tenant.id,
-            name: "admin".to_owned(),
+            name: ADMIN.to_owned(),
             scopes: Scope::ALL.to_vec(),
             expires_in_days: None,
         };
@@ -45,13 +48,27 @@ pub async fn tenant(store: &dyn Store) -> Result<Tenant> {
     Ok(Access::ensure_tenant(store, wanted, System.now()).await?)
 }
 
-/// True if there is no file, or nothing in it.
-fn is_blank(path: &Path) -> Result<bool> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(bytes.trim_ascii().is_empty()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
-        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+/// True if the file holds a token that need not be made anew. A token of an earlier version lacks
+/// the scopes that came since; it stays as it is, and another one takes its place in the file.
+async fn has_good_token(store: &dyn Store, path: &Path) -> Result<bool> {
+    let text = match std::fs::read(path) {
+        Ok(bytes) => Zeroizing::new(bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => {
+            return Err(error).with_context(|| format!("{} cannot be read", path.display()));
+        }
+    };
+    let token = text.trim_ascii();
+    // An empty file is what a full disk or a crash may have left of an earlier first start.
+    if token.is_empty() {
+        return Ok(false);
     }
+    let stored = Access::token(store, hash_token(token)).await?;
+    // One that somebody else has put there is not ours to replace.
+    let Some(stored) = stored.filter(|stored| stored.name == ADMIN) else {
+        return Ok(true);
+    };
+    Ok(Scope::ALL.iter().all(|scope| stored.scopes.contains(scope)))
 }
 
 /// All of the file or nothing, also after a power cut; readable for its owner only.
@@ -71,7 +88,11 @@ mod tests {
 
     use tombolo_store::{SqliteSettings, SqliteStore};
 
+    use tombolo_api::{NewToken, hash_token, issue_token};
+    use tombolo_core::ports::store::{Access, Scope};
+
     use super::prepare;
+    use crate::system::System;
 
     #[tokio::test]
     async fn the_token_is_made_once_and_an_empty_one_is_made_again() {
@@ -89,5 +110,32 @@ mod tests {
         prepare(&store, &file).await.unwrap();
         let second = std::fs::read_to_string(&file).unwrap();
         assert!(second.starts_with("tbl_") && second != first, "a new token");
+    }
+
+    #[tokio::test]
+    async fn a_token_of_an_earlier_version_gets_a_successor_with_the_new_scopes() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("tombolo.db");
+        let store = SqliteStore::open(&database, SqliteSettings::default()).await.unwrap();
+        let tenant = super::tenant(&store).await.unwrap().id;
+        let file = folder.path().join("admin.token");
+        let put = async |name: &str| {
+            let scopes = vec![Scope::RunsRead, Scope::TokensWrite];
+            let new = NewToken { tenant, name: name.to_owned(), scopes, expires_in_days: None };
+            let issued = issue_token(&store, &System, &System, &System, new).await.unwrap();
+            std::fs::write(&file, issued.token.as_bytes()).unwrap();
+            issued
+        };
+        let old = put("admin").await;
+        prepare(&store, &file).await.unwrap();
+        let text = std::fs::read(&file).unwrap();
+        let new = Access::token(&store, hash_token(&text)).await.unwrap().unwrap();
+        assert_eq!(new.scopes, Scope::ALL);
+        let kept = Access::token(&store, old.stored.hash).await.unwrap();
+        assert_eq!(kept.map(|token| token.scopes), Some(old.stored.scopes), "it works as before");
+
+        let own = put("mine").await;
+        prepare(&store, &file).await.unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), own.token.as_bytes(), "not ours to replace");
     }
 }

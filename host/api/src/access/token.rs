@@ -115,8 +115,9 @@ pub(crate) async fn issue_for(app: &App, new: NewToken) -> Result<IssuedToken, I
     issue_token(&*ports.store, &*ports.clock, &*ports.ids, &*ports.randomness, new).await
 }
 
-/// SHA-256 is enough: a token has 256 random bits, there is no dictionary to try.
-pub(crate) fn hash(token: &[u8]) -> [u8; 32] {
+/// What the store has of a token. SHA-256 is enough: a token has 256 random bits, there is no
+/// dictionary to try.
+pub fn hash(token: &[u8]) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 

@@ -85,6 +85,26 @@ impl Client {
         self.answer(self.request(Method::GET, self.address(parts))).await
     }
 
+    /// `POST` of a JSON body below `/api/v1`.
+    pub(super) async fn post(&self, parts: &[&str], body: &Value) -> Result<Value, Failure> {
+        self.answer(self.request(Method::POST, self.address(parts)).json(body)).await
+    }
+
+    /// `GET` below `/api/v1` with those parameters that are there.
+    pub(super) async fn query(
+        &self,
+        parts: &[&str],
+        parameters: &[(&str, Option<String>)],
+    ) -> Result<Value, Failure> {
+        let mut url = self.address(parts);
+        for (name, value) in parameters {
+            if let Some(value) = value {
+                url.query_pairs_mut().append_pair(name, value);
+            }
+        }
+        self.answer(self.request(Method::GET, url)).await
+    }
+
     /// Opens a stream of server-sent events.
     pub(super) async fn events(&self, parts: &[&str]) -> Result<Response, Failure> {
         let request =

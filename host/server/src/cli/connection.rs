@@ -6,13 +6,17 @@ use clap::{ArgGroup, Args, Subcommand};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tombolo_core::clock::Timestamp;
 use tombolo_core::secret::Secret;
 
-use super::Ending;
 use super::client::Client;
 use super::secret_input::{Inputs, SecretSource, refuse_terminal};
 use super::table::{Cell, table};
-use super::terminal::{Terminal, harmless};
+use super::terminal::{Colour, Terminal, harmless, one_line};
+use super::{Ending, measure};
+
+/// Longest reason of a pause in the list, in characters.
+const MAX_REASON: usize = 60;
 
 #[derive(Subcommand)]
 pub(super) enum ConnectionCommand {
@@ -21,6 +25,15 @@ pub(super) enum ConnectionCommand {
     Set(Box<SetArgs>),
     /// List connections, without their secrets.
     List,
+    /// End the pause of a connection whose credentials were refused, and let the runs go on that
+    /// wait for it. Setting new credentials ends it, too.
+    Resume {
+        /// Its name, as workflows use it.
+        name: String,
+        /// For the record.
+        #[arg(long)]
+        reason: Option<String>,
+    },
 }
 
 /// Secrets come from standard input or a variable, never as an argument.
@@ -101,6 +114,14 @@ struct ConnectionView {
     auth: AuthView,
     has_signing_secret: bool,
     allowed_hosts: Vec<String>,
+    paused: Option<PauseView>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PauseView {
+    at: Option<Timestamp>,
+    reason: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -128,6 +149,9 @@ pub(super) async fn run(
             set(&args, &mut io::stdin().lock(), &variables, client, terminal).await
         }
         ConnectionCommand::List => list(client, terminal).await,
+        ConnectionCommand::Resume { name, reason } => {
+            resume(&name, reason.as_deref(), client, terminal).await
+        }
     }
 }
 
@@ -229,8 +253,26 @@ async fn list(client: &Client, terminal: &mut Terminal) -> anyhow::Result<Ending
     }
     let views: Vec<ConnectionView> = serde_json::from_value(answer["items"].clone())?;
     let rows: Vec<Vec<Cell>> = views.iter().map(ConnectionView::row).collect();
-    let head = ["NAME", "BASE URL", "AUTH", "SIGNING", "ALLOWED HOSTS"];
+    let head = ["NAME", "BASE URL", "AUTH", "SIGNING", "ALLOWED HOSTS", "PAUSED"];
     terminal.print(&table(&head, &rows, terminal.style))?;
+    Ok(Ending::Fine)
+}
+
+async fn resume(
+    name: &str,
+    reason: Option<&str>,
+    client: &Client,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Ending> {
+    let body = json!({ "reason": reason });
+    let answer = client.post(&["connections", name, "resume"], &body).await?;
+    if terminal.json {
+        terminal.print_json(&answer)?;
+    } else {
+        let runs = answer["runs"].as_u64().unwrap_or(0);
+        let runs = measure::count(usize::try_from(runs).unwrap_or(usize::MAX), "run");
+        terminal.print(&format!("connection {name} is not paused; {runs} waited for it"))?;
+    }
     Ok(Ending::Fine)
 }
 
@@ -238,12 +280,17 @@ impl ConnectionView {
     fn row(&self) -> Vec<Cell> {
         let who = self.auth.user.as_ref().or(self.auth.name.as_ref());
         let who = who.map(|who| format!(" {}", harmless(who))).unwrap_or_default();
+        let paused = self.paused.as_ref().map(|pause| {
+            let since = pause.at.map(measure::time).unwrap_or_default();
+            format!("since {since}: {}", one_line(&pause.reason, MAX_REASON))
+        });
         vec![
             Cell::from(harmless(&self.name)),
             Cell::from(harmless(self.base_url.as_deref().unwrap_or("-"))),
             Cell::from(format!("{}{who}", harmless(&self.auth.kind))),
             Cell::from(if self.has_signing_secret { "yes" } else { "-" }),
             Cell::from(harmless(&self.allowed_hosts.join(", "))),
+            Cell::painted(paused.unwrap_or_default(), Colour::Red),
         ]
     }
 }

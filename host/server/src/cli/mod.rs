@@ -3,17 +3,23 @@
 //! Every command but `serve`, `token create`, `plugin build`, `plugin inspect` and `config` speaks
 //! to a server over the HTTP API, on this machine or another. Never touches a server's data.
 
+mod audit;
+mod bulk;
 mod client;
 mod config;
 mod connection;
+mod dead_letter;
 mod excerpt;
 mod follow;
+mod json_input;
 mod measure;
 mod plugin;
 mod plugin_build;
 mod pointer;
 mod problem;
 mod run;
+mod run_repair;
+mod run_replay;
 mod run_tree;
 mod run_view;
 mod secret_input;
@@ -23,10 +29,13 @@ mod sse;
 mod table;
 mod target;
 mod terminal;
+mod time_input;
 mod token;
 mod workflow;
 mod workflow_files;
 
+#[cfg(test)]
+mod repair_tests;
 #[cfg(test)]
 mod tests;
 
@@ -81,12 +90,17 @@ enum Command {
     /// Check, apply and look at workflows.
     #[command(subcommand)]
     Workflow(workflow::WorkflowCommand),
-    /// Set and list connections to other systems.
+    /// Set, list and resume connections to other systems.
     #[command(subcommand)]
     Connection(connection::ConnectionCommand),
-    /// Start, watch and cancel runs.
+    /// Start, watch, cancel, repair and repeat runs.
     #[command(subcommand)]
     Run(run::RunCommand),
+    /// Look at steps that wait for a person, and let them go on or give them up.
+    #[command(subcommand)]
+    DeadLetter(dead_letter::LetterCommand),
+    /// Show what people did, the newest first.
+    Audit(audit::AuditArgs),
     /// Make API tokens, on the server's machine.
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -151,6 +165,8 @@ async fn dispatch(cli: Cli, terminal: &mut Terminal) -> anyhow::Result<Ending> {
         Command::Workflow(command) => workflow::run(command, client, terminal).await,
         Command::Connection(command) => connection::run(command, &client()?, terminal).await,
         Command::Run(command) => run::run(command, &client()?, terminal).await,
+        Command::DeadLetter(command) => dead_letter::run(command, &client()?, terminal).await,
+        Command::Audit(args) => audit::run(&args, &client()?, terminal).await,
         Command::Token(command) => token::run(command, global.config.as_deref(), terminal).await,
         Command::Config(command) => config::run(&command, global.config.as_deref(), terminal),
     }

@@ -1,13 +1,12 @@
-//! `tombolo run`: start runs, watch them, cancel them.
+//! `tombolo run`: start runs, watch them, cancel them. Repairs stand in `run_repair` and
+//! `run_replay`.
 
-use std::io::Read;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::Value;
-use tombolo_core::json;
 use tombolo_core::random::Randomness;
 use tombolo_core::run::RunState;
 
@@ -18,7 +17,7 @@ use super::run_tree::{self, Detail};
 use super::run_view::{RunView, sign};
 use super::table::{Cell, table};
 use super::terminal::{Terminal, harmless, one_line};
-use super::{Ending, Usage, follow, measure};
+use super::{Ending, follow, json_input, measure, run_repair, run_replay};
 use crate::system::System;
 
 /// Longest error in the list of runs, in characters.
@@ -40,6 +39,19 @@ pub(super) enum RunCommand {
         /// Its id, `run_..`.
         id: String,
     },
+    /// Say why a run and its steps are where they are, and what to do about it.
+    Explain {
+        /// Its id, `run_..`.
+        id: String,
+    },
+    /// Let the dead steps of a run try again.
+    Redrive(run_repair::RedriveArgs),
+    /// Say what a dead or unknown step gave, and let the run go on behind it.
+    Resolve(run_repair::ResolveArgs),
+    /// Let a `callback` or `approval` node go on.
+    Signal(run_repair::SignalArgs),
+    /// Start a new run with the input of an old one, or of many.
+    Replay(run_replay::ReplayArgs),
 }
 
 #[derive(Args)]
@@ -98,6 +110,11 @@ pub(super) async fn run(
         RunCommand::Show(args) => show(&args, client, terminal).await,
         RunCommand::List(args) => list(&args, client, terminal).await,
         RunCommand::Cancel { id } => cancel(&id, client, terminal).await,
+        RunCommand::Explain { id } => run_repair::explain(&id, client, terminal).await,
+        RunCommand::Redrive(args) => run_repair::redrive(&args, client, terminal).await,
+        RunCommand::Resolve(args) => run_repair::resolve(&args, client, terminal).await,
+        RunCommand::Signal(args) => run_repair::signal(&args, client, terminal).await,
+        RunCommand::Replay(args) => run_replay::replay(&args, client, terminal).await,
     }
 }
 
@@ -106,7 +123,7 @@ async fn start(
     client: &Client,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Ending> {
-    let input = args.input.as_deref().map(input).transpose()?;
+    let input = args.input.as_deref().map(|text| json_input::read("--input", text)).transpose()?;
     let key = args.idempotency_key.clone().unwrap_or_else(new_key);
     let request = client
         .request(Method::POST, client.address(&["workflows", &args.workflow, "runs"]))
@@ -141,28 +158,12 @@ async fn start(
     finish(run, Detail::Lines, client, terminal).await
 }
 
-/// What `--input` says, as JSON that the server will accept.
-fn input(text: &str) -> anyhow::Result<Value> {
-    let (bytes, place) = match text.strip_prefix('@') {
-        Some(path) => {
-            (std::fs::read(path).with_context(|| format!("{path} cannot be read"))?, path)
-        }
-        None if text == "-" => {
-            let mut bytes = Vec::new();
-            std::io::stdin().lock().read_to_end(&mut bytes)?;
-            (bytes, "standard input")
-        }
-        None => (text.as_bytes().to_vec(), "--input"),
-    };
-    json::parse(&bytes).map_err(|error| Usage(format!("{place}: {error}")).into())
-}
-
 /// A structured-field string (RFC 9651), as the draft of the header asks for.
-fn quoted(key: &str) -> String {
+pub(super) fn quoted(key: &str) -> String {
     format!("\"{}\"", key.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-fn parse_key(key: &str) -> Result<String, String> {
+pub(super) fn parse_key(key: &str) -> Result<String, String> {
     const MAX: usize = 255;
     let fine = (1..=MAX).contains(&key.len()) && key.bytes().all(|b| matches!(b, b' '..=b'~'));
     fine.then(|| key.to_owned())
@@ -232,16 +233,13 @@ async fn definition(run: &RunView, client: &Client) -> Result<Option<Value>, Fai
 }
 
 async fn list(args: &ListArgs, client: &Client, terminal: &mut Terminal) -> anyhow::Result<Ending> {
-    let mut url = client.address(&["runs"]);
-    url.query_pairs_mut().append_pair("limit", &args.limit.to_string());
-    for (name, value) in
-        [("workflow", &args.workflow), ("state", &args.state), ("cursor", &args.cursor)]
-    {
-        if let Some(value) = value {
-            url.query_pairs_mut().append_pair(name, value);
-        }
-    }
-    let answer = client.answer(client.request(Method::GET, url)).await?;
+    let parameters = [
+        ("limit", Some(args.limit.to_string())),
+        ("workflow", args.workflow.clone()),
+        ("state", args.state.clone()),
+        ("cursor", args.cursor.clone()),
+    ];
+    let answer = client.query(&["runs"], &parameters).await?;
     if terminal.json {
         terminal.print_json(&answer)?;
         return Ok(Ending::Fine);
@@ -283,20 +281,7 @@ async fn cancel(id: &str, client: &Client, terminal: &mut Terminal) -> anyhow::R
 
 #[cfg(test)]
 mod tests {
-    use super::{input, new_key, parse_key, quoted};
-    use serde_json::json;
-
-    #[test]
-    fn the_input_is_json_or_a_file_of_it() {
-        assert_eq!(input(r#"{"a": 1}"#).unwrap(), json!({"a": 1}));
-        let error = input(r#"{"a": 1, "a": 2}"#).unwrap_err().to_string();
-        assert!(error.starts_with("--input: the key `a` stands twice"), "{error}");
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("in.json");
-        std::fs::write(&path, "[1]").unwrap();
-        assert_eq!(input(&format!("@{}", path.display())).unwrap(), json!([1]));
-        assert!(input("@/nonexistent/in.json").unwrap_err().to_string().contains("cannot be read"));
-    }
+    use super::{new_key, parse_key, quoted};
 
     #[test]
     fn a_key_is_written_as_a_structured_string() {

@@ -63,6 +63,9 @@ pub(super) struct LogView {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct CallView {
+    pub(super) attempt: u32,
+    pub(super) started_at: Option<Timestamp>,
+    pub(super) idempotency_key: Option<String>,
     pub(super) method: String,
     pub(super) url: String,
     pub(super) status: Option<u16>,

@@ -37,15 +37,15 @@ impl Paper {
 }
 
 /// What a command did.
-struct Done {
-    ending: anyhow::Result<Ending>,
-    out: String,
-    notes: String,
+pub(super) struct Done {
+    pub(super) ending: anyhow::Result<Ending>,
+    pub(super) out: String,
+    pub(super) notes: String,
 }
 
 impl Done {
     #[track_caller]
-    fn error(&self) -> String {
+    pub(super) fn error(&self) -> String {
         format!("{:#}", self.ending.as_ref().expect_err("the command should fail"))
     }
 
@@ -57,7 +57,7 @@ impl Done {
 
 const TOKEN: &str = "tbl_secret-token";
 
-async fn tombolo(url: &str, arguments: &[&str]) -> Done {
+pub(super) async fn tombolo(url: &str, arguments: &[&str]) -> Done {
     let global = ["tombolo", "--url", url, "--token", TOKEN];
     let all = global.iter().chain(arguments);
     let cli = match Cli::try_parse_from(all) {
@@ -76,11 +76,11 @@ async fn tombolo(url: &str, arguments: &[&str]) -> Done {
 pub(super) struct Seen(Arc<Mutex<Vec<String>>>);
 
 impl Seen {
-    fn add(&self, line: String) {
+    pub(super) fn add(&self, line: String) {
         self.0.lock().unwrap().push(line);
     }
 
-    fn lines(&self) -> Vec<String> {
+    pub(super) fn lines(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
 }

@@ -122,7 +122,7 @@ async fn the_list_says_that_there_are_secrets() {
     assert_eq!(list(&client, &mut terminal).await.unwrap(), Ending::Fine);
     assert_eq!(
         out.text(),
-        "NAME     BASE URL               AUTH     SIGNING  ALLOWED HOSTS\n\
+        "NAME     BASE URL               AUTH     SIGNING  ALLOWED HOSTS         PAUSED\n\
          asana    https://app.asana.com  bearer   -\n\
          hubspot  -                      basic u  yes      a.example, b.example\n"
     );
