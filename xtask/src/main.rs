@@ -6,6 +6,7 @@
 mod bench;
 mod build;
 mod demo;
+mod faults;
 mod keep;
 mod metadata;
 mod place;
@@ -33,6 +34,8 @@ Commands:
   test [filter]   Run every check: format, rules, lints, documentation, tests, generated files, a
                   short round of the benchmarks, demo. With a filter: only the tests whose names
                   contain it
+  faults [times]  Run the fault suites (random histories, deaths at every write, kill -9, power
+                  cuts, full disks) so many times as long as the tests do; 10 unless said otherwise
   tidy            Check the rules that a reviewer would forget. Compiles nothing
   generate        Write the files that are generated from the code
   bench [...]     Run the benchmarks; `cargo xtask bench --help` lists them
@@ -78,6 +81,10 @@ fn dispatch(arguments: &[&str]) -> anyhow::Result<ExitCode> {
         }
         ["test"] => test::run(&Place::find()?),
         ["test", filter] if !filter.starts_with('-') => test::run_filtered(&Place::find()?, filter),
+        ["faults"] => faults::run(&Place::find()?, faults::DEFAULT_TIMES).map(done),
+        ["faults", times] if times.parse::<u32>().is_ok() => {
+            faults::run(&Place::find()?, times.parse()?).map(done)
+        }
         ["tidy"] => tidy::run(&Place::find()?).map(done),
         ["generate"] => build::generate(&Place::find()?).map(done),
         ["bench", rest @ ..] => bench::run(&Place::find()?, rest).map(done),
