@@ -1,0 +1,74 @@
+//! The clock jumps by an hour, either way, while runs are worked on and while they wait.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tombolo_core::error::ErrorClass;
+use tombolo_core::ports::intake::Answer;
+use tombolo_core::run::RunState;
+
+use crate::support::{Bench, state};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Another run passes: the claim loop has looked, and leases were renewed or not.
+async fn others_pass(engine: &crate::support::Running, key: &str) {
+    assert!(matches!(engine.run_and_wait(key).await, Answer::Ready { status: 200, .. }));
+}
+
+#[tokio::test]
+async fn a_run_that_is_worked_on_is_worked_on_once() {
+    for back in [false, true] {
+        let bench = Bench::new().await;
+        let engine = bench.start().await;
+        engine.apply(json!({"a": {"use": "test.unsafe"}}), json!({})).await;
+        let (started, go_on) = bench.sandbox.hold("a");
+        let run = engine.run("held").await;
+        started.await.unwrap();
+        // Beyond the end of its lease, or long before its beginning.
+        if back {
+            bench.clock.back(HOUR)
+        } else {
+            bench.clock.forward(HOUR)
+        }
+        others_pass(&engine, "1").await;
+        others_pass(&engine, "2").await;
+        go_on.send(json!({"id": 1})).unwrap();
+        let ended = bench.ended(run).await;
+        assert_eq!(state(&ended), RunState::Succeeded, "back: {back}");
+        assert_eq!(bench.sandbox.attempts_of("a", run).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_waits_goes_on_when_its_time_has_come_by_the_new_clock() {
+    let bench = Bench::new().await;
+    let engine = bench.start().await;
+    let retry = json!({"backoff": {"first": "30m"}});
+    engine.apply(json!({"a": {"use": "test.keyed", "retry": retry}}), json!({})).await;
+    bench.sandbox.fail("a", ErrorClass::Transient);
+    let run = engine.run("waits").await;
+    let parked = bench.until(run, |view| state(view) == RunState::Waiting).await;
+    bench.clock.back(HOUR);
+    others_pass(&engine, "1").await;
+    let still = bench.until(run, |_| true).await;
+    assert_eq!((state(&still), still.available_at), (RunState::Waiting, parked.available_at));
+    // Forward again, beyond the time that it waits for.
+    bench.clock.forward(2 * HOUR);
+    assert_eq!(state(&bench.ended(run).await), RunState::Succeeded);
+    assert_eq!(bench.sandbox.attempts_of("a", run).len(), 2);
+}
+
+#[tokio::test]
+async fn a_process_that_starts_in_the_past_takes_over_what_was_left() {
+    let bench = Bench::new().await;
+    let engine = bench.start().await;
+    engine.apply(json!({"a": {"use": "test.keyed"}}), json!({})).await;
+    let (started, _never) = bench.sandbox.hold("a");
+    let run = engine.run("1").await;
+    started.await.unwrap();
+    engine.kill();
+    bench.clock.back(HOUR);
+    bench.start().await;
+    assert_eq!(state(&bench.ended(run).await), RunState::Succeeded);
+}
