@@ -18,7 +18,7 @@ pub async fn a_run_that_waits_is_due_at_once(world: World) {
 
     assert_eq!(world.store.signal(signal.clone()).await, Ok(Signalled::Kept));
 
-    assert_eq!(world.signals(lease.run).await, [signal.clone()]);
+    assert_eq!(world.signals(lease.run).await, std::slice::from_ref(&signal));
     assert!(world.claim("w", 10, after(199)).await.is_empty());
     let claimed = world.claim("w", 10, after(200)).await.remove(0);
     assert_eq!(claimed.signals, [signal]);

@@ -1,5 +1,9 @@
 //! Flow control of one run, as the store applies it: in the transaction that accepts the run, and in
 //! those that claim, park and end it. So nothing leaks when a process dies.
+//!
+//! A run whose worker died keeps its places until it is claimed again and ends. One whose end was
+//! asked for, or whose time is up, is claimed without places, to be ended. A run that had ended and
+//! is opened again goes on without: it is in no lane any more.
 
 use std::time::Duration;
 
@@ -25,20 +29,24 @@ impl Flow {
     }
 }
 
-/// A queue with so many places. Names are unique per tenant.
+/// A queue with so many places. Names are unique per tenant. A run takes its places in all lanes at
+/// once or in none; those that wait are let in by their priority, then in the order in which they
+/// came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lane {
     /// `wf_../order/<hash of the key>`.
     pub name: String,
     /// Runs that have a place at the same time: from the moment they may start until they end.
     pub limit: u32,
-    /// No run overtakes one that came before it.
+    /// No run overtakes one that came before it and waits, whatever their priorities.
     pub in_order: bool,
-    /// A run that is parked keeps its place.
+    /// A run that is parked as `waiting` keeps its place. If not, it has to get one again before it
+    /// goes on.
     pub keeps_place: bool,
 }
 
-/// At most so many starts in a time, evenly spread after a burst of as many.
+/// At most so many starts in a time, evenly spread after a burst of as many. The time of a start is
+/// set when the run is accepted; a run in lanes starts when it has its places, too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Throttle {
     /// Which starts count together.
@@ -49,7 +57,8 @@ pub struct Throttle {
     pub per: Duration,
 }
 
-/// An event that comes while a run of the same name has not started takes its place in that run.
+/// An event that comes while a run of the same name has not been claimed yet takes its place in that
+/// run: it is the run's event from then on, and its run's deadline is the run's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Debounce {
     /// Which events belong together.
@@ -72,13 +81,16 @@ pub struct Singleton {
 /// What becomes of an event that comes while a singleton goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenBusy {
-    /// It belongs to that run; nothing starts.
+    /// It belongs to that run; nothing starts. Unless that run's end was asked for: then the new one
+    /// starts when it has ended.
     Join,
-    /// The run is cancelled, and the new one starts when it has ended.
+    /// The end of the run, and of those it waits for, is asked for, and the new one starts when it
+    /// has ended.
     Replace,
 }
 
-/// Whose turn comes first. One place in eight of a claim is kept for the lower ones.
+/// Whose turn comes first. One place in eight of a claim, rounded down, is kept for the longest due
+/// below the highest priority that is due.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
     /// Before all others.

@@ -228,11 +228,15 @@ pub trait RunLog: Send + Sync {
     /// Leases runs that are due: `lease_epoch + 1`, `claims + 1`, state `running`, available again
     /// when the lease ends. A run whose lease ended is due, so there is no reaper.
     ///
+    /// High priorities come first. A run that does not get back the places it gave up when it was
+    /// parked is left out, as if it had not been due.
+    ///
     /// Leases whose runs could not be looked at are given back before an error is returned.
     async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError>;
 
     /// Leases one run whatever its state is, so that it can be repaired; one that has ended comes
-    /// back into the queue. If nothing is settled under the lease, it is due again at its end.
+    /// back into the queue, and into no lane. If nothing is settled under the lease, it is due again
+    /// at its end.
     async fn open(&self, open: Open) -> Result<Opened, StoreError>;
 
     /// Keeps what came for a step from outside, until a settle says it was used. The first that

@@ -47,14 +47,17 @@ pub(super) fn insert(
     Ok(())
 }
 
-/// All runs that are in a lane.
-pub(super) fn members(
+/// The runs in a lane whose end nobody has asked for.
+pub(super) fn wanted(
     connection: &Connection,
     tenant: TenantId,
     name: &str,
 ) -> Result<Vec<RunId>, Fault> {
-    let mut statement =
-        connection.prepare_cached("SELECT run_id FROM lane WHERE tenant_id = ? AND name = ?")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT l.run_id FROM lane l CROSS JOIN run r
+           ON r.tenant_id = l.tenant_id AND r.id = l.run_id
+         WHERE l.tenant_id = ? AND l.name = ? AND r.cancel_requested = 0",
+    )?;
     let runs = statement.query_map(params![id(&tenant.0), name], |row| row.get(0))?;
     runs.map(|run| Ok(RunId(Uuid::from_bytes(run?)))).collect()
 }

@@ -93,7 +93,7 @@ fn singleton_name(singleton: &Singleton) -> String {
 /// Asks for the end of the runs of that name.
 fn replace(connection: &Connection, event: &NewEvent, singleton: &Singleton) -> Result<(), Fault> {
     let name = singleton_name(singleton);
-    for run in lane::members(connection, event.tenant, &name)? {
+    for run in lane::wanted(connection, event.tenant, &name)? {
         let cancel = Cancel { tenant: event.tenant, run, now: event.received_at };
         cancel::apply(connection, &cancel)?;
     }
