@@ -52,7 +52,8 @@ pub struct SqliteSettings {
     pub cache_kib: u32,
     /// Bytes of the file that are mapped into memory.
     pub mmap_bytes: u64,
-    /// Pages in the write-ahead log after which it is copied into the file.
+    /// Pages in the write-ahead log after which it is copied into the file; with 0 only when the
+    /// store is closed.
     pub checkpoint_pages: u32,
     /// Bytes that the write-ahead log keeps on disk between checkpoints.
     pub journal_bytes: u64,

@@ -15,10 +15,12 @@ use crate::sqlite::error::Fault;
 /// When the log is copied, and whether it still may be.
 #[derive(Debug)]
 pub(super) struct Checkpoints {
-    /// Pages in the log from which on it is copied.
+    /// Pages in the log from which on it is copied; 0 for never.
     pages: u32,
     /// A flush failed: see above.
     stopped: bool,
+    /// The last time failed: told once, not after every batch.
+    failing: bool,
 }
 
 /// How much is in the log, and how much of that is in the file; in pages.
@@ -30,21 +32,22 @@ struct Log {
 
 impl Checkpoints {
     pub(super) fn new(pages: u32) -> Self {
-        Self { pages, stopped: false }
+        Self { pages, stopped: false, failing: false }
     }
 
     /// Copies the log if it is long. What fails is tried again after the next batch, and is nobody's
     /// concern who waits for a write.
     pub(super) fn run_if_due(&mut self, connection: &Connection) {
-        if self.stopped {
+        if self.stopped || self.pages == 0 {
             return;
         }
         let copied = log(connection).and_then(|log| {
             let due = log.pages >= i64::from(self.pages) && log.copied < log.pages;
             if due { run(connection, "PRAGMA wal_checkpoint(PASSIVE)").map(drop) } else { Ok(()) }
         });
-        if let Err(fault) = copied {
-            self.note(fault);
+        match copied {
+            Ok(()) => self.failing = false,
+            Err(fault) => self.note(fault),
         }
     }
 
@@ -72,9 +75,10 @@ impl Checkpoints {
                 %error,
                 "a flush failed: from now on the log grows; look after the disk, then restart"
             );
-        } else {
+        } else if !self.failing {
             tracing::warn!(%error, "the log cannot be copied into the file now");
         }
+        self.failing = true;
     }
 }
 
