@@ -43,10 +43,10 @@ impl AcceptItem {
         1 + runs + self.payloads.len()
     }
 
-    /// Bytes of its long columns.
+    /// Bytes of its long columns, and of the event's payload, which it holds as it came.
     pub(crate) fn bytes(&self) -> usize {
         let steps = self.runs.iter().flat_map(|run| &run.steps).map(StepRecord::len);
         let payloads = self.payloads.iter().map(Payload::len);
-        self.body.len() + steps.sum::<usize>() + payloads.sum::<usize>()
+        self.event.payload.text().len() + steps.sum::<usize>() + payloads.sum::<usize>()
     }
 }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 use tombolo_core::clock::Timestamp;
 use tombolo_core::run::RunState;
 
-use super::cancel;
+use super::{cancel, queue};
 use crate::record::{Outcome, SettleItem, hash_bytes, id};
 use crate::sqlite::error::Fault;
 
@@ -15,6 +15,9 @@ pub(super) fn apply(connection: &Connection, item: &SettleItem, claims: i64) -> 
         Outcome::Hold => Ok(()),
         Outcome::Park { state, available_at, connections } => {
             park(connection, item, *available_at, connections.as_deref())?;
+            if let Some(names) = connections {
+                queue::wait_for(connection, (item.tenant, item.lease.run), names)?;
+            }
             set_state(connection, item, *state)
         }
         Outcome::End { state, .. } => {
