@@ -1,6 +1,6 @@
 -- Waiting for people, for other runs and for mended connections; dead letters, the record of what
 -- people did, and retention. Nothing here costs a run that needs none of it more than a few bytes:
--- the new columns are NULL or 0 then, and the new indexes have no entry for it.
+-- the new columns are NULL or 0 then, and no new table or index has a row for it.
 
 -- The run that it called and waits for, and how often a person let its calls be made anew.
 ALTER TABLE step ADD COLUMN child BLOB;
@@ -21,7 +21,14 @@ CREATE INDEX run_parent ON run (parent_run) WHERE parent_run IS NOT NULL;
 -- from the next lease on. An `available_at` of 9223372036854775807: not due by itself.
 ALTER TABLE queue ADD COLUMN connections TEXT;
 
-CREATE INDEX queue_connections ON queue (tenant_id) WHERE connections IS NOT NULL;
+-- Runs that have waited for a connection since it was paused: instead of an index on the column,
+-- which says whether they still do.
+CREATE TABLE connection_wait (
+    tenant_id  BLOB NOT NULL,
+    connection TEXT NOT NULL, -- its name
+    run_id     BLOB NOT NULL,
+    PRIMARY KEY (tenant_id, connection, run_id)
+) STRICT, WITHOUT ROWID;
 
 -- Since when nobody calls through it, and why.
 ALTER TABLE connection ADD COLUMN paused_at INTEGER;
@@ -83,9 +90,22 @@ BEGIN SELECT raise(ABORT, 'nothing deletes an entry of the audit'); END;
 -- How `bytes` are written: 0 as they are, 1 compressed by zstd. The hash is of what was compressed.
 ALTER TABLE payload ADD COLUMN encoding INTEGER NOT NULL DEFAULT 0;
 
--- Who refers to a payload.
-CREATE INDEX step_input_payload ON step (input_hash, tenant_id) WHERE input_hash IS NOT NULL;
-CREATE INDEX step_output_payload ON step (output_hash, tenant_id) WHERE output_hash IS NOT NULL;
-CREATE INDEX run_output_payload ON run (output_hash, tenant_id) WHERE output_hash IS NOT NULL;
-CREATE INDEX event_payload ON event (payload_hash, tenant_id) WHERE payload_hash IS NOT NULL;
-CREATE INDEX signal_payload ON signal (body_hash, tenant_id) WHERE body_hash IS NOT NULL;
+-- Who needs a payload: a run or an event, from the first row of it that names the payload until it
+-- is forgotten. Components are not here: a plugin names its own.
+CREATE TABLE payload_use (
+    owner_id  BLOB NOT NULL, -- of the run or event
+    hash      BLOB NOT NULL,
+    tenant_id BLOB NOT NULL,
+    PRIMARY KEY (owner_id, hash)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX payload_use_hash ON payload_use (hash, tenant_id);
+
+INSERT OR IGNORE INTO payload_use
+    SELECT run_id, input_hash, tenant_id FROM step WHERE input_hash IS NOT NULL;
+INSERT OR IGNORE INTO payload_use
+    SELECT run_id, output_hash, tenant_id FROM step WHERE output_hash IS NOT NULL;
+INSERT OR IGNORE INTO payload_use
+    SELECT id, output_hash, tenant_id FROM run WHERE output_hash IS NOT NULL;
+INSERT OR IGNORE INTO payload_use
+    SELECT id, payload_hash, tenant_id FROM event WHERE payload_hash IS NOT NULL;

@@ -48,11 +48,14 @@ impl AcceptItem {
         1 + runs + self.payloads.len()
     }
 
-    /// Bytes of its long columns.
+    /// Bytes of its long columns, and of the event's payload, which it holds as it came.
     pub(crate) fn bytes(&self) -> usize {
         let steps = self.runs.iter().flat_map(|run| &run.steps).map(StepRecord::len);
         let payloads = self.payloads.iter().map(Payload::len);
         let outputs = self.runs.iter().map(|run| run.output.len());
-        self.body.len() + outputs.sum::<usize>() + steps.sum::<usize>() + payloads.sum::<usize>()
+        self.event.payload.text().len()
+            + outputs.sum::<usize>()
+            + steps.sum::<usize>()
+            + payloads.sum::<usize>()
     }
 }

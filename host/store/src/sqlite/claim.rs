@@ -33,9 +33,10 @@ pub(super) async fn load(
     let mut below = Rows {
         steps: step_row::of_runs(connection, &runs).await?,
         journals: journal_row::of_runs(connection, &runs).await?,
-        signals: match signalled {
-            true => signal_row::of_runs(connection, &runs).await?,
-            false => HashMap::new(),
+        signals: if signalled {
+            signal_row::of_runs(connection, &runs).await?
+        } else {
+            HashMap::new()
         },
     };
     let mut loaded = Vec::with_capacity(leased.len());

@@ -12,22 +12,14 @@ macro_rules! forgettable {
     };
 }
 
-/// True for a payload `p` that nobody refers to.
-macro_rules! unreferenced {
+/// True for a payload `p` that nobody needs.
+macro_rules! unneeded {
     () => {
-        "NOT EXISTS (SELECT 1 FROM step s INDEXED BY step_input_payload \
-                     WHERE s.input_hash = p.hash AND s.tenant_id = p.tenant_id) \
-         AND NOT EXISTS (SELECT 1 FROM step s INDEXED BY step_output_payload \
-                         WHERE s.output_hash = p.hash AND s.tenant_id = p.tenant_id) \
-         AND NOT EXISTS (SELECT 1 FROM run r INDEXED BY run_output_payload \
-                         WHERE r.output_hash = p.hash AND r.tenant_id = p.tenant_id) \
-         AND NOT EXISTS (SELECT 1 FROM event e INDEXED BY event_payload \
-                         WHERE e.payload_hash = p.hash AND e.tenant_id = p.tenant_id) \
-         AND NOT EXISTS (SELECT 1 FROM signal g INDEXED BY signal_payload \
-                         WHERE g.body_hash = p.hash AND g.tenant_id = p.tenant_id) \
+        "NOT EXISTS (SELECT 1 FROM payload_use u INDEXED BY payload_use_hash \
+                     WHERE u.hash = p.hash AND u.tenant_id = p.tenant_id) \
          AND NOT EXISTS (SELECT 1 FROM plugin n \
                          WHERE n.tenant_id = p.tenant_id AND n.hash = p.hash)"
     };
 }
 
-pub(super) use {forgettable, unreferenced};
+pub(super) use {forgettable, unneeded};

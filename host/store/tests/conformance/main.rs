@@ -188,7 +188,8 @@ macro_rules! conformance {
                 an_event_stays_while_a_run_of_it_is_left,
                 nothing_of_another_tenant_goes,
                 a_payload_goes_when_nobody_refers_to_it,
-                what_a_step_had_before_is_swept,
+                what_a_run_has_had_stays_as_long_as_the_run,
+                a_replay_keeps_what_it_took_over,
                 the_disk_gets_its_room_back,
             ],
             catalog: [

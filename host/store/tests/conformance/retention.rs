@@ -8,14 +8,16 @@ use tombolo_core::json::Json;
 use tombolo_core::ports::egress::CallRecord;
 use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::store::{
-    Call, Journaled, Lease, Letters, NewLetter, NewPlugin, Opened, Page, Parent, RunFilter, Settle,
-    StepRow, Swept,
+    Call, Journaled, Lease, Letters, NewLetter, NewPlugin, Next, Opened, Page, Parent, RunFilter,
+    Settle, StepRow, Swept,
 };
 use tombolo_core::run::{RunState, StepState};
 use tombolo_store::{Bounds, INLINE_LIMIT_BYTES};
 
 use crate::letters::given_up;
-use crate::world::{NOW, World, after, done, ended, key, parked, succeeded, waits, workflow};
+use crate::world::{
+    NOW, World, after, done, ended, key, parked, succeeded, waits, worker, workflow,
+};
 
 async fn forget(world: &World, ended_before: Timestamp, limit: u32) -> u64 {
     let workflow = (world.tenant, world.workflow);
@@ -88,7 +90,7 @@ pub async fn what_is_old_goes_with_all_that_belongs_to_it(world: World) {
     let accept = world.leased("1", "w", after(10_000));
     let event = accept.event.id;
     let run = world.accept(accept).await;
-    let lease = Lease { run, owner: crate::world::worker("w"), epoch: 1 };
+    let lease = Lease { run, owner: worker("w"), epoch: 1 };
     let signal = world.signal(run, "approval", long("signal"));
     world.store.signal(signal).await.unwrap();
     world.store.settle(everything(&world, &lease)).await.unwrap();
@@ -243,16 +245,36 @@ pub async fn a_payload_goes_when_nobody_refers_to_it(world: World) {
     assert_eq!(world.steps(lease.run).await, steps);
 }
 
-pub async fn what_a_step_had_before_is_swept(world: World) {
+pub async fn what_a_run_has_had_stays_as_long_as_the_run(world: World) {
     let lease = world.hold("1", "w").await;
     for mark in ["first", "second"] {
-        let mut results = world.results(&lease, tombolo_core::ports::store::Next::Hold);
-        results.steps = vec![done("a", long(mark))];
-        world.store.settle(results).await.unwrap();
+        let results = world.results(&lease, Next::Hold);
+        let steps = vec![done("a", long(mark))];
+        world.store.settle(Settle { steps, ..results }).await.unwrap();
     }
-    let empty = Swept { deleted: 1, next: None };
-    assert_eq!(world.store.sweep_payloads(None, 100).await, Ok(empty));
+    let output = Some(Json::from_value(long("output")));
+    let end = Next::End { state: RunState::Succeeded, output, error: None };
+    world.settle(&lease, end).await.unwrap();
+    assert_eq!(sweep(&world, 100).await, 0);
     assert_eq!(world.steps(lease.run).await, [done("a", long("second"))]);
+    forget(&world, after(1_000), 1).await;
+    let swept = world.store.sweep_payloads(None, 100).await;
+    assert_eq!(swept, Ok(Swept { deleted: 3, next: None }));
+}
+
+pub async fn a_replay_keeps_what_it_took_over(world: World) {
+    let mut accept = world.leased("1", "w", after(10_000));
+    accept.event.payload = Json::from_value(long("payload"));
+    accept.runs[0].steps = vec![done("a", long("taken over"))];
+    let event = accept.event.id;
+    let run = world.accept(accept).await;
+    assert_eq!(sweep(&world, 100).await, 0);
+    assert_eq!(world.steps(run).await, [done("a", long("taken over"))]);
+    let found = world.store.event(world.tenant, event).await.unwrap();
+    assert_eq!(found.unwrap().payload, Json::from_value(long("payload")));
+    world.settle(&Lease { run, owner: worker("w"), epoch: 1 }, succeeded()).await.unwrap();
+    forget(&world, after(1_000), 1).await;
+    assert_eq!(sweep(&world, 100).await, 2);
 }
 
 pub async fn the_disk_gets_its_room_back(mut world: World) {

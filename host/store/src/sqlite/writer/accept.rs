@@ -18,7 +18,8 @@ fn accept(connection: &Connection, item: &AcceptItem) -> Result<Accepted, Fault>
     if !insert_event(connection, item)? {
         return find_first(connection, &item.event);
     }
-    payload::insert(connection, &item.payloads)?;
+    // Those of the runs' steps, too: an event stays as long as its runs.
+    payload::insert(connection, item.event.id.0, &item.payloads)?;
     let mut runs = Vec::with_capacity(item.runs.len());
     for one in &item.runs {
         runs.push(start(connection, &item.event, one)?);

@@ -1,4 +1,4 @@
-//! Forgetting: old runs with all that belongs to them, and payloads that nobody refers to.
+//! Forgetting: old runs with all that belongs to them, and payloads that nobody needs.
 
 use std::collections::BTreeSet;
 
@@ -10,16 +10,19 @@ use uuid::Uuid;
 use crate::group::Forget;
 use crate::record::{id, split_ids};
 use crate::sqlite::error::Fault;
-use crate::sqlite::keep::{forgettable, unreferenced};
+use crate::sqlite::keep::{forgettable, unneeded};
 
 /// Every row below a run.
-const BELOW: [&str; 5] = [
+const BELOW: [&str; 6] = [
     "DELETE FROM step WHERE run_id = ?",
     "DELETE FROM effect WHERE run_id = ?",
     "DELETE FROM journal WHERE run_id = ?",
     "DELETE FROM signal WHERE run_id = ?",
     "DELETE FROM dead_letter WHERE run_id = ?",
+    NEEDS_NO_PAYLOAD,
 ];
+
+const NEEDS_NO_PAYLOAD: &str = "DELETE FROM payload_use WHERE owner_id = ?";
 
 /// Deletes those of the runs that nobody needs, then their events of which no run is left.
 pub(super) fn runs(connection: &Connection, forget: &Forget) -> Result<u64, Fault> {
@@ -85,17 +88,18 @@ fn delete_event(connection: &Connection, tenant: TenantId, event: EventId) -> Re
     connection
         .prepare_cached("DELETE FROM event WHERE tenant_id = ? AND id = ?")?
         .execute([id(&tenant.0), id(&event.0)])?;
+    connection.prepare_cached(NEEDS_NO_PAYLOAD)?.execute([id(&event.0)])?;
     Ok(())
 }
 
-/// Deletes those of the payloads that nobody refers to.
+/// Deletes those of the payloads that nobody needs.
 pub(super) fn payloads(connection: &Connection, found: &[SweepCursor]) -> Result<u64, Fault> {
     let mut deleted = 0;
     for payload in found {
         deleted += connection
             .prepare_cached(concat!(
                 "DELETE FROM payload AS p WHERE p.hash = ?1 AND p.tenant_id = ?2 AND ",
-                unreferenced!()
+                unneeded!()
             ))?
             .execute(params![payload.hash.0.as_slice(), id(&payload.tenant.0)])?;
     }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 use tombolo_core::clock::Timestamp;
 use tombolo_core::run::RunState;
 
-use super::{cancel, flow};
+use super::{cancel, flow, queue};
 use crate::record::{Outcome, SettleItem, hash_bytes, id};
 use crate::sqlite::error::Fault;
 
@@ -25,6 +25,9 @@ pub(super) fn apply(connection: &Connection, item: &SettleItem, held: Held) -> R
         Outcome::Hold => Ok(()),
         Outcome::Park { state, available_at, connections } => {
             park(connection, item, *available_at, connections.as_deref())?;
+            if let Some(names) = connections {
+                queue::wait_for(connection, (item.tenant, item.lease.run), names)?;
+            }
             // One that could go on at once keeps its places.
             if held.flow && *state == RunState::Waiting {
                 flow::step_aside(connection, run, item.now)?;

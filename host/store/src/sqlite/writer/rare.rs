@@ -99,7 +99,7 @@ fn add_plugin(sqlite: &Sqlite, item: &PluginItem) -> Result<Added, Fault> {
         let by = content_hash(&taken)?;
         return Ok(if by == plugin.hash { Added::Same } else { Added::VersionTaken { by } });
     }
-    payload::insert(sqlite, std::slice::from_ref(payload))?;
+    payload::store(sqlite, payload)?;
     sqlite.execute(
         "INSERT INTO plugin (tenant_id, hash, name, version, descriptor, size, created_at)
          VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -51,7 +51,7 @@ fn held(connection: &Connection, item: &SettleItem) -> Result<Option<Held>, Faul
 
 /// What nearly every run brings.
 fn write_results(connection: &Connection, item: &SettleItem) -> Result<(), Fault> {
-    payload::insert(connection, &item.payloads)?;
+    payload::insert(connection, item.lease.run.0, &item.payloads)?;
     step::upsert(connection, item.tenant, item.lease.run, &item.steps)?;
     for effect in &item.effects {
         upsert_effect(connection, item, effect)?;

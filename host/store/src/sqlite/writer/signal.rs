@@ -33,7 +33,7 @@ pub(super) fn keep(connection: &Connection, signal: &SignalItem) -> Result<Signa
     if kept == 0 {
         return Ok(Signalled::Taken);
     }
-    payload::insert(connection, &signal.payloads)?;
+    payload::insert(connection, signal.run.0, &signal.payloads)?;
     queue::wake(connection, signal.run, signal.at)?;
     Ok(Signalled::Kept)
 }
@@ -49,7 +49,7 @@ pub(super) fn tell_caller(
     if !goes_on || calls_another(connection, signal, ended)? {
         return Ok(());
     }
-    payload::insert(connection, &signal.payloads)?;
+    payload::insert(connection, signal.run.0, &signal.payloads)?;
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO signal (tenant_id, run_id, node, item, body, body_hash, at)

@@ -1,6 +1,6 @@
 //! Steps of a run, each replaced whole.
 
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 use tombolo_core::id::{RunId, TenantId};
 
 use crate::record::{StepRecord, hash_bytes, id};
@@ -13,54 +13,57 @@ pub(super) fn upsert(
     run: RunId,
     steps: &[StepRecord],
 ) -> Result<(), Fault> {
+    if steps.is_empty() {
+        return Ok(());
+    }
+    // Once for all of them: it is looked up by its text.
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO step (tenant_id, run_id, node, item, state, attempt, spent, input,
+           input_hash, output, output_hash, ports, error, due_at, started_at, ended_at,
+           plugin, logs, child, edits)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (run_id, node, item) DO UPDATE SET state = excluded.state,
+           attempt = excluded.attempt, spent = excluded.spent, input = excluded.input,
+           input_hash = excluded.input_hash, output = excluded.output,
+           output_hash = excluded.output_hash, ports = excluded.ports,
+           error = excluded.error, due_at = excluded.due_at,
+           started_at = excluded.started_at, ended_at = excluded.ended_at,
+           plugin = excluded.plugin, logs = excluded.logs, child = excluded.child,
+           edits = excluded.edits",
+    )?;
     for step in steps {
-        upsert_one(connection, tenant, run, step)?;
+        upsert_one(&mut statement, tenant, run, step)?;
     }
     Ok(())
 }
 
 fn upsert_one(
-    connection: &Connection,
+    statement: &mut CachedStatement<'_>,
     tenant: TenantId,
     run: RunId,
     step: &StepRecord,
 ) -> Result<(), Fault> {
-    connection
-        .prepare_cached(
-            "INSERT INTO step (tenant_id, run_id, node, item, state, attempt, spent, input,
-               input_hash, output, output_hash, ports, error, due_at, started_at, ended_at,
-               plugin, logs, child, edits)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (run_id, node, item) DO UPDATE SET state = excluded.state,
-               attempt = excluded.attempt, spent = excluded.spent, input = excluded.input,
-               input_hash = excluded.input_hash, output = excluded.output,
-               output_hash = excluded.output_hash, ports = excluded.ports,
-               error = excluded.error, due_at = excluded.due_at,
-               started_at = excluded.started_at, ended_at = excluded.ended_at,
-               plugin = excluded.plugin, logs = excluded.logs, child = excluded.child,
-               edits = excluded.edits",
-        )?
-        .execute(params![
-            id(&tenant.0),
-            id(&run.0),
-            step.node,
-            step.item,
-            step.state,
-            step.attempt,
-            step.spent,
-            step.input.text,
-            hash_bytes(step.input.hash.as_ref()),
-            step.output.text,
-            hash_bytes(step.output.hash.as_ref()),
-            step.ports,
-            step.error,
-            step.due_at.map(|time| time.0),
-            step.started_at.map(|time| time.0),
-            step.ended_at.map(|time| time.0),
-            hash_bytes(step.plugin.as_ref()),
-            step.logs,
-            step.child.as_ref().map(|run| id(&run.0)),
-            step.edits,
-        ])?;
+    statement.execute(params![
+        id(&tenant.0),
+        id(&run.0),
+        step.node,
+        step.item,
+        step.state,
+        step.attempt,
+        step.spent,
+        step.input.text,
+        hash_bytes(step.input.hash.as_ref()),
+        step.output.text,
+        hash_bytes(step.output.hash.as_ref()),
+        step.ports,
+        step.error,
+        step.due_at.map(|time| time.0),
+        step.started_at.map(|time| time.0),
+        step.ended_at.map(|time| time.0),
+        hash_bytes(step.plugin.as_ref()),
+        step.logs,
+        step.child.as_ref().map(|run| id(&run.0)),
+        step.edits,
+    ])?;
     Ok(())
 }
