@@ -1,4 +1,4 @@
-//! Flow control on the way in: which lanes a run belongs to, resolved from its event. How they are
+//! RunLimits control on the way in: which lanes a run belongs to, resolved from its event. How they are
 //! kept is the store's.
 
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use tombolo_core::id::TenantId;
 use tombolo_core::json::Json;
 use tombolo_core::ports::intake::Subscriber;
 use tombolo_core::ports::sandbox::Evaluation;
-use tombolo_core::ports::store::{Accept, Flow, Page, RunFilter, WhenBusy};
+use tombolo_core::ports::store::{Accept, Page, RunFilter, RunLimits, WhenBusy};
 use tombolo_core::run::RunState;
 use tombolo_core::workflow::LimitRules;
 
@@ -20,9 +20,9 @@ pub(crate) async fn of(
     tenant: TenantId,
     subscriber: &Subscriber,
     payload: &Json,
-) -> Flow {
+) -> RunLimits {
     let Some(rules) = &subscriber.limits else {
-        return Flow::default();
+        return RunLimits::default();
     };
     let value = match resolve(ports, tenant, subscriber, rules, payload).await {
         Ok(value) => Some(value),

@@ -12,8 +12,8 @@ use tombolo_core::ports::egress::{CallRecord, InboundResponse};
 use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::sandbox::StateWrite;
 use tombolo_core::ports::store::{
-    Accept, Call, Flow, Journaled, Lease, NewEvent, NewRun, Next, Reading, RunLog, RunView, Settle,
-    StateChange, StepRow, WorkerId,
+    Accept, Call, Journaled, Lease, NewEvent, NewRun, Next, Reading, RunLimits, RunLog, RunView,
+    Settle, StateChange, StepRow, WorkerId,
 };
 use tombolo_core::run::{RunState, StepState};
 use tombolo_store::SqliteStore;
@@ -93,7 +93,7 @@ impl Story {
                 replay_of: None,
                 steps: Vec::new(),
                 ended: None,
-                flow: Flow::default(),
+                flow: RunLimits::default(),
             }],
         }
     }

@@ -21,8 +21,8 @@ use tombolo_core::ports::sandbox::{
     Evaluation, ExpressionError, InstallError, Installed, Invocation, Invoked, Sandbox,
 };
 use tombolo_core::ports::store::{
-    Accept, Accepted, Applied, CancelRequest, Catalog, Flow, NewEvent, NewRun, NewVersion, RunLog,
-    StoreError,
+    Accept, Accepted, Applied, CancelRequest, Catalog, NewEvent, NewRun, NewVersion, RunLimits,
+    RunLog, StoreError,
 };
 use tombolo_core::workflow::{Issue, schema_issues};
 use tombolo_store::SqliteStore;
@@ -184,7 +184,7 @@ impl ScriptedIntake {
             replay_of: None,
             steps: Vec::new(),
             ended: None,
-            flow: Flow::default(),
+            flow: RunLimits::default(),
         };
         Accept {
             event: NewEvent {

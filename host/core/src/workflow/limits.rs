@@ -1,4 +1,4 @@
-//! Flow control: how many runs of a workflow go at the same time, in which order, and how often.
+//! RunLimits control: how many runs of a workflow go at the same time, in which order, and how often.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::parameters::Parameters;
 use super::span::Span;
 use crate::id::WorkflowId;
-use crate::ports::store::{Debounce, Flow, Lane, Priority, Singleton, Throttle, WhenBusy};
+use crate::ports::store::{Debounce, Lane, Priority, RunLimits, Singleton, Throttle, WhenBusy};
 
 /// Limits of a workflow's runs. Every `key` is an expression over `.trigger` and `.event`; an event
 /// whose key has no value has the key `null`.
@@ -57,7 +57,7 @@ impl LimitRules {
 
     /// The flow of a run whose event resolved them to `value`. Without a value, or with one of
     /// another shape, the keys are what is written: such events have one key together.
-    pub fn flow(&self, value: Option<Value>, workflow: WorkflowId) -> Flow {
+    pub fn flow(&self, value: Option<Value>, workflow: WorkflowId) -> RunLimits {
         let read = |value: Value| serde_json::from_value::<Limits>(value).ok();
         let limits = value.and_then(read).or_else(|| read(self.raw.clone()));
         limits.unwrap_or_default().flow(workflow)
@@ -159,7 +159,7 @@ impl Limits {
     }
 
     /// The flow of one run: these limits with all expressions resolved.
-    pub fn flow(&self, workflow: WorkflowId) -> Flow {
+    pub fn flow(&self, workflow: WorkflowId) -> RunLimits {
         let name = |kind: &str, key: Option<&Value>| lane_name(workflow, kind, key);
         let mut lanes: Vec<Lane> = self
             .concurrency
@@ -178,7 +178,7 @@ impl Limits {
             in_order: true,
             keeps_place: order.parked == Parked::Hold,
         }));
-        Flow {
+        RunLimits {
             lanes,
             throttle: self.throttle.as_ref().map(|rule| Throttle {
                 name: name("throttle", rule.key.as_ref()),

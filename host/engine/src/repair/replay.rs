@@ -7,7 +7,7 @@ use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{EventId, RunId};
 use tombolo_core::ports::intake::Subscriptions;
 use tombolo_core::ports::repair::{By, RepairError, ReplayOrder, ReplayPlan, VersionChoice};
-use tombolo_core::ports::store::{Accept, Flow, NewEvent, NewRun, RunView, StepRow};
+use tombolo_core::ports::store::{Accept, NewEvent, NewRun, RunLimits, RunView, StepRow};
 use tombolo_core::run::{From, Replay, Run};
 use tombolo_core::workflow::Plan;
 
@@ -78,7 +78,7 @@ async fn accept(inner: &Inner, order: &ReplayOrder, planned: Planned, now: Times
     let live = inner.ports.registry.workflow(order.tenant, &planned.view.workflow_name);
     let mut flow = match &live {
         Some(live) => flow::of(&inner.ports, order.tenant, live, &planned.view.event.payload).await,
-        None => Flow::default(),
+        None => RunLimits::default(),
     };
     // Somebody asked for this run, and for no other.
     (flow.debounce, flow.singleton) = (None, None);

@@ -1,4 +1,4 @@
-//! Flow control by a workflow's `limits`, on a real store.
+//! RunLimits control by a workflow's `limits`, on a real store.
 
 use std::time::Duration;
 

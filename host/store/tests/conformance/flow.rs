@@ -1,7 +1,7 @@
-//! Flow control: lanes. How many runs go at the same time, and in which order.
+//! RunLimits control: lanes. How many runs go at the same time, and in which order.
 
 use tombolo_core::id::RunId;
-use tombolo_core::ports::store::{Accept, Flow, Lane, Lease, Priority};
+use tombolo_core::ports::store::{Accept, Lane, Lease, Priority, RunLimits};
 use tombolo_core::run::RunState;
 
 use crate::world::{World, after, ended, parked, queued, succeeded, waiting};
@@ -21,20 +21,20 @@ fn skipped(lane: Lane) -> Lane {
     Lane { keeps_place: false, ..lane }
 }
 
-pub fn lanes(lanes: impl Into<Vec<Lane>>) -> Flow {
-    Flow { lanes: lanes.into(), ..Flow::default() }
+pub fn lanes(lanes: impl Into<Vec<Lane>>) -> RunLimits {
+    RunLimits { lanes: lanes.into(), ..RunLimits::default() }
 }
 
 impl World {
     /// An event with a run of this flow.
-    pub fn flowing(&self, key: &str, flow: Flow) -> Accept {
+    pub fn flowing(&self, key: &str, flow: RunLimits) -> Accept {
         let mut accept = self.event(key);
         accept.runs[0].flow = flow;
         accept
     }
 
     /// So many of them, one after the other.
-    async fn many(&self, count: usize, flow: &Flow) -> Vec<RunId> {
+    async fn many(&self, count: usize, flow: &RunLimits) -> Vec<RunId> {
         let mut runs = Vec::new();
         for _ in 0..count {
             let accept = self.flowing("", flow.clone());
@@ -202,7 +202,7 @@ pub async fn who_could_go_on_at_once_keeps_its_place(world: World) {
 }
 
 pub async fn the_higher_priority_gets_the_free_place(world: World) {
-    let flow = |priority| Flow { priority, ..lanes([lane("l", 1)]) };
+    let flow = |priority| RunLimits { priority, ..lanes([lane("l", 1)]) };
     let mut expected = Vec::new();
     for priority in [Priority::Normal, Priority::Low, Priority::Normal, Priority::High] {
         expected.extend(world.many(1, &flow(priority)).await);
@@ -216,7 +216,7 @@ pub async fn the_higher_priority_gets_the_free_place(world: World) {
 }
 
 pub async fn in_order_no_priority_overtakes(world: World) {
-    let flow = |priority| Flow { priority, ..lanes([order("o")]) };
+    let flow = |priority| RunLimits { priority, ..lanes([order("o")]) };
     let mut all = world.many(2, &flow(Priority::Low)).await;
     all.extend(world.many(1, &flow(Priority::High)).await);
     for run in all {

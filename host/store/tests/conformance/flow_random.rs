@@ -1,9 +1,9 @@
-//! Flow control: nothing leaks, whatever becomes of runs and of those who work on them.
+//! RunLimits control: nothing leaks, whatever becomes of runs and of those who work on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tombolo_core::id::RunId;
-use tombolo_core::ports::store::{Flow, Lane, Lease, Next, Priority};
+use tombolo_core::ports::store::{Lane, Lease, Next, Priority, RunLimits};
 use tombolo_core::run::RunState;
 
 use crate::flow::{lane, order};
@@ -25,7 +25,7 @@ impl Dice {
 }
 
 /// Two keys of which runs go in order, one place for each of two others, and four for all.
-fn flow(dice: &mut Dice) -> Flow {
+fn flow(dice: &mut Dice) -> RunLimits {
     let keeps_place = dice.below(2) == 0;
     let mut lanes = vec![lane("wide", WIDE)];
     match dice.below(4) {
@@ -36,7 +36,7 @@ fn flow(dice: &mut Dice) -> Flow {
         _ => {}
     }
     let priority = [Priority::High, Priority::Normal, Priority::Low][dice.below(3) as usize];
-    Flow { lanes, priority, ..Flow::default() }
+    RunLimits { lanes, priority, ..RunLimits::default() }
 }
 
 /// What a worker does with a run; None if it dies.
@@ -54,7 +54,7 @@ fn next(dice: &mut Dice, ms: i64) -> Option<Next> {
 /// Runs of a history, by what the test knows of them.
 #[derive(Default)]
 struct History {
-    flows: BTreeMap<RunId, Flow>,
+    flows: BTreeMap<RunId, RunLimits>,
     ended: BTreeSet<RunId>,
     /// Runs that are to be ended, and so need no place.
     wanted: BTreeSet<RunId>,
@@ -79,7 +79,7 @@ pub async fn nothing_leaks_whoever_dies(world: World) {
         let world = World::new(world.database.fresh().await).await;
         history(&world, &mut Dice(seed)).await;
         for name in ["wide", "kept", "skipped", "narrow"] {
-            let flow = Flow { lanes: vec![lane(name, 1)], ..Flow::default() };
+            let flow = RunLimits { lanes: vec![lane(name, 1)], ..RunLimits::default() };
             let fresh = world.accept_unnamed(world.flowing("", flow)).await;
             let due = world.view(fresh).await.available_at;
             assert_eq!(due, Some(after(0)), "{name} is free, seed {seed}");

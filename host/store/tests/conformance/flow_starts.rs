@@ -1,33 +1,42 @@
-//! Flow control: when runs start, which of them, and whose turn comes first.
+//! RunLimits control: when runs start, which of them, and whose turn comes first.
 
 use std::time::Duration;
 
 use tombolo_core::id::RunId;
 use tombolo_core::ports::store::{
-    Accept, Accepted, Debounce, Flow, Priority, Singleton, Throttle, WhenBusy,
+    Accept, Accepted, Debounce, Priority, RunLimits, Singleton, Throttle, WhenBusy,
 };
 use tombolo_core::run::RunState;
 
 use crate::flow::{lane, lanes, runs};
 use crate::world::{NOW, World, after, ended, parked, succeeded, worker};
 
-fn throttle(runs: u32, per_ms: u64) -> Flow {
+fn throttle(runs: u32, per_ms: u64) -> RunLimits {
     let per = Duration::from_millis(per_ms);
-    Flow { throttle: Some(Throttle { name: "t".to_owned(), runs, per }), ..Flow::default() }
+    RunLimits {
+        throttle: Some(Throttle { name: "t".to_owned(), runs, per }),
+        ..RunLimits::default()
+    }
 }
 
-fn debounce(wait_ms: u64, max_ms: u64) -> Flow {
+fn debounce(wait_ms: u64, max_ms: u64) -> RunLimits {
     let (wait, max) = (Duration::from_millis(wait_ms), Duration::from_millis(max_ms));
-    Flow { debounce: Some(Debounce { name: "d".to_owned(), wait, max }), ..Flow::default() }
+    RunLimits {
+        debounce: Some(Debounce { name: "d".to_owned(), wait, max }),
+        ..RunLimits::default()
+    }
 }
 
-fn singleton(when_busy: WhenBusy) -> Flow {
-    Flow { singleton: Some(Singleton { name: "s".to_owned(), when_busy }), ..Flow::default() }
+fn singleton(when_busy: WhenBusy) -> RunLimits {
+    RunLimits {
+        singleton: Some(Singleton { name: "s".to_owned(), when_busy }),
+        ..RunLimits::default()
+    }
 }
 
 impl World {
     /// An event of this flow that comes so many milliseconds later.
-    fn coming(&self, key: &str, flow: Flow, ms: i64) -> Accept {
+    fn coming(&self, key: &str, flow: RunLimits, ms: i64) -> Accept {
         let mut accept = self.flowing(key, flow);
         accept.event.received_at = after(ms);
         accept.runs[0].deadline = Some(after(ms + 3_600_000));
@@ -69,7 +78,7 @@ pub async fn a_throttle_spreads_starts_evenly_after_a_burst(world: World) {
 }
 
 pub async fn a_throttled_run_needs_its_place_too(world: World) {
-    let flow = Flow { lanes: lanes([lane("l", 1)]).lanes, ..throttle(1, 500) };
+    let flow = RunLimits { lanes: lanes([lane("l", 1)]).lanes, ..throttle(1, 500) };
     let first = world.accept(world.coming("1", flow.clone(), 0)).await;
     let second = world.accept(world.coming("2", flow.clone(), 0)).await;
     let third = world.accept(world.coming("3", flow, 0)).await;
@@ -130,7 +139,7 @@ pub async fn who_is_to_end_gathers_no_more(world: World) {
 }
 
 pub async fn a_debounced_run_waits_for_its_place_all_the_same(world: World) {
-    let flow = Flow { lanes: lanes([lane("l", 1)]).lanes, ..debounce(100, 250) };
+    let flow = RunLimits { lanes: lanes([lane("l", 1)]).lanes, ..debounce(100, 250) };
     world.accept(world.flowing("0", lanes([lane("l", 1)]))).await;
     let holder = world.leases(0).await.remove(0);
     let run = world.run_of(world.coming("1", flow.clone(), 0)).await;
@@ -211,7 +220,7 @@ pub async fn joined_events_go_with_their_run(world: World) {
 async fn backlog(world: &World, count: usize, priority: Priority) -> Vec<RunId> {
     let mut runs = Vec::new();
     for _ in 0..count {
-        let accept = world.flowing("", Flow { priority, ..Flow::default() });
+        let accept = world.flowing("", RunLimits { priority, ..RunLimits::default() });
         runs.push(world.accept_unnamed(accept).await);
     }
     runs

@@ -28,7 +28,7 @@ const MAX_RATE: u32 = 1_000;
 const MARGIN: Duration = Duration::from_secs(10);
 
 /// One kind of repair, of a known number of runs.
-pub(super) trait Job: Send {
+pub(super) trait BulkRepair: Send {
     /// Repairs the run at that position. A problem is the run's own.
     fn one(&mut self, at: usize) -> impl Future<Output = Result<(), Problem>> + Send;
 
@@ -85,14 +85,18 @@ fn between<T: PartialOrd + From<u8> + std::fmt::Display>(
     if fits { Ok(asked) } else { Err(invalid(pointer, &format!("expected 1 to {most}"))) }
 }
 
-/// Does the job. None if it came to its end.
-pub(super) async fn work(app: &App, mut pace: Pace, job: &mut impl Job) -> Option<Stopped> {
+/// Does the repair. None if it came to its end.
+pub(super) async fn work(
+    app: &App,
+    mut pace: Pace,
+    repair: &mut impl BulkRepair,
+) -> Option<Stopped> {
     let start = Instant::now();
     for at in 0.. {
         let wait = loop {
             match pace.next(start.elapsed()) {
                 Move::Try(wait) => break wait,
-                Move::Check => match job.check().await {
+                Move::Check => match repair.check().await {
                     Ok(()) => pace.trust(),
                     Err(stopped) => return Some(stopped),
                 },
@@ -105,7 +109,7 @@ pub(super) async fn work(app: &App, mut pace: Pace, job: &mut impl Job) -> Optio
             () = app.ports.stopping.cancelled() => return Some(stopping()),
         }
         let began = start.elapsed();
-        match job.one(at).await {
+        match repair.one(at).await {
             Ok(()) => pace.worked(began),
             Err(problem) => {
                 pace.refused(began);

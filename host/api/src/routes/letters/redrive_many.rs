@@ -135,16 +135,16 @@ pub(crate) async fn redrive_many(
     };
     let runs = found.into_iter().map(RunRedriven::from).collect();
     let mode = if form.dry_run { Mode::Look } else { Mode::Redrive { canaries: form.canary } };
-    let mut job = Redriving::new(&app, &caller, (redrive, by), runs, (mode, deadline));
-    let stopped = bulk::work(&app, pace, &mut job).await;
-    let count = |outcome| job.runs.iter().filter(|run| run.outcome == outcome).count();
+    let mut repair = Redriving::new(&app, &caller, (redrive, by), runs, (mode, deadline));
+    let stopped = bulk::work(&app, pace, &mut repair).await;
+    let count = |outcome| repair.runs.iter().filter(|run| run.outcome == outcome).count();
     Ok(Json(ManyRedriven {
         dry_run: form.dry_run,
         redriven: count(Outcome::Redriven) + count(Outcome::Possible),
         refused: count(Outcome::Refused),
         more,
         stopped,
-        runs: job.runs,
+        runs: repair.runs,
     }))
 }
 

@@ -15,7 +15,7 @@ use crate::access::Caller;
 use crate::app::App;
 use crate::extract::Deadline;
 use crate::problem::Problem;
-use crate::routes::bulk::{self, Job, Refused, Stopped};
+use crate::routes::bulk::{self, BulkRepair, Refused, Stopped};
 use crate::routes::repairs::{self, StepName};
 
 /// Steps of a run that are named.
@@ -46,7 +46,7 @@ pub(super) struct Redriving<'a> {
     followed: Vec<(usize, Box<dyn Follow>)>,
 }
 
-impl Job for Redriving<'_> {
+impl BulkRepair for Redriving<'_> {
     async fn one(&mut self, at: usize) -> Result<(), Problem> {
         let id = self.runs[at].run;
         let (tried, outcome) = match self.mode {

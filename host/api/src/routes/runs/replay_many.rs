@@ -17,7 +17,7 @@ use crate::access::Caller;
 use crate::app::{App, Shared};
 use crate::extract::{Deadline, IdempotencyKey, Incoming, fingerprint, invalid, read};
 use crate::problem::Problem;
-use crate::routes::bulk::{self, Job, Pace, Refused, Stopped};
+use crate::routes::bulk::{self, BulkRepair, Pace, Refused, Stopped};
 use crate::routes::repairs;
 use crate::routes::shapes::run_states;
 
@@ -152,17 +152,17 @@ pub(crate) async fn replay_many(
     let pace = Pace::new(runs.len(), rate, bulk::time_left(deadline));
     let pace = if form.dry_run { pace.at_once() } else { pace };
     let dry_run = form.dry_run;
-    let mut job = Replaying { app: &app, caller: &caller, how, by, dry_run, runs };
-    let stopped = bulk::work(&app, pace, &mut job).await;
-    let next = job.next().or(form.cursor).filter(|_| more || stopped.is_some());
-    let count = |outcome| job.runs.iter().filter(|run| run.outcome == outcome).count();
+    let mut repair = Replaying { app: &app, caller: &caller, how, by, dry_run, runs };
+    let stopped = bulk::work(&app, pace, &mut repair).await;
+    let next = repair.next().or(form.cursor).filter(|_| more || stopped.is_some());
+    let count = |outcome| repair.runs.iter().filter(|run| run.outcome == outcome).count();
     Ok(Json(ManyReplayed {
         dry_run,
         replayed: count(Outcome::Replayed) + count(Outcome::Possible),
         refused: count(Outcome::Refused),
         next,
         stopped,
-        runs: job.runs,
+        runs: repair.runs,
     }))
 }
 
@@ -213,7 +213,7 @@ struct Replaying<'a> {
     runs: Vec<RunReplayed>,
 }
 
-impl Job for Replaying<'_> {
+impl BulkRepair for Replaying<'_> {
     async fn one(&mut self, at: usize) -> Result<(), Problem> {
         let order = self.how.order(self.caller.tenant, self.runs[at].run);
         let repairs = self.app.ports.repairs.clone();

@@ -1,4 +1,4 @@
-//! Flow control of one run, as the store applies it: in the transaction that accepts the run, and in
+//! RunLimits control of one run, as the store applies it: in the transaction that accepts the run, and in
 //! those that claim, park and end it. So nothing leaks when a process dies.
 //!
 //! A run whose worker died keeps its places until it is claimed again and ends. One whose end was
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What a run has to wait for before it starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Flow {
+pub struct RunLimits {
     /// Places it has to have in all of these.
     pub lanes: Vec<Lane>,
     /// How often runs start.
@@ -22,7 +22,7 @@ pub struct Flow {
     pub priority: Priority,
 }
 
-impl Flow {
+impl RunLimits {
     /// True if the run need not wait for anything.
     pub fn is_free(&self) -> bool {
         *self == Self::default()

@@ -17,7 +17,7 @@ mod signal;
 
 pub use access::{Access, Scope, Tenant, Token};
 pub use catalog::{Added, Applied, Catalog, NewPlugin, NewVersion, Plugin, WorkflowVersion};
-pub use flow::{Debounce, Flow, Lane, Priority, Singleton, Throttle, WhenBusy};
+pub use flow::{Debounce, Lane, Priority, RunLimits, Singleton, Throttle, WhenBusy};
 pub use housekeeping::{Housekeeping, SweepCursor, Swept, Vacuumed};
 pub use letter::{Letter, LetterBox, LetterCursor, LetterFilter, Letters, NewLetter};
 pub use reading::{Cursor, EventView, Page, Reading, RunFilter, RunSummary, RunView};

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use super::flow::Flow;
+use super::flow::RunLimits;
 use super::rows::{EventRow, Parent, RunRow, StepRow};
 use super::settle::{Journaled, Settle};
 use super::signal::{Signal, Signalled};
@@ -86,7 +86,7 @@ pub struct NewRun {
     /// Set if nothing is left to do: it is stored as it has ended, and never queued.
     pub ended: Option<Ended>,
     /// What it has to wait for. A run with a lease, or that has ended, waits for nothing.
-    pub flow: Flow,
+    pub flow: RunLimits,
 }
 
 /// How a run has ended that was computed before it was stored.
