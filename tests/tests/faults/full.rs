@@ -15,7 +15,7 @@ use crate::story::{Stage, Story, TENANT};
 
 /// The log is copied into the file every few commits.
 fn settings() -> SqliteSettings {
-    SqliteSettings { page_bytes: 4_096, checkpoint_pages: 30, ..SqliteSettings::default() }
+    SqliteSettings { checkpoint_pages: 20, ..SqliteSettings::default() }
 }
 
 /// Brings a run one stage further; false if the disk was full.
@@ -60,15 +60,19 @@ async fn write(place: &Place, store: &SqliteStore, stories: &[Story]) -> anyhow:
 #[tokio::test(flavor = "multi_thread")]
 async fn at_whichever_write_the_disk_is_full_the_store_says_so_and_works_on() -> anyhow::Result<()>
 {
-    const RUNS: u64 = 3;
+    /// Of these numbers modulo 8: one run with short texts, one with long ones, alike each time.
+    const RUNS: [u64; 2] = [1, 4];
     const CHECK_EVERY: u64 = 25;
+    /// The work varies by some writes: when the log is copied, and when a page is split.
+    const MISSES: u64 = 8;
     let place = Place::new(settings())?;
     let mut store = place.open().await?;
     let (mut refused, mut told) = (0, 0);
     for spell in [Spell::Once, Spell::FromThenOn] {
+        let mut missed = 0;
         for after in 0.. {
-            let first = place.ledger.next().0;
-            let stories: Vec<Story> = (first..first + RUNS).map(Story).collect();
+            let round = place.ledger.next().0.next_multiple_of(8);
+            let stories = RUNS.map(|number| Story(round + number));
             let before = place.disk.refuse_writes(after, spell)?.refused;
             let full = write(&place, &store, &stories).await;
             told += full.with_context(|| format!("write {after} refused, {spell:?}"))?;
@@ -76,10 +80,11 @@ async fn at_whichever_write_the_disk_is_full_the_store_says_so_and_works_on() ->
             // Space is back: the same store does what it could not do.
             let left = write(&place, &store, &stories).await?;
             ensure!(left == 0, "still full with space after write {after}, {spell:?}");
-            if now == before {
+            missed = if now == before { missed + 1 } else { 0 };
+            refused += now - before;
+            if missed == MISSES {
                 break;
             }
-            refused += 1;
             if after % CHECK_EVERY == 0 {
                 place.disk.cut(Leaves::Flushed)?;
                 store.close().await;
@@ -90,8 +95,8 @@ async fn at_whichever_write_the_disk_is_full_the_store_says_so_and_works_on() ->
     place.check(&store).await?;
     ensure!(refused > 100 && told > 50, "{refused} writes refused, {told} runs told so");
     crate::tell(&format!(
-        "full: the disk was full at each of {refused} writes, {told} runs told so, {} writes \
-         acknowledged, lost=0",
+        "full: {refused} writes refused, each of the work's at least once, {told} runs told so, {} \
+         writes acknowledged, lost=0",
         place.ledger.answers()
     ));
     Ok(())
@@ -106,9 +111,11 @@ enum Before {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_on_a_full_disk_says_so_and_the_next_one_is_fine() -> anyhow::Result<()> {
+    // CI has time for some of the writes that make the tables.
+    let step = if crate::times() > 1 { 1 } else { 3 };
     let mut refused = 0;
-    for before in [Before::Nothing, Before::PowerCut] {
-        for after in 0.. {
+    for (before, step) in [(Before::Nothing, step), (Before::PowerCut, 1)] {
+        for after in (0..).step_by(step) {
             let place = Place::new(settings())?;
             if before == Before::PowerCut {
                 let store = place.open().await?;

@@ -15,8 +15,8 @@ use crate::place::Place;
 /// Cuts that one file goes through.
 const CUTS_PER_FILE: u64 = 6;
 
-/// Steps of the disk before a cut, at most: a thousand commits.
-const MAX_STEPS: u64 = 6_000;
+/// Steps of the disk before a cut, at most: a hundred commits.
+const MAX_STEPS: u64 = 4_000;
 
 /// A cut before so many steps is likely to come while the file is opened.
 const STEPS_TO_OPEN: u64 = 60;
