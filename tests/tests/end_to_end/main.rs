@@ -11,6 +11,7 @@ mod engine;
 mod expressions;
 mod journal;
 mod plugins;
+mod repair;
 mod scene;
 mod secrets;
 mod uploads;
