@@ -43,13 +43,13 @@ impl ErrorClass {
         }
     }
 
-    /// The class of an HTTP status that is no success: 400 and 422 are `invalid-input`, 401 and 403
+    /// The class of an HTTP status that is no success: 400 and 422 are `invalid-input`, 401 is
     /// `auth`, 404 and 410 `not-found`, 409 and 412 `conflict`, 429 `rate-limited`, 408, 425 and
     /// every 5xx `transient`, anything else `permanent`.
     pub fn of_status(status: u16) -> Self {
         match status {
             400 | 422 => Self::InvalidInput,
-            401 | 403 => Self::Auth,
+            401 => Self::Auth,
             404 | 410 => Self::NotFound,
             409 | 412 => Self::Conflict,
             429 => Self::RateLimited,
@@ -171,7 +171,7 @@ mod tests {
             (400, ErrorClass::InvalidInput),
             (401, ErrorClass::Auth),
             (402, ErrorClass::Permanent),
-            (403, ErrorClass::Auth),
+            (403, ErrorClass::Permanent),
             (404, ErrorClass::NotFound),
             (408, ErrorClass::Transient),
             (409, ErrorClass::Conflict),

@@ -43,8 +43,17 @@ struct Live {
     retentions: HashMap<(TenantId, WorkflowId), Duration>,
     /// By tenant and the event's name.
     events: HashMap<(TenantId, String), Vec<Subscriber>>,
-    /// By tenant: whose failures, by name (None: all but the subscriber's own), and who takes them.
-    failures: HashMap<TenantId, Vec<(Option<Vec<String>>, String, Subscriber)>>,
+    /// By tenant.
+    failures: HashMap<TenantId, Vec<FailureTaker>>,
+}
+
+/// Who takes the failures of others.
+struct FailureTaker {
+    /// Whose; None for all but its own.
+    whose: Option<Vec<String>>,
+    /// Its own name.
+    name: String,
+    subscriber: Subscriber,
 }
 
 /// Why there is no plan.
@@ -254,8 +263,12 @@ impl Live {
                 self.events.entry(key).or_default().push(subscriber(name));
             }
             if let Some(failure) = &trigger.failure {
-                let whose = (failure.workflows.clone(), version.name.clone(), subscriber(name));
-                self.failures.entry(version.tenant).or_default().push(whose);
+                let taker = FailureTaker {
+                    whose: failure.workflows.clone(),
+                    name: version.name.clone(),
+                    subscriber: subscriber(name),
+                };
+                self.failures.entry(version.tenant).or_default().push(taker);
             }
             let Some(webhook) = &trigger.webhook else {
                 continue;
@@ -294,11 +307,11 @@ impl Subscriptions for Registry {
     fn failure(&self, tenant: TenantId, workflow: &str) -> Vec<Subscriber> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
         let all = live.failures.get(&tenant).into_iter().flatten();
-        all.filter(|(whose, own, _)| match whose {
+        all.filter(|taker| match &taker.whose {
             Some(names) => names.iter().any(|name| name == workflow),
-            None => own != workflow,
+            None => taker.name != workflow,
         })
-        .map(|(_, _, subscriber)| subscriber.clone())
+        .map(|taker| taker.subscriber.clone())
         .collect()
     }
 }

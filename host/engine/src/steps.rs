@@ -204,10 +204,8 @@ impl Desk {
         self.owed.calls.extend(invoked.calls.into_iter().map(call));
         self.keep(run, at, invoked.journal);
         match invoked.result {
-            Err(error) if error.class == ErrorClass::UnknownOutcome => {
-                let failed = Failed { judged: None, now: self.now(), jitter: 0.0 };
-                run.fail(at, error, invoked.logs, failed).map(drop).map_err(corrupt)
-            }
+            // Left as it is: what follows says what nobody knows.
+            Err(error) if error.class == ErrorClass::UnknownOutcome => Ok(()),
             // It has changed nothing that a later attempt would change again.
             _ => run.abandon(at).map_err(corrupt),
         }

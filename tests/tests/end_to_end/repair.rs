@@ -103,7 +103,7 @@ async fn a_person_approves_at_an_address_that_nobody_can_guess() -> anyhow::Resu
     // The process dies between the question and the answer.
     scene.host.restart().await?;
     let decide = |body: Value| scene.host.answer(scene.host.anonymous("POST", &path).json(&body));
-    decide(json!({"decision": "perhaps"})).await?.expect(400)?;
+    decide(json!({"decision": "perhaps"})).await?.problem(422, "invalid-body")?;
     decide(json!({"decision": "approved", "by": "Ada", "reason": "fine"})).await?.expect(202)?;
     let run = scene.host.ended(&run).await?;
     run.is("succeeded", &[("ask", "succeeded"), ("pay", "succeeded")])?;
@@ -162,6 +162,7 @@ async fn a_failed_run_is_replayed_from_its_failed_step_on_a_newer_version() -> a
     let path = format!("/runs/{}/replay", run.id());
     let order = json!({"from": "failed", "version": "latest", "dry_run": true});
     let plan = scene.host.post(&path, &order).await?.expect(200)?;
+    let plan = &plan["plan"];
     ensure!(plan["takes_over"] == json!(["deal"]), "{plan:#}");
     ensure!(plan["repeats"][0]["effect"] == "unsafe", "{plan:#}");
     ensure!(scene.asana.calls().len() == 1, "a dry run calls nobody");

@@ -258,6 +258,11 @@ async fn writes(bench: &Bench, engine: &Running, nodes: &[Node]) -> usize {
     engine.store.calls() - before
 }
 
+/// A number that somebody gave for a longer test.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is told by its environment how long it may be"
+)]
 fn number<T: std::str::FromStr>(variable: &str, otherwise: T) -> T {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
