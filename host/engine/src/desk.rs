@@ -238,8 +238,11 @@ impl Desk {
         code: &str,
         message: String,
     ) -> Result<(), StoreError> {
-        run.give_up(self.now()).map_err(corrupt)?;
-        self.give_up(run.take_changes(), code, message).await
+        let error = permanent(code, message);
+        run.give_up(&error, self.now()).map_err(corrupt)?;
+        let steps = run.take_changes();
+        let letters = self.new_letters(run, &steps);
+        self.end_badly(steps, letters, error).await
     }
 
     /// Ends a run that cannot go on, with the steps that changed by that.
@@ -249,15 +252,25 @@ impl Desk {
         code: &str,
         message: String,
     ) -> Result<(), StoreError> {
-        let (id, state, error) = (self.row.id, RunState::Failed, permanent(code, message));
+        self.end_badly(steps, Letters::default(), permanent(code, message)).await
+    }
+
+    async fn end_badly(
+        &mut self,
+        steps: Vec<StepRow>,
+        letters: Letters,
+        error: StepError,
+    ) -> Result<(), StoreError> {
+        let (id, state) = (self.row.id, RunState::Failed);
         let answer = respond::from_end(id, state, None, Some(&error));
         let mut last = last(self.row.tenant, self.lease.clone(), steps, error, self.now());
         last.signal = self.end_of_call(&last.next);
-        let steps = last.steps.clone();
-        write(&self.inner, last).await?;
+        last.letters = letters;
+        write(&self.inner, last.clone()).await?;
+        self.inner.news.note(&last);
         self.inner.wake.notify_one();
         self.inner.followers.answer(id, &answer);
-        self.inner.followers.tell(self.row.tenant, id, &steps, state, self.now());
+        self.inner.followers.tell(self.row.tenant, id, &last.steps, state, self.now());
         Ok(())
     }
 

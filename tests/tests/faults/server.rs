@@ -33,11 +33,18 @@ impl Server {
     /// A server with a workflow of three steps behind the webhook `load`: one that computes, a call
     /// that may be repeated with its key, and one that may not.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(|options| options).await
+    }
+
+    /// The same with other settings.
+    pub async fn start_with(
+        settings: impl FnOnce(HostOptions) -> HostOptions,
+    ) -> anyhow::Result<Self> {
         let disk = crate::place::disk()?;
         let recording = SinkOptions { recording: Recording::Arrivals, ..SinkOptions::default() };
         let (keyed, once) = (Sink::start(recording)?, Sink::start(recording)?);
         let options = HostOptions::new().allow(&keyed.origin()).allow(&once.origin());
-        let host = Host::start(options.data(disk.join("data"))).await?;
+        let host = Host::start(settings(options.data(disk.join("data")))).await?;
         // What was installed by copying files; from here on the server sees to it.
         disk.flush_all()?;
         host.connection("keyed", json!({"base_url": keyed.origin()})).await?;

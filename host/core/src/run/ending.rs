@@ -60,9 +60,10 @@ impl Run {
         Ok(())
     }
 
-    /// The run cannot go on: it ends as after the death of its worker. Values that are not stored
-    /// yet are dropped, because they may be what cannot be stored.
-    pub fn give_up(&mut self, now: Timestamp) -> Result<(), Illegal> {
+    /// The run cannot go on: it ends as after the death of its worker, and the steps that were next
+    /// are dead of `error`, so that somebody can let it go on. Values that are not stored yet are
+    /// dropped, because they may be what cannot be stored.
+    pub fn give_up(&mut self, error: &StepError, now: Timestamp) -> Result<(), Illegal> {
         for at in self.places() {
             if self.is_changed(at) {
                 self.set_input(at, None);
@@ -71,7 +72,17 @@ impl Run {
             }
         }
         self.recover(now)?;
-        self.cancel(now)
+        for at in self.ready(now)? {
+            self.refuse(at, error.clone(), now)?;
+        }
+        for at in self.places() {
+            // A list waits for its items, which are dead now, or were not next.
+            if self.step(at).state == StepState::Waiting {
+                self.refuse(at, error.clone(), now)?;
+            }
+        }
+        self.taken.clear();
+        Ok(())
     }
 
     fn lose(

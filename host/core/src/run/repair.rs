@@ -85,7 +85,9 @@ impl Run {
             None => self.dead_letters(),
         };
         if chosen.is_empty() {
-            return Err(CannotRepair::NothingDead);
+            // It was cut off before anything died.
+            let resumed = self.resume_cancelled()?;
+            return if resumed.is_empty() { Err(CannotRepair::NothingDead) } else { Ok(resumed) };
         }
         if !redrive.repeat_unknown
             && let Some(at) = chosen.iter().find(|at| self.must_not_repeat(**at))
@@ -109,13 +111,13 @@ impl Run {
     }
 
     /// What was cut off with the run goes on where it was.
-    pub fn resume_cancelled(&mut self) -> Result<(), Illegal> {
-        for at in self.places() {
-            if self.step(at).state == StepState::Cancelled {
-                self.reopen(at, false)?;
-            }
+    fn resume_cancelled(&mut self) -> Result<Vec<StepAt>, Illegal> {
+        let cut_off = |at: &StepAt| self.step(*at).state == StepState::Cancelled;
+        let resumed: Vec<StepAt> = self.places().filter(cut_off).collect();
+        for at in &resumed {
+            self.reopen(*at, false)?;
         }
-        Ok(())
+        Ok(resumed)
     }
 
     /// Somebody has looked up what became of a step, or done its work: it has this output.

@@ -51,7 +51,7 @@ pub(super) enum RunCommand {
     /// Let a `callback` or `approval` node go on.
     Signal(run_repair::SignalArgs),
     /// Start a new run with the input of an old one, or of many.
-    Replay(run_replay::ReplayArgs),
+    Replay(Box<run_replay::ReplayArgs>),
 }
 
 #[derive(Args)]

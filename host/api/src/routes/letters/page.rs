@@ -20,7 +20,7 @@ pub(super) fn write(letter: &Letter) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The text of [`write`].
+/// The text of [`write()`].
 pub(super) fn read(text: &str) -> Result<LetterCursor, Problem> {
     let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
     parts(&bytes).ok_or_else(|| Problem::new(Kind::InvalidCursor, "the cursor cannot be read"))
