@@ -281,3 +281,38 @@ async fn bodies_are_bounded_alone_and_together() {
     drop(feed);
     slow.await.unwrap().ok(202);
 }
+
+/// What is logged, as text.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_address_stands_in_no_log() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    // Of this thread, which runs all of the test.
+    let _logged = tracing::subscriber::set_default(subscriber);
+    let host = Host::start().await;
+    let run = asking(&host).await;
+    let address = path(host.tenant, run, "called");
+    post(&host, &address, "1").await.ok(202);
+    post(&host, &address, "1").await.problem(409, "already-answered");
+    let wrong = format!("{address}x");
+    post(&host, &wrong, "1").await.problem(404, "callback-not-found");
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(text.contains("/callbacks/{tenant}/{run}/{node}/{proof}"), "{text}");
+    assert!(text.contains("WARN") && text.contains("already-answered"), "{text}");
+    assert!(!text.contains(&proof(host.tenant, run, "called")), "{text}");
+}

@@ -122,10 +122,10 @@ async fn arguments_that_make_no_sense_are_refused_before_anything_is_asked() {
 
 #[tokio::test]
 async fn a_replay_says_the_new_run_and_what_it_repeats() {
-    let answer = json!({"run": "run_2", "replay_of": "run_1", "plan": {
-        "version": 3, "takes_over": ["deal", "tier"],
+    let answer = json!({"run": "run_2", "replay_of": "run_1", "version": 3,
+        "takes_over": ["deal", "tier"],
         "repeats": [{"node": "project", "uses": "asana.create-project", "effect": "unsafe", "was": "dead"}],
-    }});
+    });
     let (url, seen) = answering(answer).await;
     let command = "run replay run_1 --from-node project --version 3 --idempotency-key k";
     let done = tombolo(&url, &words(command)).await;
@@ -140,8 +140,7 @@ async fn a_replay_says_the_new_run_and_what_it_repeats() {
     assert!(line.starts_with("POST /runs/run_1/replay [\"k\"] {"), "{line}");
     assert!(line.contains("\"from\":{\"node\":\"project\"}") && line.contains("\"version\":3"));
 
-    let (url, _) =
-        answering(json!({"plan": {"version": 1, "takes_over": [], "repeats": []}})).await;
+    let (url, _) = answering(json!({"version": 1, "takes_over": [], "repeats": []})).await;
     let done = tombolo(&url, &words("run replay run_1 --from failed --dry-run")).await;
     assert_eq!(done.out, "version 1, takes over: nothing\nno effect happens again\n");
 }

@@ -164,7 +164,7 @@ impl ReplayArgs {
 /// The new run's id alone on standard output; everything else is a remark. Of a dry run, the plan is
 /// the answer.
 fn show(answer: &Value, terminal: &mut Terminal) -> anyhow::Result<()> {
-    let plan: PlanView = serde_json::from_value(answer["plan"].clone())?;
+    let plan: PlanView = serde_json::from_value(answer.clone())?;
     let text = told(&plan, terminal);
     match answer["run"].as_str() {
         Some(run) => {

@@ -6,8 +6,7 @@ use tokio::time::Instant;
 use tombolo_core::id::RunId;
 use tombolo_core::ports::intake::Follow;
 use tombolo_core::ports::repair::By;
-use tombolo_core::ports::store::Letter;
-use tombolo_core::run::{CannotRepair, Redrive, RunState, StepState};
+use tombolo_core::run::{CannotRepair, Redrive, RunState};
 
 use super::redrive_many::{Outcome, RunRedriven};
 use super::{canary, select};
@@ -75,21 +74,19 @@ impl BulkRepair for Redriving<'_> {
     async fn check(&mut self) -> Result<(), Stopped> {
         let patience = self.app.settings().max_wait.min(bulk::time_left(self.deadline));
         let until = Instant::now() + patience;
+        let mut goes_on = None;
         for (at, changes) in std::mem::take(&mut self.followed) {
             let run = self.runs[at].run;
-            match canary::end_of(self.app, self.caller, run, changes, until).await {
-                Some(state) => self.runs[at].ended = Some(state),
-                None => return Err(not_ended(run, patience)),
-            }
+            let ended = canary::end_of(self.app, self.caller, run, changes, until).await;
+            self.runs[at].ended = ended;
+            goes_on = goes_on.or(ended.is_none().then_some(run));
         }
-        let failed = self
-            .runs
-            .iter()
-            .find(|run| run.ended.is_some_and(|state| state != RunState::Succeeded));
-        failed.map_or(Ok(()), |run| {
-            let message = format!("{} was tried first and did not come to a good end", run.run);
-            Err(Stopped { code: "canary-failed", message })
-        })
+        let bad = |run: &&RunRedriven| run.ended.is_some_and(|state| state != RunState::Succeeded);
+        match (self.runs.iter().find(bad), goes_on) {
+            (Some(run), _) => Err(failed(run.run)),
+            (None, Some(run)) => Err(not_ended(run, patience)),
+            (None, None) => Ok(()),
+        }
     }
 }
 
@@ -108,14 +105,16 @@ impl<'a> Redriving<'a> {
     /// What would try again. Whether somebody works on the run shows only when it is tried.
     async fn look(&mut self, run: RunId) -> Result<Vec<StepName>, Problem> {
         let (store, tenant) = (&*self.app.ports.store, self.caller.tenant);
+        if !self.redrive.repeat_unknown {
+            let unknown = select::unknown_of(store, tenant, run).await?;
+            if let Some(node) = unknown {
+                return Err(CannotRepair::Unknown { node }.into());
+            }
+        }
         // One more than is named tells that there are more.
         let most = u32::try_from(MAX_STEPS + 1).unwrap_or(u32::MAX);
         let letters = select::letters_of(store, tenant, run, most).await?;
-        let unknown = |letter: &&Letter| letter.state == StepState::Unknown;
-        match letters.iter().find(unknown).filter(|_| !self.redrive.repeat_unknown) {
-            Some(letter) => Err(CannotRepair::Unknown { node: letter.step.node.clone() }.into()),
-            None => Ok(letters.into_iter().map(|letter| letter.step.into()).collect()),
-        }
+        Ok(letters.into_iter().map(|letter| letter.step.into()).collect())
     }
 
     async fn redrive(&mut self, at: usize, canaries: usize) -> Result<Vec<StepName>, Problem> {
@@ -130,6 +129,11 @@ impl<'a> Redriving<'a> {
         self.followed.extend(changes.map(|changes| (at, changes)));
         Ok(redriven.steps.into_iter().map(StepName::from).collect())
     }
+}
+
+fn failed(run: RunId) -> Stopped {
+    let message = format!("{run} was tried first and did not come to a good end");
+    Stopped { code: "canary-failed", message }
 }
 
 fn not_ended(run: RunId, patience: Duration) -> Stopped {

@@ -7,6 +7,7 @@ use tombolo_core::id::{RunId, TenantId};
 use tombolo_core::ports::store::{
     Letter, LetterBox, LetterCursor, LetterFilter, StepKey, StoreError,
 };
+use tombolo_core::run::StepState;
 use utoipa::ToSchema;
 
 /// Letters that are read at a time.
@@ -104,4 +105,17 @@ pub(super) async fn letters_of(
 ) -> Result<Vec<Letter>, StoreError> {
     let filter = LetterFilter { run: Some(run), ..LetterFilter::default() };
     store.letters(tenant, &filter, None, limit).await
+}
+
+/// A node of a run of which nobody knows whether it took effect.
+pub(super) async fn unknown_of(
+    store: &(impl LetterBox + ?Sized),
+    tenant: TenantId,
+    run: RunId,
+) -> Result<Option<String>, StoreError> {
+    let class = Some(ErrorClass::UnknownOutcome);
+    let filter = LetterFilter { run: Some(run), class, ..LetterFilter::default() };
+    let letters = store.letters(tenant, &filter, None, PAGE).await?;
+    let unknown = letters.into_iter().find(|letter| letter.state == StepState::Unknown);
+    Ok(unknown.map(|letter| letter.step.node))
 }

@@ -43,6 +43,7 @@ pub(crate) struct Replayed {
     #[schema(value_type = String)]
     replay_of: RunId,
     href: String,
+    #[serde(flatten)]
     plan: PlanShape,
 }
 
@@ -51,6 +52,7 @@ pub(crate) struct Replayed {
 pub(crate) struct Planned {
     #[schema(value_type = String)]
     replay_of: RunId,
+    #[serde(flatten)]
     plan: PlanShape,
 }
 

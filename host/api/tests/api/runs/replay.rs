@@ -35,10 +35,8 @@ async fn a_replay_says_its_run_what_it_takes_over_and_what_it_repeats() {
         reply.json,
         json!({
             "run": new, "replay_of": run, "href": href,
-            "plan": {
-                "version": 1, "takes_over": ["deal"],
-                "repeats": [{"node": "ask", "uses": "crm.ask", "effect": "unsafe", "was": "dead"}],
-            },
+            "version": 1, "takes_over": ["deal"],
+            "repeats": [{"node": "ask", "uses": "crm.ask", "effect": "unsafe", "was": "dead"}],
         })
     );
     assert_eq!(reply.header("location"), Some(&*href));
@@ -54,7 +52,7 @@ async fn a_dry_run_starts_nothing() {
     let run = timed_out(&host).await;
     let body = json!({"from": "failed", "version": 3, "dry_run": true});
     let reply = replay(&host, &one(run), &body, None).await;
-    assert_eq!((&reply.ok(200)["plan"]["version"], reply.json.get("run")), (&json!(1), None));
+    assert_eq!((&reply.ok(200)["version"], reply.json.get("run")), (&json!(1), None));
     let [Asked::Plan(order)] = &host.repairs.taken()[..] else { panic!("only planned") };
     assert_eq!((&order.from, order.version), (&Beginning::Failed, Some(VersionChoice::Number(3))));
 }
