@@ -117,7 +117,7 @@ async fn a_caller_who_prefers_to_wait_gets_the_answer() -> anyhow::Result<()> {
     // A run that failed is a problem, with what failed.
     scene.hubspot.misbehave(Misbehaviour::Status { status: 403 });
     let failed = ask("wait=20", "c").await?.problem(500, "run-failed")?;
-    ensure!(failed["error"]["class"] == "auth", "{failed}");
+    ensure!(failed["error"]["class"] == "permanent", "{failed}");
     Ok(())
 }
 
