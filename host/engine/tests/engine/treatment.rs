@@ -38,8 +38,17 @@ async fn refused_credentials_pause_the_connection_until_it_is_mended() {
     let first = engine.run("1").await;
     let parked = bench.until(first, |view| state(view) == RunState::Waiting).await;
     assert_eq!(parked.available_at, parked.run.deadline, "nothing but a person lets it go on");
-    let paused =
-        bench.store.connection(bench.tenant, "crm").await.unwrap().unwrap().paused.unwrap();
+    // A moment may pass between the write and its first reading.
+    let paused = async {
+        loop {
+            let stored = bench.store.connection(bench.tenant, "crm").await.unwrap().unwrap();
+            if let Some(paused) = stored.paused {
+                return paused;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let paused = tokio::time::timeout(Duration::from_secs(20), paused).await.expect("paused");
     assert_eq!(paused.reason, "as the test says");
     // Others do not even call.
     let second = engine.run("2").await;
