@@ -86,7 +86,7 @@ fn fanout() -> Value {
     let mut after = Vec::new();
     for number in 1..=BRANCHES {
         let call = json!({
-            "use": "http.request", "connection": SLOW, "effect": "read",
+            "use": "http.request", "connection": SLOW, "effect": "keyed",
             "with": {"method": "GET", "path": format!("/branch/{number}")},
         });
         nodes.insert(format!("branch{number}"), call);
