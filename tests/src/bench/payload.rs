@@ -37,10 +37,12 @@ impl Size {
     }
 }
 
+/// The next id, over all payloads of the process: one that a store knows would be a duplicate.
+static NEXT: AtomicU64 = AtomicU64::new(FIRST_ID);
+
 /// Makes payloads of one size, each with an id of its own.
 #[derive(Debug)]
 pub struct Payloads {
-    next: AtomicU64,
     tail: String,
 }
 
@@ -54,12 +56,12 @@ impl Payloads {
             tail.push_str(&lines(size.bytes().saturating_sub(tail.len())));
         }
         tail.push('}');
-        Self { next: AtomicU64::new(FIRST_ID), tail }
+        Self { tail }
     }
 
     /// The next payload and its id.
     pub fn next(&self) -> (u64, Bytes) {
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
         (id, Bytes::from(format!("{{\"id\":{id}{}", self.tail)))
     }
 }
