@@ -7,17 +7,17 @@ use crate::plugin::Plugin;
 
 /// Names the plugin that a component is.
 pub trait Define {
-    /// The plugin.
-    fn plugin() -> Plugin;
+    /// Shows the plugin, which is made once in an instance: a warm one answers many calls.
+    fn with_plugin<T>(see: impl FnOnce(&Plugin) -> T) -> T;
 }
 
 impl<D: Define> Guest for D {
     fn describe() -> String {
-        D::plugin().descriptor().to_string()
+        D::with_plugin(|plugin| plugin.descriptor().to_string())
     }
 
     fn invoke(operation: String, params: String) -> Result<types::Outcome, types::NodeError> {
-        match D::plugin().invoke(&operation, &params) {
+        match D::with_plugin(|plugin| plugin.invoke(&operation, &params)) {
             Ok(outcome) => Ok(types::Outcome { output: outcome.output, ports: outcome.ports }),
             Err(error) => Err(error.into()),
         }

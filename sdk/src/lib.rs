@@ -76,8 +76,11 @@ macro_rules! export {
         const _: () = {
             struct Component;
             impl $crate::guest::Define for Component {
-                fn plugin() -> $crate::Plugin {
-                    $plugin()
+                fn with_plugin<T>(see: impl FnOnce(&$crate::Plugin) -> T) -> T {
+                    ::std::thread_local! {
+                        static PLUGIN: $crate::Plugin = $plugin();
+                    }
+                    PLUGIN.with(see)
                 }
             }
     $crate::bindings::export_node!(Component with_types_in $crate::bindings);

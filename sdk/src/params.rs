@@ -1,14 +1,22 @@
 //! Reads an operation's parameters into its Rust type. Never guesses: what does not fit is refused
 //! with its place.
 
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 use serde_json::json;
 use serde_path_to_error::{Path, Segment};
 
 use crate::error::NodeError;
 
 /// Reads JSON text; a value that does not fit is `invalid-params` with the JSON pointer of the place.
-pub fn parse<P: DeserializeOwned>(text: &str) -> Result<P, NodeError> {
+///
+/// # Errors
+/// If it does not fit, or is not JSON.
+pub fn parse<'a, P: Deserialize<'a>>(text: &'a str) -> Result<P, NodeError> {
+    // Keeping track of the place costs as much as reading: only what does not fit is read again.
+    serde_json::from_str(text).or_else(|_| parse_with_place(text))
+}
+
+fn parse_with_place<'a, P: Deserialize<'a>>(text: &'a str) -> Result<P, NodeError> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let params = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let pointer = pointer(error.path());
@@ -52,8 +60,6 @@ fn pointer(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
     use crate::error::ErrorClass;
 

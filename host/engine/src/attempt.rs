@@ -141,7 +141,7 @@ async fn resolve(
             tenant: of.tenant,
             workflow: of.workflow,
             version: of.version,
-            scope: scope.text(),
+            scope: scope.text(parameters.needs()),
             expressions,
             now: ports.clock.now(),
         };

@@ -67,15 +67,18 @@ async fn resolve(
 /// Runs at work that are looked at when one is replaced, the newest first.
 const LOOKED_AT: u32 = 1_000;
 
-/// Tells the drivers of this process which of their runs were replaced by those that were just
-/// accepted: the store has put it on record. Other processes see it at the end of the lease.
-pub(crate) async fn tell_replaced(inner: &Inner, accepts: impl Iterator<Item = &Accept>) {
+/// The tenants some of whose runs may be replaced by these.
+pub(crate) fn replacing(accepts: &[Accept]) -> BTreeSet<TenantId> {
     let replaces = |accept: &&Accept| {
         let mut rules = accept.runs.iter().filter_map(|run| run.flow.singleton.as_ref());
         rules.any(|rule| rule.when_busy == WhenBusy::Replace)
     };
-    let tenants: BTreeSet<TenantId> =
-        accepts.filter(replaces).map(|accept| accept.event.tenant).collect();
+    accepts.iter().filter(replaces).map(|accept| accept.event.tenant).collect()
+}
+
+/// Tells the drivers of this process which of their runs were replaced by those that were just
+/// accepted: the store has put it on record. Other processes see it at the end of the lease.
+pub(crate) async fn tell_replaced(inner: &Inner, tenants: BTreeSet<TenantId>) {
     let filter = RunFilter { states: vec![RunState::Running], ..RunFilter::default() };
     for tenant in tenants {
         let page = Page { after: None, limit: LOOKED_AT };

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use serde_json::json;
+use serde_json::{Map, Value};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{EventId, RunId, TenantId};
+use tombolo_core::json::Json;
 use tombolo_core::ports::intake::{Answer, Arrival, Follow, Intake, Subscriber};
 use tombolo_core::ports::store::{
     Accept, Accepted, CancelRequest, ClaimedRun, EventRow, Lease, NewEvent, NewRun, RunRow,
@@ -31,12 +32,20 @@ struct Prepared {
 }
 
 /// What this process has for a run that is about to be stored.
-#[derive(Default)]
 struct Here {
+    tenant: TenantId,
+    run: RunId,
+    state: RunState,
     /// Set if this process drives it.
-    permit: Option<OwnedSemaphorePermit>,
+    driven: Option<Driven>,
     /// Set if the run has ended, or has answered, by the time it is stored.
     answer: Option<Answer>,
+}
+
+/// The run as a claim would bring it, and the slot that it takes.
+struct Driven {
+    claimed: ClaimedRun,
+    permit: OwnedSemaphorePermit,
 }
 
 #[async_trait]
@@ -129,7 +138,7 @@ async fn prepare(inner: &Arc<Inner>, arrival: Arrival, deadline: Instant) -> Pre
         source: arrival.source,
         dedupe_key: arrival.dedupe_key,
         fingerprint: arrival.fingerprint,
-        payload: json!({"trigger": arrival.trigger, "event": event}).into(),
+        payload: payload(arrival.trigger, event),
         correlation_id: arrival.correlation_id,
         received_at: now,
     };
@@ -140,6 +149,14 @@ async fn prepare(inner: &Arc<Inner>, arrival: Arrival, deadline: Instant) -> Pre
         here.push(one);
     }
     Prepared { accept: Accept { event, runs }, here }
+}
+
+/// What expressions see of the event. Moved, not copied: it may be large.
+fn payload(trigger: Value, event: Map<String, Value>) -> Json {
+    let mut payload = Map::with_capacity(2);
+    payload.insert("trigger".to_owned(), trigger);
+    payload.insert("event".to_owned(), event.into());
+    Value::Object(payload).into()
 }
 
 async fn prepare_run(
@@ -167,19 +184,27 @@ async fn prepare_run(
         ended: None,
         flow,
     };
+    let (tenant, state) = (event.tenant, RunState::Running);
+    let mut here = Here { tenant, run: run.id, state, driven: None, answer: None };
     let Some(permit) = permit else {
-        return (run, Here::default());
+        return (run, here);
     };
-    let lease = first_lease(&run, &inner.worker);
-    let Head { steps, ended, answer } =
-        head::compute(inner, handed_over(&lease, event, &run), deadline).await;
+    let mut claimed = handed_over(first_lease(&run, &inner.worker), event, &run);
+    let Head { steps, ended, answer } = head::compute(inner, claimed.clone(), deadline).await;
+    here.answer = answer;
+    match &ended {
+        Some(ended) => {
+            here.state = ended.state;
+            run.lease = None;
+        }
+        None => {
+            claimed.steps.clone_from(&steps);
+            here.driven = Some(Driven { claimed, permit });
+        }
+    }
     run.steps = steps;
     run.ended = ended;
-    if run.ended.is_some() {
-        run.lease = None;
-        return (run, Here { permit: None, answer });
-    }
-    (run, Here { permit: Some(permit), answer })
+    (run, here)
 }
 
 /// The lease that is given with the accept.
@@ -194,8 +219,12 @@ fn free_slot(inner: &Arc<Inner>) -> Option<OwnedSemaphorePermit> {
 }
 
 /// Makes a batch durable and starts what this process drives itself. Both happen even if whoever
-/// asked stops waiting: a run that is durable and leased has to be driven.
+/// asked stops waiting: a run that is durable and leased has to be driven. Where nothing is left to
+/// do after the write, it needs no life of its own.
 async fn store(inner: &Arc<Inner>, prepared: Vec<Prepared>) -> Result<Vec<Accepted>, StoreError> {
+    if prepared.iter().all(Prepared::is_over) {
+        return store_and_drive(inner.clone(), prepared).await;
+    }
     let accepting = inner.tracker.spawn(store_and_drive(inner.clone(), prepared));
     match accepting.await {
         Ok(accepted) => accepted,
@@ -203,30 +232,37 @@ async fn store(inner: &Arc<Inner>, prepared: Vec<Prepared>) -> Result<Vec<Accept
     }
 }
 
+impl Prepared {
+    /// True if all its runs have ended by the time they are stored.
+    fn is_over(&self) -> bool {
+        self.accept.runs.iter().all(|run| run.ended.is_some())
+    }
+}
+
 async fn store_and_drive(
     inner: Arc<Inner>,
     prepared: Vec<Prepared>,
 ) -> Result<Vec<Accepted>, StoreError> {
+    let (accepts, here): (Vec<_>, Vec<_>) =
+        prepared.into_iter().map(|one| (one.accept, one.here)).unzip();
     // Held before they exist: from the commit on nobody else takes them for abandoned, and a wish
     // to cancel finds them.
-    let held: Vec<Vec<Option<Held>>> = prepared.iter().map(|one| hold(&inner, one)).collect();
-    let batch = prepared.iter().map(|one| one.accept.clone()).collect();
-    let accepted = inner.ports.store.accept(batch).await?;
-    flow::tell_replaced(&inner, prepared.iter().map(|one| &one.accept)).await;
+    let held: Vec<Vec<Option<Held>>> = here.iter().map(|runs| hold(&inner, runs)).collect();
+    let replacing = flow::replacing(&accepts);
+    let accepted = inner.ports.store.accept(accepts).await?;
+    flow::tell_replaced(&inner, replacing).await;
     let mut queued = false;
-    for ((one, held), outcome) in prepared.into_iter().zip(held).zip(&accepted) {
+    for ((runs, held), outcome) in here.into_iter().zip(held).zip(&accepted) {
         let Accepted::New { .. } = outcome else {
             continue;
         };
-        let Accept { event, runs } = one.accept;
-        for ((run, here), held) in runs.into_iter().zip(one.here).zip(held) {
-            tell(&inner, &event, &run, here.answer);
-            if let Some((permit, held)) = here.permit.zip(held) {
+        for (run, held) in runs.into_iter().zip(held) {
+            tell(&inner, &run);
+            if let Some((Driven { claimed, permit }, held)) = run.driven.zip(held) {
                 held.mark_stored();
-                let claimed = handed_over(held.lease(), &event, &run);
                 drive::spawn_held(&inner, claimed, held, permit);
             } else {
-                queued |= run.ended.is_none();
+                queued |= !run.state.ended();
             }
         }
     }
@@ -236,26 +272,25 @@ async fn store_and_drive(
     Ok(accepted)
 }
 
-/// Tells what a run had done when it was stored.
-fn tell(inner: &Inner, event: &NewEvent, run: &NewRun, answer: Option<Answer>) {
-    if let Some(answer) = answer {
-        inner.followers.answer(run.id, &answer);
+/// Tells what a run had done when it was stored. Of its steps nobody waits to hear: nobody knew it.
+fn tell(inner: &Inner, run: &Here) {
+    if let Some(answer) = &run.answer {
+        inner.followers.answer(run.run, answer);
     }
-    let state = run.ended.as_ref().map_or(RunState::Running, |ended| ended.state);
-    inner.followers.tell(event.tenant, run.id, &run.steps, state, event.received_at);
+    inner.followers.tell(run.tenant, run.run, &[], run.state, inner.ports.clock.now());
 }
 
-fn hold(inner: &Arc<Inner>, prepared: &Prepared) -> Vec<Option<Held>> {
-    let hold = |run: &NewRun| {
-        run.lease.as_ref().map(|_| Leases::reserve(inner, &first_lease(run, &inner.worker)))
+fn hold(inner: &Arc<Inner>, runs: &[Here]) -> Vec<Option<Held>> {
+    let hold = |run: &Here| {
+        run.driven.as_ref().map(|driven| Leases::reserve(inner, &driven.claimed.lease))
     };
-    prepared.accept.runs.iter().map(hold).collect()
+    runs.iter().map(hold).collect()
 }
 
 /// The run as a claim would have brought it: accept and claim were one write.
-fn handed_over(lease: &Lease, event: &NewEvent, run: &NewRun) -> ClaimedRun {
+fn handed_over(lease: Lease, event: &NewEvent, run: &NewRun) -> ClaimedRun {
     ClaimedRun {
-        lease: lease.clone(),
+        lease,
         event: EventRow { id: event.id, payload: event.payload.clone() },
         steps: run.steps.clone(),
         journal: Vec::new(),

@@ -97,11 +97,6 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// The right to write the run.
-    pub fn lease(&self) -> &Lease {
-        &self.lease
-    }
-
     /// The lease is in the store: from now on it is renewed.
     pub fn mark_stored(&self) {
         if let Some(entry) = self.inner.leases.lock().get_mut(&self.lease.run)

@@ -34,10 +34,11 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// True if the plugin vouches that its calls do not depend on each other, and cannot reach
-    /// anything that would make them.
+    /// True if the plugin vouches that its calls do not depend on each other. Routers and sources
+    /// carry on what was said or read before, so theirs do.
     pub(crate) fn reusable(&self) -> bool {
-        self.descriptor.reuse && self.descriptor.world == World::Transform
+        let world = self.descriptor.world;
+        self.descriptor.reuse && matches!(world, World::Transform | World::Connector)
     }
 
     pub(crate) fn installed(&self) -> Installed {

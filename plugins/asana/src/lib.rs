@@ -14,6 +14,7 @@ tombolo_sdk::export!(plugin);
 /// What this plugin offers.
 pub fn plugin() -> Plugin {
     Plugin::connector("asana", env!("CARGO_PKG_VERSION"), "Asana")
+        .reusable()
         .host("app.asana.com")
         .connection(
             "asana",

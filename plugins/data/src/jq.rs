@@ -1,19 +1,26 @@
 //! `map` and `filter`: what needs a program, in jq.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use tombolo_jq::{CompileError, NotJson, RunError, Val};
-use tombolo_sdk::{Effect, ErrorClass, NodeError, Operation};
+use tombolo_sdk::{Effect, ErrorClass, NodeError, Operation, Outcome, Schemas, params, schema};
 
 /// Makes one value of another: `{"input": {"a": 1}, "program": ".a + 1"}` gives `2`.
+///
+/// The value goes from text to text without serde: this is the operation that most runs spend their
+/// time in.
 pub fn map() -> Operation {
-    declare(Operation::new(
+    let schemas =
+        Schemas { params: schema::of_input::<Map<'_>>, output: schema::of_output::<Value> };
+    declare(Operation::raw(
         "map",
         "Makes a new value of `input` with a jq program",
         Effect::Pure,
+        schemas,
         run_map,
     ))
 }
@@ -40,12 +47,14 @@ fn declare(operation: Operation) -> Operation {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Map {
+struct Map<'a> {
     /// What the program reads as `.`.
+    #[serde(borrow)]
     #[schemars(with = "Value")]
-    input: Box<RawValue>,
+    input: &'a RawValue,
     /// A jq program that gives exactly one value.
-    program: String,
+    #[serde(borrow)]
+    program: Cow<'a, str>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -58,23 +67,17 @@ struct Filter {
     r#where: String,
 }
 
-/// JSON text, written as it is.
-#[derive(Serialize, JsonSchema)]
-#[serde(transparent)]
-struct Raw(#[schemars(with = "Value")] Box<RawValue>);
-
 /// A list of JSON texts.
 #[derive(Serialize, JsonSchema)]
 #[serde(transparent)]
 struct RawItems(#[schemars(with = "Vec<Value>")] Vec<Box<RawValue>>);
 
-fn run_map(params: Map) -> Result<Raw, NodeError> {
+fn run_map(params: &str) -> Result<Outcome, NodeError> {
+    let params: Map<'_> = params::parse(params)?;
     let program = tombolo_jq::program(&params.program).map_err(invalid)?;
-    let value = program.one(read(&params.input)?).map_err(failed)?;
-    let text = tombolo_jq::write(&value).map_err(not_json)?;
-    RawValue::from_string(text)
-        .map(Raw)
-        .map_err(|error| NodeError::permanent("output-not-json", error.to_string()))
+    let value = program.one(read(params.input)?).map_err(failed)?;
+    let output = tombolo_jq::write(&value).map_err(not_json)?;
+    Ok(Outcome { output, ports: Vec::new() })
 }
 
 fn run_filter(params: Filter) -> Result<RawItems, NodeError> {

@@ -15,6 +15,7 @@ tombolo_sdk::export!(plugin);
 /// What this plugin offers.
 pub fn plugin() -> Plugin {
     let plugin = Plugin::connector("hubspot", env!("CARGO_PKG_VERSION"), "HubSpot CRM")
+        .reusable()
         .host("api.hubapi.com")
         .connection(
             "hubspot",

@@ -10,7 +10,7 @@ use super::state::StepState;
 use crate::error::StepError;
 use crate::id::RunId;
 use crate::json::Json;
-use crate::workflow::Scope;
+use crate::workflow::{Needs, Scope};
 
 /// The scope of one node in one run. Owns cheap clones, so that it can outlive a change of the run.
 #[derive(Debug, Clone)]
@@ -29,6 +29,11 @@ pub struct RunScope {
     more: Map<String, Value>,
 }
 
+/// What came in is written again without what came with it, up to so many bytes of both.
+const WRITTEN_AGAIN_BYTES: usize = 16 * 1024;
+
+const TRIGGER: &str = "trigger";
+const EVENT: &str = "event";
 const STEPS: &str = "steps";
 const ERRORS: &str = "errors";
 const RUN: &str = "run";
@@ -75,31 +80,48 @@ impl RunScope {
         self
     }
 
-    /// The scope as JSON text, put together from texts: nothing is parsed or written again.
-    pub fn text(&self) -> String {
-        // The payload is an object with fields, see `Arrival`.
-        let mut text = self
-            .payload
-            .text()
-            .trim_end()
-            .strip_suffix('}')
-            .unwrap_or("{\"trigger\":null")
-            .to_owned();
-        let _ = write!(text, ",\"{RUN}\":{}", self.about);
-        for (group, fields) in [(ERRORS, &self.errors), (CALLBACKS, &self.callbacks)] {
-            let _ = write!(text, ",\"{group}\":{}", Value::Object(fields.clone()));
+    /// As much of the scope as is needed, as JSON text: put together from texts, so that nothing
+    /// is parsed or written again.
+    pub fn text(&self, needs: &Needs) -> String {
+        let mut text = self.event_text(needs);
+        if needs.field(RUN) {
+            let _ = write!(text, ",\"{RUN}\":{}", self.about);
         }
-        for (name, value) in &self.more {
+        for (group, fields) in [(ERRORS, &self.errors), (CALLBACKS, &self.callbacks)] {
+            if needs.field(group) {
+                let _ = write!(text, ",\"{group}\":{}", Value::Object(fields.clone()));
+            }
+        }
+        for (name, value) in self.more.iter().filter(|(name, _)| needs.field(name)) {
             let _ = write!(text, ",\"{name}\":{value}");
         }
         let _ = write!(text, ",\"{STEPS}\":{{");
         let mut comma = "";
-        for (name, output) in &self.steps {
+        for (name, output) in self.steps.iter().filter(|(name, _)| needs.member(STEPS, name)) {
             let _ = write!(text, "{comma}\"{name}\":{}", output.text());
             comma = ",";
         }
         text.push_str("}}");
         text
+    }
+
+    /// The event as the beginning of an object.
+    fn event_text(&self, needs: &Needs) -> String {
+        // The payload is an object with fields, see `Arrival`.
+        let whole = self.payload.text().trim_end().strip_suffix('}');
+        let whole = whole.unwrap_or("{\"trigger\":null");
+        let field = |name: &str| {
+            let value = self.payload.value().get(name).unwrap_or(&Value::Null);
+            format!("{{\"{name}\":{value}")
+        };
+        match (needs.field(TRIGGER), needs.field(EVENT)) {
+            (true, true) => whole.to_owned(),
+            // Copying a long one whole is faster than writing the most of it again.
+            (true, false) if whole.len() > WRITTEN_AGAIN_BYTES => whole.to_owned(),
+            (true, false) => field(TRIGGER),
+            (false, true) => field(EVENT),
+            (false, false) => format!("{{\"{TRIGGER}\":null"),
+        }
     }
 }
 
@@ -125,6 +147,6 @@ impl Scope for RunScope {
     }
 
     fn whole(&self) -> Value {
-        serde_json::from_str(&self.text()).unwrap_or_default()
+        serde_json::from_str(&self.text(&Needs::Everything)).unwrap_or_default()
     }
 }

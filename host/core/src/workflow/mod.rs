@@ -5,6 +5,7 @@ mod event;
 mod expression;
 mod issue;
 mod limits;
+mod needs;
 mod parameters;
 mod path;
 mod plan;
@@ -24,6 +25,7 @@ pub use limits::{
     BusyRule, Concurrency, DebounceRule, LimitRules, Limits, Order, Parked, SingletonRule,
     ThrottleRule,
 };
+pub use needs::{Fields, Needs};
 pub use parameters::{Located, MAX_PARAMETER_BYTES, Parameters, Scope, Unresolved};
 pub use path::{Path, Segment};
 pub use plan::{

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::expression::{Expression, Kind, Piece, Template, TemplateError};
+use super::needs::Needs;
 use super::path::{Path, Segment, follow};
 use crate::json::{Budget, MAX_DEPTH, TooMuch, push_pointer};
 
@@ -12,6 +13,8 @@ pub struct Parameters {
     root: Part,
     /// In the order of their numbers.
     expressions: Vec<Located>,
+    /// Of those that only the evaluator can answer.
+    needs: Needs,
 }
 
 /// An expression and its place in the file.
@@ -62,7 +65,9 @@ impl Parameters {
         let mut maker = Maker::default();
         let root = maker.part(value, "");
         if maker.errors.is_empty() {
-            Ok(Self { root, expressions: maker.expressions })
+            let expressions = maker.expressions;
+            let needs = Needs::of(jq(&expressions).map(|(_, text)| text));
+            Ok(Self { root, expressions, needs })
         } else {
             Err(maker.errors)
         }
@@ -75,11 +80,12 @@ impl Parameters {
 
     /// The numbers and texts of the expressions that only the evaluator can answer.
     pub fn jq(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.expressions
-            .iter()
-            .enumerate()
-            .filter(|(_, located)| located.expression.kind == Kind::Jq)
-            .map(|(number, located)| (number, located.expression.text.as_str()))
+        jq(&self.expressions)
+    }
+
+    /// What of the scope the evaluator has to be given for them.
+    pub fn needs(&self) -> &Needs {
+        &self.needs
     }
 
     /// The value, with paths looked up in `scope` and `evaluated(number)` in place of the others.
@@ -96,6 +102,14 @@ impl Parameters {
         let mut filling = Filling { parameters: self, scope, evaluated, budget };
         filling.fill(&self.root, 0)
     }
+}
+
+fn jq(expressions: &[Located]) -> impl Iterator<Item = (usize, &str)> {
+    expressions
+        .iter()
+        .enumerate()
+        .filter(|(_, located)| located.expression.kind == Kind::Jq)
+        .map(|(number, located)| (number, located.expression.text.as_str()))
 }
 
 /// Parameters on the way to a value.

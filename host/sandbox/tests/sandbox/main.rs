@@ -8,6 +8,7 @@ mod http;
 mod journal;
 mod library;
 mod limits;
+mod needs;
 mod purity;
 mod reuse;
 mod serving;

@@ -2,8 +2,11 @@
 //! the answers of fresh instances.
 
 use serde_json::{Value, json};
+use tombolo_core::effect::Effect;
 use tombolo_core::error::StepError;
+use tombolo_core::ports::egress::OutboundCall;
 
+use crate::support::outside::{Answer, response};
 use crate::support::{Call, Lab, settings};
 
 /// Every operation of the plugins of the house that say `reuse`, errors among them.
@@ -33,6 +36,19 @@ fn calls() -> Vec<(&'static str, &'static str, Value)> {
         ("plugin_jq", "eval", json!({"scope": {"a": 2}, "expressions": [".a + 1", "now"]})),
         ("plugin_jq", "eval", json!({"scope": {"a": 2}, "expressions": [".a.b"]})),
         ("plugin_jq", "check", json!({"expressions": [".a", "("]})),
+        ("plugin_http", "get", json!({"url": "https://x.test/a", "query": {"n": 1}})),
+        ("plugin_http", "get", json!({"url": "https://x.test/gone"})),
+        ("plugin_http", "get", json!({"path": "/a"})),
+        ("plugin_http", "request", json!({"method": "POST", "url": "https://x.test/b", "json": 1})),
+        (
+            "plugin_http",
+            "request",
+            json!({"method": "PUT", "url": "https://x.test/b", "text": "x"}),
+        ),
+        ("plugin_http", "request", json!({"method": "PUT", "url": "https://x.test/gone"})),
+        ("plugin_http", "graphql", json!({"url": "https://x.test/g", "document": "{ a }"})),
+        ("plugin_hubspot", "get-deal", json!({"id": "7"})),
+        ("plugin_asana", "create-project", json!({"name": "x", "workspace": "1"})),
     ]
 }
 
@@ -47,13 +63,25 @@ fn shuffled(n: usize, round: usize) -> Vec<usize> {
     order
 }
 
+/// The other side: what it answers shows what it was asked.
+fn upstream(call: &OutboundCall) -> Answer {
+    let status = if call.uri.path() == "/gone" { 404 } else { 200 };
+    let text = String::from_utf8_lossy(&call.body);
+    response(status, json!({"url": call.uri.to_string(), "body": text}).to_string())
+}
+
 async fn answers(lab: &Lab, order: &[usize]) -> Vec<(usize, Result<Value, StepError>)> {
+    lab.outside.answers(upstream);
     let calls = calls();
     let mut answers = Vec::new();
     for at in order {
         let (plugin, operation, params) = calls[*at].clone();
+        let effect = match plugin {
+            "plugin_data" | "plugin_switch" | "plugin_jq" => Effect::Pure,
+            _ => Effect::Unsafe,
+        };
         let plugin = lab.install(plugin).await;
-        let invoked = lab.run(Call::new(plugin, operation, params)).await;
+        let invoked = lab.run(Call::new(plugin, operation, params).effect(effect)).await;
         let output = invoked
             .result
             .map(|outcome| json!({ "output": outcome.output.value(), "ports": outcome.ports }));
