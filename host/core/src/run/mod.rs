@@ -40,7 +40,7 @@ pub use explain::{Explanation, MAX_ITEMS_EXPLAINED, StepWhy, Surroundings, Why, 
 pub use model::{Broken, MAX_RUN_BYTES, Run, StepAt};
 pub use progress::Failed;
 pub use repair::{Redrive, Repaired};
-pub use replay::{From, NoSuchNode, Repeat, Replay, replay};
+pub use replay::{From, NoSuchNode, Repeat, RepeatedItems, Replay, replay};
 pub use retry::{Treatment, Tried, treat};
 pub use scope::RunScope;
 pub use standing::Standing;
