@@ -151,19 +151,6 @@ impl Desk {
         runs
     }
 
-    /// The time that a step waited for has come.
-    pub(crate) fn time_has_come(
-        &mut self,
-        run: &mut Run,
-        at: StepAt,
-        due: Timestamp,
-    ) -> Result<(), StoreError> {
-        let Some(builtin) = run.node(at).builtin() else {
-            return Err(StoreError::Corrupt(format!("`{}` waited for a time", run.node(at).name)));
-        };
-        run.resume(at, run::due(builtin, due), self.now()).map_err(corrupt)
-    }
-
     /// Takes in what came from outside. What came too early is kept until its step waits.
     pub(crate) fn hear(&mut self, run: &mut Run, signals: Vec<Signal>) -> Result<(), StoreError> {
         for Signal { step, body, .. } in signals {

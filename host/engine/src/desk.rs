@@ -9,7 +9,6 @@ use serde_json::json;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::effect::Effect;
 use tombolo_core::error::StepError;
-use tombolo_core::id::TenantId;
 use tombolo_core::json::Json;
 use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::store::{
@@ -40,7 +39,7 @@ pub(crate) struct Desk {
     pub inner: Arc<Inner>,
     pub row: RunRow,
     pub event: EventRow,
-    lease: Lease,
+    pub lease: Lease,
     /// What goes with the next settle, beside the steps that changed.
     pub owed: Owed,
     /// Everything journaled: what a later attempt need not call again.
@@ -231,51 +230,8 @@ impl Desk {
         self.settle(run, Next::Park { state, available_at, connections: BTreeSet::new() }).await
     }
 
-    /// Ends a run that cannot go on, and its steps with it.
-    pub async fn give_up_run(
-        &mut self,
-        run: &mut Run,
-        code: &str,
-        message: String,
-    ) -> Result<(), StoreError> {
-        let error = permanent(code, message);
-        run.give_up(&error, self.now()).map_err(corrupt)?;
-        let steps = run.take_changes();
-        let letters = self.new_letters(run, &steps);
-        self.end_badly(steps, letters, error).await
-    }
-
-    /// Ends a run that cannot go on, with the steps that changed by that.
-    pub async fn give_up(
-        &mut self,
-        steps: Vec<StepRow>,
-        code: &str,
-        message: String,
-    ) -> Result<(), StoreError> {
-        self.end_badly(steps, Letters::default(), permanent(code, message)).await
-    }
-
-    async fn end_badly(
-        &mut self,
-        steps: Vec<StepRow>,
-        letters: Letters,
-        error: StepError,
-    ) -> Result<(), StoreError> {
-        let (id, state) = (self.row.id, RunState::Failed);
-        let answer = respond::from_end(id, state, None, Some(&error));
-        let mut last = last(self.row.tenant, self.lease.clone(), steps, error, self.now());
-        last.signal = self.end_of_call(&last.next);
-        last.letters = letters;
-        write(&self.inner, last.clone()).await?;
-        self.inner.news.note(&last);
-        self.inner.wake.notify_one();
-        self.inner.followers.answer(id, &answer);
-        self.inner.followers.tell(self.row.tenant, id, &last.steps, state, self.now());
-        Ok(())
-    }
-
     /// What the end of this run tells the step that waits for it.
-    fn end_of_call(&self, next: &Next) -> Option<Signal> {
+    pub(crate) fn end_of_call(&self, next: &Next) -> Option<Signal> {
         let parent = self.row.parent.as_ref()?;
         let Next::End { state, output, error } = next else {
             return None;
@@ -316,7 +272,7 @@ impl Desk {
         }
     }
 
-    fn new_letters(&self, run: &Run, steps: &[StepRow]) -> Letters {
+    pub(crate) fn new_letters(&self, run: &Run, steps: &[StepRow]) -> Letters {
         let dead = steps.iter().filter(|step| run.is_dead_letter(step));
         let opened = dead.filter_map(|step| {
             Some(NewLetter {
@@ -335,6 +291,8 @@ impl Desk {
         let command = self.command(run, next);
         if let Err(error) = write(&self.inner, command.clone()).await {
             run.put_back(&command.steps);
+            let Settle { calls, journal, starts, used, pauses, .. } = command;
+            self.owed = Owed { calls, journal, starts, used, pauses };
             return Err(error);
         }
         self.written(run, &command);
@@ -368,18 +326,6 @@ impl Desk {
         }
         self.inner.followers.tell(self.row.tenant, id, &command.steps, state, command.now);
     }
-}
-
-/// The last write of a run that cannot go on.
-pub(crate) fn last(
-    tenant: TenantId,
-    lease: Lease,
-    steps: Vec<StepRow>,
-    error: StepError,
-    now: Timestamp,
-) -> Settle {
-    let next = Next::End { state: RunState::Failed, output: None, error: Some(error) };
-    Settle { steps, ..Settle::new(tenant, lease, next, now) }
 }
 
 /// Writes, and tries again while the disk is full or the database is busy: the results are here and

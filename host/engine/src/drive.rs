@@ -16,6 +16,7 @@ use crate::Inner;
 use crate::attempt::Prepared;
 use crate::desk::{self, Desk};
 use crate::errors::{corrupt, permanent};
+use crate::give_up;
 use crate::leases::{Held, Leases, Signals};
 use crate::registry::NoPlan;
 use crate::steps::Failure;
@@ -73,7 +74,7 @@ async fn bury(inner: &Arc<Inner>, tenant: TenantId, lease: Lease, reason: String
     let run = lease.run;
     tracing::error!(%run, %reason, "the run cannot be read and is given up");
     let error = permanent("stored-run-damaged", reason);
-    let settle = desk::last(tenant, lease, Vec::new(), error, inner.ports.clock.now());
+    let settle = give_up::last(tenant, lease, Vec::new(), error, inner.ports.clock.now());
     if let Err(error) = desk::write(inner, settle).await {
         tracing::error!(%run, %error, "the run is left to the next claim");
     }
@@ -105,7 +106,7 @@ async fn drive(
             "the run was claimed {claims} times without any progress: it seems to end its workers \
              (limit max_claims)"
         );
-        return desk.give_up_run(&mut run, "worker-lost", message).await;
+        return desk.give_up_run(&run, "worker-lost", message).await;
     }
     let worked = match run.recover(desk.now()) {
         Ok(()) => work(&mut desk, &mut run, signals, heard).await,
@@ -114,10 +115,10 @@ async fn drive(
     match worked {
         Err(StoreError::Refused(reason)) => {
             let message = format!("what the run brought cannot be stored: {reason}");
-            desk.give_up_run(&mut run, "result-not-storable", message).await
+            desk.give_up_run(&run, "result-not-storable", message).await
         }
         Err(StoreError::Corrupt(reason)) => {
-            desk.give_up_run(&mut run, "stored-run-damaged", reason).await
+            desk.give_up_run(&run, "stored-run-damaged", reason).await
         }
         other => other,
     }

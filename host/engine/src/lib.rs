@@ -12,6 +12,7 @@ mod drive;
 mod errors;
 mod flow;
 mod follow;
+mod give_up;
 mod head;
 mod housekeeping;
 mod intake;

@@ -1,13 +1,13 @@
 //! What a person does with runs that do not go on. Each repair is asked of the laws first, on what
 //! is stored; then the run is leased, repaired and given back in one write.
 
+mod children;
 mod opened;
 mod replay;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tombolo_core::audit::AuditEntry;
 use tombolo_core::id::{RunId, TenantId};
@@ -15,9 +15,7 @@ use tombolo_core::json::Json;
 use tombolo_core::ports::repair::{By, Redriven, RepairError, Repairs, ReplayOrder, ReplayPlan};
 use tombolo_core::ports::sandbox::Outcome;
 use tombolo_core::ports::store::{Signal, Signalled, StepKey};
-use tombolo_core::run::{
-    CannotRepair, Explanation, Redrive, Run, RunState, StepAt, Surroundings, explain,
-};
+use tombolo_core::run::{CannotRepair, Explanation, Redrive, Run, Surroundings, explain};
 use tombolo_core::workflow::Builtin;
 
 use crate::Engine;
@@ -49,9 +47,16 @@ impl Repairs for Engine {
         looked_at.resolve(&step, outcome.clone(), now)?;
 
         let mut opened = Opened::open(&self.0, tenant, run).await?;
-        if let Err(error) = opened.run.resolve(&step, outcome, now) {
+        let resolved = match opened.run.resolve(&step, outcome, now) {
+            Ok(resolved) => {
+                let all = Redrive::default();
+                self.revive_children(&mut opened.run, &resolved, (tenant, &all, &by)).await
+            }
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = resolved {
             opened.give_back().await?;
-            return Err(error.into());
+            return Err(error);
         }
         let detail = json!({"reason": by.reason, "output": output});
         opened.record(by, "step-resolved", &step, detail);
@@ -134,93 +139,6 @@ impl Repairs for Engine {
             self.0.wake.notify_one();
         }
         Ok(kept)
-    }
-}
-
-impl Engine {
-    /// A step that waits for a run it called goes on when that run does: redriven, too, at its own
-    /// dead steps. So no effect of it happens twice.
-    fn redrive_with_children(
-        &self,
-        tenant: TenantId,
-        run: RunId,
-        redrive: Redrive,
-        by: By,
-    ) -> BoxFuture<'_, Result<Redriven, RepairError>> {
-        Box::pin(async move {
-            let (mut looked_at, _) = stored(&self.0, tenant, run).await?;
-            looked_at.redrive(&redrive)?;
-
-            let mut opened = Opened::open(&self.0, tenant, run).await?;
-            let chosen = match self.revive(&mut opened, tenant, &redrive, &by).await {
-                Ok(chosen) => chosen,
-                Err(error) => {
-                    opened.give_back().await?;
-                    return Err(error);
-                }
-            };
-            opened.go_on(chosen.clone(), redrive.forget_calls).await?;
-            Ok(Redriven { steps: chosen })
-        })
-    }
-
-    async fn revive(
-        &self,
-        opened: &mut Opened,
-        tenant: TenantId,
-        redrive: &Redrive,
-        by: &By,
-    ) -> Result<Vec<StepKey>, RepairError> {
-        let before = opened.run.clone();
-        let chosen = opened.run.redrive(redrive)?;
-        for at in &chosen {
-            self.revive_child(&mut opened.run, *at, tenant, redrive, by).await?;
-        }
-        let keys: Vec<StepKey> = chosen.iter().map(|at| before.step(*at).key()).collect();
-        for (at, key) in chosen.iter().zip(&keys) {
-            let step = before.step(*at);
-            // The input stays in the step, unless another takes its place.
-            let old_input = redrive.input.as_ref().and(step.input.as_ref());
-            let detail = json!({
-                "reason": by.reason, "was": step.state, "error": step.error, "old_input": old_input,
-                "new_input": redrive.input, "forget_calls": redrive.forget_calls,
-                "repeat_unknown": redrive.repeat_unknown,
-            });
-            opened.record(by.clone(), "step-redriven", key, detail);
-        }
-        Ok(keys)
-    }
-
-    async fn revive_child(
-        &self,
-        run: &mut Run,
-        at: StepAt,
-        tenant: TenantId,
-        redrive: &Redrive,
-        by: &By,
-    ) -> Result<(), RepairError> {
-        let Some(child) = run.step(at).child else {
-            return Ok(());
-        };
-        let Some(view) = self.0.ports.store.run(tenant, child).await? else {
-            return Ok(());
-        };
-        match view.run.state {
-            RunState::Succeeded => {
-                let output = view.run.output.unwrap_or_default();
-                let outcome = Outcome { output, ports: Vec::new() };
-                run.wait_again(at).map_err(CannotRepair::from)?;
-                let now = self.0.ports.clock.now();
-                run.resume(at, Ok(outcome), now).map_err(CannotRepair::from)?;
-                return Ok(());
-            }
-            RunState::Failed | RunState::Cancelled => {
-                let all = Redrive { step: None, input: None, ..redrive.clone() };
-                self.redrive_with_children(tenant, child, all, by.clone()).await?;
-            }
-            RunState::Queued | RunState::Running | RunState::Waiting => {}
-        }
-        run.wait_again(at).map_err(|illegal| CannotRepair::from(illegal).into())
     }
 }
 

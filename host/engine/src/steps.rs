@@ -90,7 +90,7 @@ impl Desk {
                 return Ok(None);
             }
             Prepared::Due(due) => {
-                self.time_has_come(run, at, due)?;
+                run.time_has_come(at, due, now).map_err(corrupt)?;
                 return Ok(None);
             }
             Prepared::List(list) => {

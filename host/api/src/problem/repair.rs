@@ -45,6 +45,15 @@ impl From<CannotRepair> for Problem {
             CannotRepair::Unknown { node } => {
                 Self::new(Kind::OutcomeUnknown, text).with("node", node)
             }
+            CannotRepair::ItemUnknown { node, item } => {
+                Self::new(Kind::OutcomeUnknown, text).with("node", node).with("item", item)
+            }
+            CannotRepair::ListDone { node, item } => {
+                Self::new(Kind::StepNotDead, text).with("node", node).with("item", item)
+            }
+            CannotRepair::InputOfList { .. } | CannotRepair::InputOfCall { .. } => {
+                Self::new(Kind::InvalidBody, text).with("pointer", "/input")
+            }
             CannotRepair::InputWithoutStep => {
                 Self::new(Kind::InvalidBody, text).with("pointer", "/node")
             }
@@ -69,6 +78,9 @@ mod tests {
             (CannotRepair::NothingDead, "nothing-dead"),
             (CannotRepair::Unknown { node: node() }, "outcome-unknown"),
             (CannotRepair::InputWithoutStep, "invalid-body"),
+            (CannotRepair::InputOfList { node: node() }, "invalid-body"),
+            (CannotRepair::ListDone { node: node(), item: 1 }, "step-not-dead"),
+            (CannotRepair::ItemUnknown { node: node(), item: 1 }, "outcome-unknown"),
             (Illegal { state: dead, event: StepEvent::Succeed }.into(), "internal"),
         ] {
             assert_eq!(Problem::from(RepairError::from(reason)).kind().code(), code);

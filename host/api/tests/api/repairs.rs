@@ -201,6 +201,7 @@ fn plan() -> ReplayPlan {
         uses: "crm.ask".to_owned(),
         effect: "unsafe",
         was: StepState::Dead,
+        items: None,
     };
     ReplayPlan { version: 1, takes_over: vec!["deal".to_owned()], repeats: vec![repeat] }
 }

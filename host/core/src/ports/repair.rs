@@ -69,6 +69,8 @@ pub struct ReplayOrder {
     pub from: From,
     /// On which version: None for the run's own.
     pub version: Option<VersionChoice>,
+    /// Repeat effects although nobody knows whether they happened.
+    pub repeat_unknown: bool,
     /// Makes two orders the same one.
     pub dedupe_key: Option<String>,
 }

@@ -92,14 +92,15 @@ pub fn explain(run: &Run, around: &Surroundings<'_>) -> Explanation {
     let steps: Vec<StepWhy> = run.places_explained().map(|at| run.why(at, around)).collect();
     let steps: Vec<StepWhy> = steps.into_iter().filter(|step| !is_good_end(step.state)).collect();
     let row = around.row;
-    Explanation { run: row.id, state: row.state, why: why_run(around, &steps), steps }
+    let waits = run.first_waiting().map(|at| run.why(at, around).why);
+    Explanation { run: row.id, state: row.state, why: why_run(around, waits), steps }
 }
 
 fn is_good_end(state: StepState) -> bool {
     matches!(state, StepState::Succeeded | StepState::Skipped)
 }
 
-fn why_run(around: &Surroundings<'_>, steps: &[StepWhy]) -> Why {
+fn why_run(around: &Surroundings<'_>, waits: Option<Why>) -> Why {
     let (row, due) = (around.row, around.available_at);
     match row.state {
         RunState::Succeeded => Why::new("ended", "it has succeeded"),
@@ -140,8 +141,8 @@ fn why_run(around: &Surroundings<'_>, steps: &[StepWhy]) -> Why {
             }
             None => Why::new("running", "a worker has it; see its steps").until(due),
         },
-        RunState::Waiting => match steps.iter().find(|step| step.state == StepState::Waiting) {
-            Some(step) => Why { until: due.filter(|due| *due > around.now), ..step.why.clone() },
+        RunState::Waiting => match waits {
+            Some(why) => Why { until: due.filter(|due| *due > around.now), ..why },
             None => Why::new("waiting", "it waits").until(due),
         },
     }
@@ -153,6 +154,14 @@ fn waits_for_place(around: &Surroundings<'_>) -> bool {
 }
 
 impl Run {
+    /// The step that tells best what the run waits for: of a list, the item and not the node.
+    fn first_waiting(&self) -> Option<StepAt> {
+        let waits = |at: &StepAt| self.step(*at).state == StepState::Waiting;
+        let is_list = |at: &StepAt| !at.is_item() && self.items.contains_key(&at.node);
+        let waiting = || self.places().filter(waits);
+        waiting().find(|at| !is_list(at)).or_else(|| waiting().next())
+    }
+
     fn places_explained(&self) -> impl Iterator<Item = StepAt> + '_ {
         let mut shown: BTreeMap<NodeIndex, usize> = BTreeMap::new();
         self.places().filter(move |at| {

@@ -1,7 +1,7 @@
 //! Ten thousand random histories: the laws driven by a virtual clock and a seed, through failures,
 //! waits, deaths of the worker, cancels and repairs. The same seed gives the same history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -250,16 +250,16 @@ impl History {
     fn repair(&mut self) {
         let repeat_unknown = self.dice.percent(30);
         let redrive = Redrive { repeat_unknown, ..Redrive::default() };
-        match self.run.redrive(&redrive) {
-            Ok(chosen) => {
-                for at in chosen {
+        match self.run.redrive(&redrive, &BTreeSet::new()) {
+            Ok(repaired) => {
+                for at in repaired.chosen {
                     self.note("redrive", at);
                     self.starts.remove(&at);
                 }
             }
             Err(CannotRepair::Unknown { node }) => {
                 let unknown = |at: &StepAt| self.run.step(*at).state == StepState::Unknown;
-                let at = self.run.places().find(unknown).expect("some step is unknown");
+                let at = self.run.dead_letters().into_iter().find(unknown).expect("a letter");
                 assert!(!self.run.node(at).effect.repeatable(), "{node}");
                 let key = self.run.step(at).key();
                 let outcome = Outcome { output: json!("looked up").into(), ports: Vec::new() };

@@ -15,8 +15,10 @@ pub(super) struct Items {
     waiting: BTreeSet<(Timestamp, u32)>,
     /// The same by item.
     dues: BTreeMap<u32, Timestamp>,
-    /// Items that wait for something else than a time.
+    /// Items that wait for a run which they have called.
     called: BTreeSet<u32>,
+    /// Items that wait for a person.
+    stopped: BTreeSet<u32>,
     /// Attempts under way.
     running: BTreeSet<u32>,
     /// Dead, unknown or cancelled.
@@ -33,6 +35,7 @@ impl Items {
             waiting: BTreeSet::new(),
             dues: BTreeMap::new(),
             called: BTreeSet::new(),
+            stopped: BTreeSet::new(),
             running: BTreeSet::new(),
             failed: BTreeSet::new(),
         }
@@ -69,6 +72,7 @@ impl Items {
     pub(super) fn sort_in(&mut self, item: u32) {
         self.pending.remove(&item);
         self.called.remove(&item);
+        self.stopped.remove(&item);
         self.running.remove(&item);
         self.failed.remove(&item);
         if let Some(due) = self.dues.remove(&item) {
@@ -86,8 +90,11 @@ impl Items {
                 self.waiting.insert((due, item));
                 self.dues.insert(item, due);
             }
-            (StepState::Waiting, None) => {
+            (StepState::Waiting, None) if row.child.is_some() => {
                 self.called.insert(item);
+            }
+            (StepState::Waiting, None) => {
+                self.stopped.insert(item);
             }
             (StepState::Dead | StepState::Unknown | StepState::Cancelled, _) => {
                 self.failed.insert(item);
@@ -97,7 +104,7 @@ impl Items {
     }
 
     /// Items that can be worked on now, those that have waited first: at most `limit`, those under
-    /// way and in `busy` included. None is new once the list is `halted`.
+    /// way, here or in a called run, and in `busy` included. None is new once the list is `halted`.
     pub(super) fn next(
         &self,
         now: Timestamp,
@@ -106,7 +113,7 @@ impl Items {
         is_taken: impl Fn(u32) -> bool,
         halted: bool,
     ) -> Vec<u32> {
-        let room = limit.saturating_sub(self.running.len() + busy);
+        let room = limit.saturating_sub(self.running.len() + self.called.len() + busy);
         let due = self.waiting.iter().take_while(|(due, _)| *due <= now).map(|(_, item)| *item);
         let fresh = self.pending.iter().copied().filter(|_| !halted);
         due.chain(fresh).filter(|item| !is_taken(*item)).take(room).collect()
@@ -114,7 +121,17 @@ impl Items {
 
     /// The first item that failed.
     pub(super) fn first_failed(&self) -> Option<&StepRow> {
-        self.failed.first().map(|item| self.row(*item))
+        self.failed().next()
+    }
+
+    /// Dead, unknown or cancelled ones.
+    pub(super) fn failed(&self) -> impl Iterator<Item = &StepRow> {
+        self.failed.iter().map(|item| self.row(*item))
+    }
+
+    /// The first item of which nobody knows whether it took effect.
+    pub(super) fn first_unknown(&self) -> Option<&StepRow> {
+        self.failed().find(|row| row.state == StepState::Unknown)
     }
 
     /// True if no item goes on; a `halted` list starts none of those that are left.
@@ -122,6 +139,7 @@ impl Items {
         self.running.is_empty()
             && self.waiting.is_empty()
             && self.called.is_empty()
+            && self.stopped.is_empty()
             && (halted || self.pending.is_empty())
     }
 
@@ -132,12 +150,21 @@ impl Items {
 
     /// True if an item waits, for a time or for something else.
     pub(super) fn waits(&self) -> bool {
-        !self.waiting.is_empty() || !self.called.is_empty()
+        !self.waiting.is_empty() || !self.called.is_empty() || !self.stopped.is_empty()
     }
 
     /// When the first waiting item is due.
     pub(super) fn first_due(&self) -> Option<Timestamp> {
         self.waiting.first().map(|(due, _)| *due)
+    }
+
+    /// Forgets what nobody asks for again of all items that have ended.
+    pub(super) fn slim_ended(&mut self) {
+        for item in 1..=self.count() {
+            if self.row(item).state.ended() {
+                self.slim(item);
+            }
+        }
     }
 
     /// Forgets an ended item's input and logs.

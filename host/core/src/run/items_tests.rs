@@ -1,12 +1,15 @@
 //! For-each nodes, driven by hand.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::testing::{NOW, at, end, fail, plan, state};
+use super::testing::{NOW, at, broken, done, end, expanded, fail, item, items, plan, state};
 use super::*;
-use crate::error::{ErrorClass, StepError};
+use crate::error::ErrorClass;
+use crate::id::RunId;
+use crate::json::Json;
 use crate::ports::sandbox::Outcome;
 use crate::ports::store::StepKey;
 use crate::workflow::Plan;
@@ -16,34 +19,6 @@ fn list_of(policy: &str, limit: u32) -> Plan {
         "list": {"each": {"items": "${ .trigger }", "limit": limit, "on_item_error": policy}},
         "after": {"after": ["list"]},
     }))
-}
-
-fn expanded(plan: Plan, count: usize) -> Run {
-    let mut run = testing::run(plan);
-    assert_eq!(run.ready(NOW).unwrap(), [StepAt::from(0)]);
-    let list: Vec<usize> = (0..count).collect();
-    run.expand(0, json!(list).into(), NOW).unwrap();
-    run
-}
-
-fn items(run: &mut Run) -> Vec<u32> {
-    run.ready(NOW).unwrap().into_iter().map(|at| at.item).collect()
-}
-
-fn item(number: u32) -> StepAt {
-    StepAt { node: 0, item: number }
-}
-
-fn done(run: &mut Run, number: u32) {
-    run.start(item(number), None, NOW).unwrap();
-    let outcome = Outcome { output: json!(number * 10).into(), ports: Vec::new() };
-    run.succeed(item(number), outcome, Vec::new(), NOW).unwrap();
-}
-
-fn broken(run: &mut Run, number: u32, class: ErrorClass) -> Treatment {
-    run.start(item(number), None, NOW).unwrap();
-    let failed = Failed { judged: None, now: NOW, jitter: 1.0 };
-    run.fail(item(number), StepError::new(class, "broken", "it broke"), Vec::new(), failed).unwrap()
 }
 
 #[test]
@@ -103,7 +78,7 @@ fn a_bad_item_stops_the_list_and_a_redrive_goes_on_with_what_is_left() {
     assert_eq!(end(&run), RunState::Failed);
     assert_eq!(run.dead_letters(), [item(2)], "the item, not its node as well");
 
-    run.redrive(&Redrive::default()).unwrap();
+    run.redrive(&Redrive::default(), &BTreeSet::new()).unwrap();
     assert_eq!(items(&mut run), [2]);
     done(&mut run, 2);
     assert_eq!(items(&mut run), [3]);
@@ -174,7 +149,7 @@ fn a_run_that_was_cut_off_goes_on_with_its_list() {
     run.cancel(NOW).unwrap();
     assert_eq!(run.step(item(2)).state, StepState::Cancelled);
     assert_eq!(run.step(item(3)).state, StepState::Pending, "it had not begun");
-    run.redrive(&Redrive::default()).unwrap();
+    run.redrive(&Redrive::default(), &BTreeSet::new()).unwrap();
     assert_eq!(items(&mut run), [2]);
     done(&mut run, 2);
     assert_eq!(items(&mut run), [3]);
@@ -198,7 +173,7 @@ fn a_step_nobody_knows_of_is_repeated_only_by_a_person_who_says_so() {
     let mut run = testing::run(plan);
     fail(&mut run, "send", ErrorClass::UnknownOutcome);
     assert_eq!(state(&run, "send"), StepState::Unknown);
-    let error = run.redrive(&Redrive::default()).unwrap_err();
+    let error = run.redrive(&Redrive::default(), &BTreeSet::new()).unwrap_err();
     assert_eq!(error.code(), "outcome-unknown");
 
     let mut resolved = run.clone();
@@ -208,7 +183,43 @@ fn a_step_nobody_knows_of_is_repeated_only_by_a_person_who_says_so() {
     assert_eq!(testing::ready(&mut resolved), ["then"]);
 
     let repeat = Redrive { repeat_unknown: true, forget_calls: true, ..Redrive::default() };
-    run.redrive(&repeat).unwrap();
+    run.redrive(&repeat, &BTreeSet::new()).unwrap();
     assert_eq!(testing::ready(&mut run), ["send"]);
     assert_eq!(run.step(0).edits, 1, "another idempotency key");
+}
+
+#[test]
+fn items_in_called_runs_are_under_way() {
+    let mut run = expanded(list_of("fail", 2), 4);
+    assert_eq!(items(&mut run), [1, 2]);
+    for number in [1, 2] {
+        run.start(item(number), None, NOW).unwrap();
+        run.wait_for_run(item(number), RunId(uuid::Uuid::from_u128(number.into()))).unwrap();
+    }
+    assert_eq!(items(&mut run), Vec::<u32>::new(), "two at a time");
+    let rows = run.take_changes();
+    let mut restored = Run::restore(run.plan().clone(), rows).unwrap();
+    assert_eq!(items(&mut restored), Vec::<u32>::new(), "after a restart, too");
+    let outcome = Outcome { output: json!(1).into(), ports: Vec::new() };
+    run.resume(item(1), Ok(outcome), NOW).unwrap();
+    assert_eq!(items(&mut run), [3]);
+}
+
+#[test]
+fn a_run_is_no_larger_after_a_restart() {
+    let large = || Some(Json::from_value(json!("x".repeat(MAX_RUN_BYTES * 2 / 3))));
+    let mut run = expanded(list_of("fail", 1), 3);
+    let mut stored = run.take_changes();
+    for number in [1, 2] {
+        items(&mut run);
+        run.start(item(number), large(), NOW).unwrap();
+        let outcome = Outcome { output: json!(number).into(), ports: Vec::new() };
+        run.succeed(item(number), outcome, Vec::new(), NOW).unwrap();
+        let rows = run.take_changes();
+        run.slim(&rows);
+        stored.extend(rows);
+    }
+    let next = MAX_RUN_BYTES / 2;
+    assert_eq!(run.admit(next), Ok(()));
+    assert_eq!(Run::restore(run.plan().clone(), stored).unwrap().admit(next), Ok(()));
 }

@@ -1,8 +1,13 @@
 //! A run and its steps: states, transitions, and what to do next. Pure.
 
 mod builtin;
+mod cannot;
 mod ending;
+#[cfg(test)]
+mod ending_tests;
 mod explain;
+#[cfg(test)]
+mod explain_tests;
 #[cfg(test)]
 mod history_tests;
 mod items;
@@ -12,6 +17,8 @@ mod model;
 mod progress;
 mod ready;
 mod repair;
+#[cfg(test)]
+mod repair_tests;
 mod replay;
 #[cfg(test)]
 mod replay_tests;
@@ -21,17 +28,19 @@ mod standing;
 mod state;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod unknown_item_tests;
 
 pub use builtin::{
-    Begun, DEFAULT_EXPIRY, MAX_CALL_DEPTH, Publication, WorkflowCall, begin, due, end_of_call,
-    signalled,
+    Begun, DEFAULT_EXPIRY, MAX_CALL_DEPTH, Publication, WorkflowCall, begin, end_of_call, signalled,
 };
+pub use cannot::CannotRepair;
 pub use ending::give_up_steps;
 pub use explain::{Explanation, MAX_ITEMS_EXPLAINED, StepWhy, Surroundings, Why, explain};
 pub use model::{Broken, MAX_RUN_BYTES, Run, StepAt};
 pub use progress::Failed;
-pub use repair::{CannotRepair, Redrive};
-pub use replay::{From, NoSuchNode, Repeat, Replay, replay};
+pub use repair::{Redrive, Repaired};
+pub use replay::{From, NoSuchNode, Repeat, RepeatedItems, Replay, replay};
 pub use retry::{Treatment, Tried, treat};
 pub use scope::RunScope;
 pub use standing::Standing;

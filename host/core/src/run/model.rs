@@ -85,6 +85,10 @@ impl Run {
         for row in of_items {
             run.put(row)?;
         }
+        // As in the process that wrote them: or a large run would not fit any more.
+        for items in run.items.values_mut() {
+            items.slim_ended();
+        }
         run.held_bytes = run.rows().map(bytes).sum();
         Ok(run)
     }

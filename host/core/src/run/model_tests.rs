@@ -161,3 +161,23 @@ fn stored_steps_of_another_plan_are_reported() {
     let other = Arc::new(plan(json!({"z": {}})));
     assert_eq!(Run::restore(other, rows).unwrap_err(), Broken { node: "a".into(), item: 0 });
 }
+
+#[test]
+fn a_time_that_has_come_after_what_was_waited_for_is_nothing() {
+    let nodes = json!({"ask": {"use": "callback", "with": {"expires": "1h"}}});
+    let mut waiting = run(plan(nodes));
+    start(&mut waiting, "ask");
+    let due = NOW.plus(std::time::Duration::from_secs(3600));
+    waiting.suspend(0, Some(due)).unwrap();
+
+    let mut answered = waiting.clone();
+    let outcome = crate::ports::sandbox::Outcome { output: json!(1).into(), ports: Vec::new() };
+    answered.resume(0, Ok(outcome), due).unwrap();
+    answered.time_has_come(0, due, due).unwrap();
+    assert_eq!(state(&answered, "ask"), StepState::Succeeded);
+
+    waiting.time_has_come(0, NOW, due).unwrap();
+    assert_eq!(state(&waiting, "ask"), StepState::Waiting, "another time");
+    waiting.time_has_come(0, due, due).unwrap();
+    assert_eq!(waiting.step(0).error.as_ref().unwrap().code, "callback-expired");
+}

@@ -1,8 +1,9 @@
 //! What happens to a step while its run is worked on: it starts, waits, and comes to an end.
 
+use super::builtin;
 use super::model::{Run, StepAt};
 use super::retry::{Treatment, Tried, treat};
-use super::state::{Illegal, StepEvent};
+use super::state::{Illegal, StepEvent, StepState};
 use crate::clock::Timestamp;
 use crate::error::{ErrorClass, StepError};
 use crate::id::{ContentHash, RunId};
@@ -88,9 +89,27 @@ impl Run {
     /// The step waits for the end of a run that it started.
     pub fn wait_for_run(&mut self, at: impl Into<StepAt>, child: RunId) -> Result<(), Illegal> {
         let at = at.into();
-        self.suspend(at, None)?;
+        // First: where an item waits is told by it.
         self.step_mut(at).child = Some(child);
-        Ok(())
+        self.suspend(at, None)
+    }
+
+    /// The time that a built-in waited for has come. Nothing, if it does not wait for that any more:
+    /// what it waited for came first.
+    pub fn time_has_come(
+        &mut self,
+        at: impl Into<StepAt>,
+        due: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Illegal> {
+        let at = at.into();
+        let step = self.step(at);
+        match self.node(at).builtin() {
+            Some(builtin) if step.state == StepState::Waiting && step.due_at == Some(due) => {
+                self.resume(at, builtin::due(builtin, due), now)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What the step has waited for is there, or will not come.
@@ -153,7 +172,8 @@ impl Run {
     fn treatment(&self, at: StepAt, error: &StepError, failed: Failed) -> Treatment {
         let (node, step) = (self.node(at), self.step(at));
         let spent = step.spent + u32::from(error.class != ErrorClass::RateLimited);
-        let tried = Tried { attempts: step.attempt, spent };
+        let attempts = step.attempt.saturating_sub(step.redriven_after);
+        let tried = Tried { attempts, spent };
         treat(error, node, tried, failed)
     }
 

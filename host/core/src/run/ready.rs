@@ -141,7 +141,8 @@ impl Run {
         self.end_list(node, now)
     }
 
-    /// Ends a for-each node none of whose items goes on.
+    /// Ends a for-each node none of whose items goes on. An item of which nobody knows whether it took
+    /// effect is neither skipped nor handled, whatever the policy: the node is unknown with it.
     fn end_list(&mut self, node: NodeIndex, now: Timestamp) -> Result<(), Illegal> {
         let halted = self.halted(node);
         let at = |item| StepAt { node, item };
@@ -151,6 +152,9 @@ impl Run {
         };
         if under_way || !items.settled(halted) {
             return Ok(());
+        }
+        if let Some(error) = items.first_unknown().map(failure_of) {
+            return self.lose(StepAt::from(node), error, now);
         }
         let failed = items.first_failed().filter(|_| halted).map(failure_of);
         let output: Json = match failed {
@@ -185,7 +189,7 @@ impl Run {
 }
 
 /// The failure of a for-each node, from the first of its items that failed.
-fn failure_of(item: &crate::ports::store::StepRow) -> StepError {
+pub(super) fn failure_of(item: &crate::ports::store::StepRow) -> StepError {
     let mut error = item.error.clone().unwrap_or_else(|| {
         StepError::new(ErrorClass::Permanent, "no-error-stored", "the item failed")
     });

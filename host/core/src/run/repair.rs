@@ -1,12 +1,16 @@
 //! What a person may do with a run that does not go on: let its dead steps try again, or say what
 //! became of a step that nobody knows of.
 
+use std::collections::BTreeSet;
+
+use super::cannot::CannotRepair;
 use super::model::{Run, StepAt};
 use super::state::{Illegal, StepEvent, StepState};
 use crate::clock::Timestamp;
 use crate::json::Json;
 use crate::ports::sandbox::Outcome;
-use crate::ports::store::StepKey;
+use crate::ports::store::{StepKey, StepRow};
+use crate::workflow::NodeIndex;
 
 /// How steps are redriven.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,73 +25,41 @@ pub struct Redrive {
     pub repeat_unknown: bool,
 }
 
-/// Why a run cannot be repaired in that way.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CannotRepair {
-    /// The run has no such step.
-    #[error("the run has no step `{node}` (item {item})")]
-    NoSuchStep {
-        /// The node.
-        node: String,
-        /// The item.
-        item: u32,
-    },
-    /// It is neither dead nor unknown.
-    #[error("the step `{node}` is {}: only a step that is dead or unknown can be repaired", state.name())]
-    NotDead {
-        /// The node.
-        node: String,
-        /// Where it stands.
-        state: StepState,
-    },
-    /// No step of the run is dead.
-    #[error("no step of the run is dead: there is nothing to redrive")]
-    NothingDead,
-    /// Nobody knows whether it took effect.
-    #[error(
-        "nobody knows whether the unsafe step `{node}` took effect: look it up at the other side, then say its output (resolve), or repeat it (`repeat_unknown`)"
-    )]
-    Unknown {
-        /// The node.
-        node: String,
-    },
-    /// An input without a step.
-    #[error("a new input belongs to one step: name it")]
-    InputWithoutStep,
-    /// A state that the laws do not know.
-    #[error(transparent)]
-    Illegal(#[from] Illegal),
+/// What a repair lets go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repaired {
+    /// Steps that a person let go on.
+    pub chosen: Vec<StepAt>,
+    /// Those that had been cut off with the run, and go on with them.
+    pub resumed: Vec<StepAt>,
 }
 
-impl CannotRepair {
-    /// Stable code for programs.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NoSuchStep { .. } => "no-such-step",
-            Self::NotDead { .. } => "step-not-dead",
-            Self::NothingDead => "nothing-dead",
-            Self::Unknown { .. } => "outcome-unknown",
-            Self::InputWithoutStep => "input-without-step",
-            Self::Illegal(_) => "stored-run-damaged",
-        }
+impl Repaired {
+    /// All that go on.
+    pub fn all(&self) -> impl Iterator<Item = StepAt> + '_ {
+        self.chosen.iter().chain(&self.resumed).copied()
     }
 }
 
 impl Run {
-    /// Lets dead steps try again, and gives those that will. What was cut off with the run goes on,
-    /// too.
-    pub fn redrive(&mut self, redrive: &Redrive) -> Result<Vec<StepAt>, CannotRepair> {
-        if redrive.input.is_some() && redrive.step.is_none() {
-            return Err(CannotRepair::InputWithoutStep);
-        }
-        let chosen = match &redrive.step {
-            Some(key) => vec![self.repairable(key)?],
-            None => self.dead_letters(),
-        };
+    /// Lets dead steps try again; of all of them, those that are not in `given_up`. What was cut off
+    /// with the run goes on, too.
+    pub fn redrive(
+        &mut self,
+        redrive: &Redrive,
+        given_up: &BTreeSet<StepKey>,
+    ) -> Result<Repaired, CannotRepair> {
+        let chosen = self.choose(redrive, given_up)?;
         if chosen.is_empty() {
-            // It was cut off before anything died.
-            let resumed = self.resume_cancelled()?;
-            return if resumed.is_empty() { Err(CannotRepair::NothingDead) } else { Ok(resumed) };
+            // It was cut off before anything died: that is what goes on.
+            let chosen = self.resume_cancelled()?;
+            let nothing = chosen.is_empty();
+            let resumed = Vec::new();
+            return if nothing {
+                Err(CannotRepair::NothingDead)
+            } else {
+                Ok(Repaired { chosen, resumed })
+            };
         }
         if !redrive.repeat_unknown
             && let Some(at) = chosen.iter().find(|at| self.must_not_repeat(**at))
@@ -98,10 +70,58 @@ impl Run {
             self.reopen(*at, redrive.forget_calls)?;
             if let Some(input) = &redrive.input {
                 self.set_input(*at, Some(input.clone()));
+                // The run that was called with the old one is left alone.
+                self.step_mut(*at).child = None;
             }
         }
-        self.resume_cancelled()?;
-        Ok(chosen)
+        let resumed = self.resume_cancelled()?;
+        Ok(Repaired { chosen, resumed })
+    }
+
+    /// The steps that a redrive is for, a list before its items.
+    fn choose(
+        &self,
+        redrive: &Redrive,
+        given_up: &BTreeSet<StepKey>,
+    ) -> Result<Vec<StepAt>, CannotRepair> {
+        let mut chosen: BTreeSet<StepAt> = match (&redrive.step, &redrive.input) {
+            (None, Some(_)) => return Err(CannotRepair::InputWithoutStep),
+            (Some(key), input) => {
+                let at = self.repairable(key)?;
+                if input.is_some() {
+                    self.takes_input(at, redrive)?;
+                }
+                [at].into()
+            }
+            (None, None) => self.dead_letters().into_iter().collect(),
+        };
+        // A list goes on with its items: those that failed would fail it again.
+        for list in chosen.clone().into_iter().filter(|at| !at.is_item()) {
+            chosen.extend(self.failed_items(list.node));
+        }
+        if redrive.step.is_none() {
+            chosen.retain(|at| !given_up.contains(&self.step(*at).key()));
+        }
+        Ok(chosen.into_iter().collect())
+    }
+
+    fn failed_items(&self, node: NodeIndex) -> Vec<StepAt> {
+        let failed = self.items.get(&node).into_iter().flat_map(|items| items.failed());
+        let failed = failed.filter(|row| row.state != StepState::Cancelled);
+        failed.map(|row| StepAt { node, item: row.item }).collect()
+    }
+
+    fn takes_input(&self, at: StepAt, redrive: &Redrive) -> Result<(), CannotRepair> {
+        let node = self.node(at);
+        if node.each.is_some() && !at.is_item() {
+            return Err(CannotRepair::InputOfList { node: node.name.clone() });
+        }
+        match self.step(at).child {
+            Some(child) if !redrive.forget_calls => {
+                Err(CannotRepair::InputOfCall { node: node.name.clone(), child })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A step that was let go on waits for the end of its run again, as that goes on, too.
@@ -120,14 +140,19 @@ impl Run {
         Ok(resumed)
     }
 
-    /// Somebody has looked up what became of a step, or done its work: it has this output.
+    /// Somebody has looked up what became of a step, or done its work: it has this output. What was
+    /// cut off with the run goes on.
     pub fn resolve(
         &mut self,
         key: &StepKey,
         outcome: Outcome,
         now: Timestamp,
-    ) -> Result<StepAt, CannotRepair> {
+    ) -> Result<Repaired, CannotRepair> {
         let at = self.repairable(key)?;
+        let items = self.items.get(&at.node).filter(|_| !at.is_item());
+        if let Some(unknown) = items.and_then(|items| items.first_unknown()) {
+            return Err(CannotRepair::ItemUnknown { node: key.node.clone(), item: unknown.item });
+        }
         self.change(at, StepEvent::Resolve)?;
         self.set_output(at, Some(outcome.output));
         let step = self.step_mut(at);
@@ -138,7 +163,8 @@ impl Run {
         if at.is_item() {
             self.revive_list(at)?;
         }
-        Ok(at)
+        let resumed = self.resume_cancelled()?;
+        Ok(Repaired { chosen: vec![at], resumed })
     }
 
     /// Steps that wait for a person.
@@ -150,7 +176,11 @@ impl Run {
         let at = self
             .find(&key.node, key.item)
             .ok_or_else(|| CannotRepair::NoSuchStep { node: key.node.clone(), item: key.item })?;
+        let done = |list: &StepRow| list.state == StepState::Succeeded;
         match self.step(at).state {
+            StepState::Dead | StepState::Unknown if at.is_item() && done(self.step(at.node)) => {
+                Err(CannotRepair::ListDone { node: key.node.clone(), item: key.item })
+            }
             StepState::Dead | StepState::Unknown => Ok(at),
             state => Err(CannotRepair::NotDead { node: key.node.clone(), state }),
         }
@@ -164,6 +194,7 @@ impl Run {
         self.change(at, StepEvent::Redrive)?;
         let step = self.step_mut(at);
         step.spent = 0;
+        step.redriven_after = step.attempt;
         step.due_at = None;
         step.ended_at = None;
         step.edits += u32::from(forget_calls);
@@ -176,6 +207,7 @@ impl Run {
                 // It was cut off in the middle of its list.
                 self.change(at, StepEvent::Start)?;
                 self.change(at, StepEvent::Suspend)?;
+                self.step_mut(at).error = None;
             } else {
                 self.items.remove(&at.node);
                 self.set_input(at, None);
@@ -187,7 +219,7 @@ impl Run {
     /// A for-each node goes on when one of its items does.
     fn revive_list(&mut self, item: StepAt) -> Result<(), Illegal> {
         let at = StepAt::from(item.node);
-        if self.step(at).state == StepState::Dead {
+        if matches!(self.step(at).state, StepState::Dead | StepState::Unknown) {
             self.change(at, StepEvent::Redrive)?;
             self.change(at, StepEvent::Start)?;
             self.change(at, StepEvent::Suspend)?;

@@ -33,7 +33,7 @@ pub enum Treatment {
     Unknown,
 }
 
-/// How often a step was tried.
+/// How often a step was tried, since a person last let it try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tried {
     /// Attempts so far, this one included.

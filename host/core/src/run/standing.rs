@@ -26,7 +26,7 @@ pub enum Standing {
     },
     /// Nothing can go on.
     Ended {
-        /// `succeeded` or `failed`.
+        /// `succeeded`, `failed`, or `cancelled` if it is as it was cut off.
         state: RunState,
         /// What the run answers.
         output: Option<Json>,
@@ -53,12 +53,20 @@ impl Run {
             Some(error) => {
                 Standing::Ended { state: RunState::Failed, output: None, error: Some(error) }
             }
+            // What was cut off is not done.
+            None if self.was_cut_off() => {
+                Standing::Ended { state: RunState::Cancelled, output: None, error: None }
+            }
             None => Standing::Ended {
                 state: RunState::Succeeded,
                 output: Some(self.output()),
                 error: None,
             },
         }
+    }
+
+    fn was_cut_off(&self) -> bool {
+        self.steps.iter().any(|step| step.state == StepState::Cancelled)
     }
 
     fn first_due(&self) -> Option<Timestamp> {
@@ -92,17 +100,18 @@ impl Run {
         match step.state {
             StepState::Dead if of_list => item_counts(node),
             StepState::Dead => !node.handles(class) && !self.failed_by_item(step),
-            StepState::Unknown => !of_list || item_counts(node),
+            StepState::Unknown => of_list || !self.failed_by_item(step),
             _ => false,
         }
     }
 
-    /// True for a for-each node whose items tell why it failed.
+    /// True for a for-each node whose items wait for a person, so that it need not itself.
     fn failed_by_item(&self, step: &StepRow) -> bool {
         let Some(node) = self.plan.index.get(&step.node) else {
             return false;
         };
-        self.items.get(node).is_some_and(|items| items.first_failed().is_some())
+        let letter = |item: &StepRow| self.is_dead_letter(item);
+        self.items.get(node).is_some_and(|items| items.failed().any(letter))
     }
 
     /// The error of the first step whose failure nobody handles.

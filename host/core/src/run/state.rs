@@ -130,7 +130,7 @@ pub enum StepEvent {
     Complete,
     /// The attempt failed, no other follows; or the step cannot even start.
     Die,
-    /// The attempt may have taken effect, nobody knows.
+    /// The attempt, or one of a list's items, may have taken effect: nobody knows.
     Lose,
     /// A worker died during the attempt, which may be repeated.
     Abandon,
@@ -164,7 +164,7 @@ impl StepState {
             (Self::Running, E::Delay | E::Suspend) => Ok(Self::Waiting),
             (Self::Waiting, E::Complete) => Ok(Self::Succeeded),
             (Self::Pending | Self::Running | Self::Waiting, E::Die) => Ok(Self::Dead),
-            (Self::Running, E::Lose) => Ok(Self::Unknown),
+            (Self::Running | Self::Waiting, E::Lose) => Ok(Self::Unknown),
             (Self::Running, E::Abandon) => Ok(Self::Pending),
             (Self::Pending, E::Skip) => Ok(Self::Skipped),
             (Self::Pending | Self::Running | Self::Waiting, E::Cancel) => Ok(Self::Cancelled),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::model::Run;
+use super::model::{Run, StepAt};
 use super::progress::Failed;
 use super::retry::Treatment;
 use super::standing::Standing;
@@ -99,4 +99,33 @@ pub(super) fn end(run: &Run) -> RunState {
         Standing::Ended { state, .. } => state,
         other => panic!("{other:?}"),
     }
+}
+
+/// A run of a plan whose first node is a list of so many items.
+pub(super) fn expanded(plan: Plan, count: usize) -> Run {
+    let mut run = run(plan);
+    assert_eq!(run.ready(NOW).unwrap(), [StepAt::from(0)]);
+    let list: Vec<usize> = (0..count).collect();
+    run.expand(0, json!(list).into(), NOW).unwrap();
+    run
+}
+
+pub(super) fn items(run: &mut Run) -> Vec<u32> {
+    run.ready(NOW).unwrap().into_iter().map(|at| at.item).collect()
+}
+
+pub(super) fn item(number: u32) -> StepAt {
+    StepAt { node: 0, item: number }
+}
+
+pub(super) fn done(run: &mut Run, number: u32) {
+    run.start(item(number), None, NOW).unwrap();
+    let outcome = Outcome { output: json!(number * 10).into(), ports: Vec::new() };
+    run.succeed(item(number), outcome, Vec::new(), NOW).unwrap();
+}
+
+pub(super) fn broken(run: &mut Run, number: u32, class: ErrorClass) -> Treatment {
+    run.start(item(number), None, NOW).unwrap();
+    let failed = Failed { judged: None, now: NOW, jitter: 1.0 };
+    run.fail(item(number), StepError::new(class, "broken", "it broke"), Vec::new(), failed).unwrap()
 }

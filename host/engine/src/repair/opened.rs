@@ -24,8 +24,8 @@ pub(super) struct Opened {
     tenant: TenantId,
     lease: Lease,
     pub run: Run,
-    /// Where it stood.
-    before: RunState,
+    /// How it had ended, and when.
+    ended: Option<(Next, Timestamp)>,
     deadline: Option<Timestamp>,
     audit: Vec<AuditEntry>,
     _held: Held,
@@ -77,6 +77,8 @@ impl Opened {
         let row = claimed.run;
         let plan = inner.ports.registry.plan(tenant, row.workflow, row.version).await;
         let mut run = Run::restore(plan.map_err(no_plan)?, claimed.steps).map_err(damaged)?;
+        let end = Next::End { state: before, output: row.output, error: row.error };
+        let ended = row.ended_at.map(|at| (end, at));
         // It may have been taken from a worker that died.
         run.recover(now).map_err(|illegal| StoreError::Corrupt(illegal.to_string()))?;
         Ok(Self {
@@ -84,7 +86,7 @@ impl Opened {
             tenant,
             lease: claimed.lease,
             run,
-            before,
+            ended,
             deadline: row.deadline,
             audit: Vec::new(),
             _held: held,
@@ -105,7 +107,7 @@ impl Opened {
     ) -> Result<(), RepairError> {
         let now = self.inner.ports.clock.now();
         // Its time was up, or will be before it has done anything.
-        let over = self.before.ended() || self.deadline.is_some_and(|deadline| deadline <= now);
+        let over = self.ended.is_some() || self.deadline.is_some_and(|deadline| deadline <= now);
         let settle = Settle {
             steps: self.run.take_changes(),
             forgets: if forget_calls { repaired.clone() } else { Vec::new() },
@@ -120,9 +122,12 @@ impl Opened {
         Ok(())
     }
 
-    /// Gives the run back as it is: its driver comes to the same end again.
+    /// Gives the run back as it was: one that had ended ends in the same way, and nobody drives it.
     pub async fn give_back(self) -> Result<(), RepairError> {
-        let settle = self.settle(self.inner.ports.clock.now());
+        let settle = match &self.ended {
+            Some((end, at)) => Settle::new(self.tenant, self.lease.clone(), end.clone(), *at),
+            None => self.settle(self.inner.ports.clock.now()),
+        };
         desk::write(&self.inner, settle).await?;
         self.inner.wake.notify_one();
         Ok(())

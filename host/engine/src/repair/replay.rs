@@ -8,7 +8,7 @@ use tombolo_core::id::{EventId, RunId};
 use tombolo_core::ports::intake::Subscriptions;
 use tombolo_core::ports::repair::{By, RepairError, ReplayOrder, ReplayPlan, VersionChoice};
 use tombolo_core::ports::store::{Accept, NewEvent, NewRun, RunLimits, RunView, StepRow};
-use tombolo_core::run::{From, Replay, Run};
+use tombolo_core::run::{CannotRepair, From, Replay, Run};
 use tombolo_core::workflow::Plan;
 
 use super::entry;
@@ -41,10 +41,15 @@ pub(super) async fn plan(inner: &Inner, order: &ReplayOrder) -> Result<Planned, 
             live.map_or(row.version, |live| live.version)
         }
     };
-    let new: Arc<Plan> = of(version).await.map_err(no_plan)?;
+    let new: Arc<Plan> =
+        if version == row.version { old.clone() } else { of(version).await.map_err(no_plan)? };
     let old = Run::restore(old, view.steps.clone()).map_err(damaged)?;
-    let Replay { steps, repeats } = tombolo_core::run::replay(&old, &new, &order.from)?;
-    let takes_over = steps.iter().map(|step| step.node.clone()).collect();
+    let Replay { steps, repeats, unknown } = tombolo_core::run::replay(&old, &new, &order.from)?;
+    if let (false, Some(step)) = (order.repeat_unknown, unknown.first()) {
+        return Err(CannotRepair::Unknown { node: step.node.clone() }.into());
+    }
+    let done = steps.iter().filter(|step| step.item == 0 && step.state.ended());
+    let takes_over = done.map(|step| step.node.clone()).collect();
     let plan = ReplayPlan { version, takes_over, repeats };
     Ok(Planned { plan, steps, timeout: new.timeout, view })
 }
@@ -61,6 +66,7 @@ pub(super) async fn start(
     let new = accept.runs[0].id;
     let detail = json!({
         "reason": by.reason, "from": from_text(&order.from), "version": plan.version, "run": new,
+        "repeat_unknown": order.repeat_unknown,
     });
     let entry = entry(now, by, "run-replayed", order.run.to_string(), detail);
     let accepted = inner.ports.store.accept(vec![accept]).await?;

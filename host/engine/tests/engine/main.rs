@@ -9,6 +9,7 @@ mod housekeeping;
 mod lists;
 mod promises;
 mod repair;
+mod repair_ends;
 mod support;
 mod treatment;
 mod writes;

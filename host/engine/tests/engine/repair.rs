@@ -161,6 +161,7 @@ async fn a_replay_says_what_it_repeats_and_is_a_run_of_its_own() {
         run,
         from,
         version,
+        repeat_unknown: false,
         dedupe_key: Some("one".into()),
     };
     let planned =
@@ -200,6 +201,7 @@ async fn a_run_that_goes_on_is_neither_repaired_nor_replayed() {
         run,
         from: From::Start,
         version: None,
+        repeat_unknown: false,
         dedupe_key: None,
     };
     let error = engine.engine.replay(order, by()).await.unwrap_err();

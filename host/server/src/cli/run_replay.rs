@@ -32,6 +32,9 @@ pub(super) struct ReplayArgs {
     /// On which version: `same`, `latest`, or a number.
     #[arg(long, default_value = "same", value_parser = parse_version)]
     version: Version,
+    /// Repeat effects although nobody knows whether they happened.
+    #[arg(long)]
+    repeat_unknown: bool,
     /// Only say what would be.
     #[arg(long)]
     dry_run: bool,
@@ -94,6 +97,15 @@ struct RepeatView {
     uses: String,
     effect: String,
     was: String,
+    items: Option<ItemsView>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ItemsView {
+    again: u32,
+    done: u32,
+    unknown: u32,
 }
 
 /// Starts a replay, or many.
@@ -132,6 +144,7 @@ impl ReplayArgs {
         let mut body = json!({
             "from": from,
             "version": self.version.0,
+            "repeat_unknown": self.repeat_unknown,
             "dry_run": self.dry_run,
             "reason": self.reason,
         });
@@ -187,8 +200,15 @@ fn told(plan: &PlanView, terminal: &Terminal) -> String {
     }
     let effects = measure::count(plan.repeats.len(), "effect");
     text.push_str(&format!("\n{effects} again:\n"));
-    let rows: Vec<Vec<Cell>> = plan.repeats.iter().map(row).collect();
-    text + &table(&["NODE", "USES", "EFFECT", "WAS"], &rows, terminal.style)
+    let mut head = vec!["NODE", "USES", "EFFECT", "WAS"];
+    let mut rows: Vec<Vec<Cell>> = plan.repeats.iter().map(row).collect();
+    if plan.repeats.iter().any(|repeat| repeat.items.is_some()) {
+        head.push("ITEMS");
+        for (row, repeat) in rows.iter_mut().zip(&plan.repeats) {
+            row.push(Cell::from(repeat.items.as_ref().map(items).unwrap_or_default()));
+        }
+    }
+    text + &table(&head, &rows, terminal.style)
 }
 
 fn row(repeat: &RepeatView) -> Vec<Cell> {
@@ -199,6 +219,11 @@ fn row(repeat: &RepeatView) -> Vec<Cell> {
         Cell::from(harmless(&repeat.effect)),
         Cell::painted(format!("{mark} {}", harmless(&repeat.was)), colour),
     ]
+}
+
+fn items(ItemsView { again, done, unknown }: &ItemsView) -> String {
+    let text = format!("{again} again, {done} done");
+    if *unknown == 0 { text } else { format!("{text}, {unknown} unknown") }
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub(crate) struct StepRecord {
     pub(crate) logs: Option<String>,
     pub(crate) child: Option<RunId>,
     pub(crate) edits: u32,
+    pub(crate) redriven_after: u32,
 }
 
 impl StepRecord {
@@ -47,6 +48,7 @@ impl StepRecord {
             plugin: step.plugin,
             child: step.child,
             edits: step.edits,
+            redriven_after: step.redriven_after,
         }
     }
 

@@ -5,6 +5,7 @@
 macro_rules! forgettable {
     () => {
         "r.ended_at < ?1 \
+         AND NOT EXISTS (SELECT 1 FROM queue q WHERE q.run_id = r.id) \
          AND NOT EXISTS (SELECT 1 FROM dead_letter d \
                          WHERE d.run_id = r.id AND d.discarded_at IS NULL) \
          AND NOT EXISTS (SELECT 1 FROM run c INDEXED BY run_parent \

@@ -17,7 +17,8 @@ macro_rules! step_columns {
         "s.run_id, s.node, s.item, s.state, s.attempt, s.spent, \
          s.input, s.input_hash, pi.bytes, pi.encoding, \
          s.output, s.output_hash, po.bytes, po.encoding, \
-         s.ports, s.error, s.due_at, s.started_at, s.ended_at, s.plugin, s.logs, s.child, s.edits"
+         s.ports, s.error, s.due_at, s.started_at, s.ended_at, s.plugin, s.logs, s.child, s.edits, \
+         s.redriven_after"
     };
 }
 
@@ -52,6 +53,7 @@ fn read(row: &SqliteRow) -> Result<StepRow, Fault> {
         logs: logs.unwrap_or_default(),
         child: maybe_id(row, 21)?.map(RunId),
         edits: unsigned(row.try_get(22)?)?,
+        redriven_after: unsigned(row.try_get(23)?)?,
     })
 }
 

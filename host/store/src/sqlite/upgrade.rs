@@ -70,6 +70,7 @@ async fn what_was_stored_before_is_read_and_goes_on() {
     };
     assert_eq!((claimed.run.id, claimed.lease.epoch), (QUEUED, 5));
     assert_eq!((claimed.run.depth, &claimed.run.parent, claimed.steps[0].edits), (0, &None, 0));
+    assert_eq!(claimed.steps[0].redriven_after, 0);
     assert_eq!(claimed.event.payload.text(), text);
     assert_eq!(claimed.steps[0].output.as_ref().map(Json::text), Some(&*text));
     let view = store.run(TENANT, FAILED).await.unwrap().unwrap();

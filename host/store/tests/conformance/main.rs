@@ -118,7 +118,7 @@ macro_rules! conformance {
                 a_run_that_waits_is_leased,
                 somebody_works_on_it,
                 an_unknown_run,
-                after_a_crash_it_is_claimed_as_any_other,
+                after_a_crash_it_has_ended_as_before,
                 calls_that_are_made_anew_leave_the_journal,
             ],
             letters: [

@@ -47,10 +47,17 @@ pub async fn an_ended_run_comes_back_with_all_that_is_known(world: World) {
     assert_eq!(run.lease.owner, worker("v"));
     let view = world.view(lease.run).await;
     assert_eq!(view.run, run.run);
-    assert_eq!(view.run.state, RunState::Running);
-    assert_eq!((view.run.ended_at, view.run.error, view.run.output), (None, None, None));
+    assert_eq!(view.run.state, RunState::Failed, "as it ended, until a settle lets it go on");
+    assert_eq!(view.run.error.unwrap().code, "broken");
+    assert!(view.run.ended_at.is_some() && view.run.output.is_some());
     assert_eq!(view.available_at, Some(after(30_500)));
-    world.settle(&run.lease, succeeded()).await.unwrap();
+    assert!(matches!(world.open(lease.run, "v", after(600)).await, Opened::Busy));
+    world.settle(&run.lease, queued(after(600))).await.unwrap();
+    let view = world.view(lease.run).await;
+    assert_eq!(view.run.state, RunState::Queued);
+    assert_eq!((view.run.ended_at, view.run.error, view.run.output), (None, None, None));
+    let lease = world.claim("v", 1, after(600)).await.remove(0).lease;
+    world.settle(&lease, succeeded()).await.unwrap();
     assert_eq!(world.state(lease.run).await, RunState::Succeeded);
 }
 
@@ -105,21 +112,27 @@ pub async fn an_unknown_run(world: World) {
     assert_eq!(world.state(run).await, RunState::Queued);
 }
 
-pub async fn after_a_crash_it_is_claimed_as_any_other(world: World) {
+pub async fn after_a_crash_it_has_ended_as_before(world: World) {
     let lease = world.hold("1", "w").await;
     let request = world.store.request_cancel(world.tenant, lease.run, NOW).await;
     assert_eq!(request, Ok(CancelRequest::Requested));
     world.settle(&lease, ended(RunState::Cancelled)).await.unwrap();
     let (run, before) = opened(world.open(lease.run, "dead", after(500)).await);
-    assert_eq!((before, run.run.cancel_requested), (RunState::Cancelled, false));
+    assert_eq!(before, RunState::Cancelled);
 
-    assert!(world.claim("new", 10, after(30_499)).await.is_empty());
-    let claimed = world.claim("new", 10, after(30_500)).await.remove(0);
+    for at in [30_499, 30_500] {
+        assert!(world.claim("new", 10, after(at)).await.is_empty());
+    }
 
-    assert_eq!((claimed.run.id, claimed.claims), (lease.run, 1));
-    assert!(claimed.lease.epoch > run.lease.epoch);
-    assert!(!claimed.run.cancel_requested);
+    let view = world.view(lease.run).await;
+    assert_eq!((view.run.state, view.available_at), (RunState::Cancelled, None));
     assert!(world.settle(&run.lease, succeeded()).await.is_err());
+    let (again, before) = opened(world.open(lease.run, "new", after(30_500)).await);
+    assert_eq!(before, RunState::Cancelled);
+    assert!(again.lease.epoch > run.lease.epoch + 1, "the claim had one, too");
+    world.settle(&again.lease, queued(after(30_500))).await.unwrap();
+    let claimed = world.claim("new", 10, after(30_500)).await.remove(0);
+    assert!(!claimed.run.cancel_requested, "what it ended of is forgotten");
 }
 
 pub async fn calls_that_are_made_anew_leave_the_journal(world: World) {

@@ -25,6 +25,9 @@ pub(crate) struct ReplayRun {
     #[serde(default)]
     #[schema(value_type = Value, example = "same")]
     version: OnVersion,
+    /// Repeat effects although nobody knows whether they happened.
+    #[serde(default)]
+    repeat_unknown: bool,
     /// Only say what would be; nothing is started.
     #[serde(default)]
     dry_run: bool,
@@ -84,7 +87,8 @@ pub(crate) async fn replay(
     let body = request.json(&app, app.settings().max_body_bytes).await?;
     let form: ReplayRun = read(&body)?;
     let key = key.map(|key| (key, fingerprint("POST", uri.path(), body.value())));
-    let how = How { from: form.from.into(), version: form.version, key };
+    let (from, version, repeat_unknown) = (form.from.into(), form.version, form.repeat_unknown);
+    let how = How { from, version, repeat_unknown, key };
     let order = how.order(caller.tenant, id);
     let repairs = app.ports.repairs.clone();
     if form.dry_run {

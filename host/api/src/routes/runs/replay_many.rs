@@ -32,6 +32,9 @@ pub(crate) struct ReplayMany {
     #[serde(default)]
     #[schema(value_type = Value, example = "same")]
     version: OnVersion,
+    /// Repeat effects although nobody knows whether they happened.
+    #[serde(default)]
+    repeat_unknown: bool,
     /// Only say what would be; nothing is started.
     #[serde(default)]
     dry_run: bool,
@@ -146,7 +149,8 @@ pub(crate) async fn replay_many(
     let form: ReplayMany = read(&body)?;
     let (limit, rate) = (bulk::limit(form.limit)?, bulk::rate(form.rate)?);
     let key = key.map(|key| (key, fingerprint("POST", uri.path(), body.value())));
-    let how = How { from: form.from.into(), version: form.version, key };
+    let (from, version, repeat_unknown) = (form.from.into(), form.version, form.repeat_unknown);
+    let how = How { from, version, repeat_unknown, key };
     let by = repairs::by(&caller, form.reason)?;
     let (runs, more) = select(&app, &caller, form.filter, form.cursor.as_deref(), limit).await?;
     let pace = Pace::new(runs.len(), rate, bulk::time_left(deadline));

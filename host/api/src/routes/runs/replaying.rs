@@ -4,7 +4,7 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
 use tombolo_core::id::{RunId, TenantId};
 use tombolo_core::ports::repair::{ReplayOrder, ReplayPlan, VersionChoice};
-use tombolo_core::run::{From as Beginning, Repeat, StepState};
+use tombolo_core::run::{From as Beginning, Repeat, RepeatedItems, StepState};
 use utoipa::ToSchema;
 
 use crate::extract::IdempotencyKey;
@@ -85,6 +85,8 @@ impl<'de> Deserialize<'de> for OnVersion {
 pub(super) struct How {
     pub from: Beginning,
     pub version: OnVersion,
+    /// Repeat effects although nobody knows whether they happened.
+    pub repeat_unknown: bool,
     /// Makes two requests the same one: the key, and the fingerprint of the request.
     pub key: Option<(IdempotencyKey, [u8; 32])>,
 }
@@ -98,7 +100,8 @@ impl How {
             format!("{}#{digits}", key.0)
         });
         let (from, version) = (self.from.clone(), self.version.choice());
-        ReplayOrder { tenant, run, from, version, dedupe_key }
+        let repeat_unknown = self.repeat_unknown;
+        ReplayOrder { tenant, run, from, version, repeat_unknown, dedupe_key }
     }
 }
 
@@ -124,11 +127,32 @@ struct RepeatShape {
     /// What became of it in the old run.
     #[schema(schema_with = step_state)]
     was: StepState,
+    /// Of a list that runs again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    items: Option<RepeatedItemsShape>,
+}
+
+/// The items of a list that runs again.
+#[derive(Serialize, ToSchema)]
+struct RepeatedItemsShape {
+    /// Run again. On another version the list may be another one: counted is what the old run had.
+    again: u32,
+    /// Taken over.
+    done: u32,
+    /// Of those that run again, so many of which nobody knows whether they took effect.
+    unknown: u32,
+}
+
+impl From<RepeatedItems> for RepeatedItemsShape {
+    fn from(RepeatedItems { again, done, unknown }: RepeatedItems) -> Self {
+        Self { again, done, unknown }
+    }
 }
 
 impl From<Repeat> for RepeatShape {
     fn from(repeat: Repeat) -> Self {
-        Self { node: repeat.node, uses: repeat.uses, effect: repeat.effect, was: repeat.was }
+        let items = repeat.items.map(RepeatedItemsShape::from);
+        Self { node: repeat.node, uses: repeat.uses, effect: repeat.effect, was: repeat.was, items }
     }
 }
 
@@ -169,7 +193,8 @@ mod tests {
         let run = RunId(uuid::Uuid::nil());
         let key = |fingerprint| {
             let key = Some((IdempotencyKey("k".to_owned()), fingerprint));
-            let how = How { from: Beginning::Start, version: OnVersion::Same, key };
+            let (from, version) = (Beginning::Start, OnVersion::Same);
+            let how = How { from, version, repeat_unknown: false, key };
             how.order(TenantId(uuid::Uuid::nil()), run).dedupe_key
         };
         assert_eq!(key([1; 32]).as_deref(), Some("k#0101010101010101"));

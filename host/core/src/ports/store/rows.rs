@@ -101,6 +101,8 @@ pub struct StepRow {
     pub child: Option<RunId>,
     /// How often a person let it make its calls anew: part of its idempotency key.
     pub edits: u32,
+    /// Attempts that it had made when a person last let it try again: they count against no bound.
+    pub redriven_after: u32,
 }
 
 impl StepRow {
@@ -123,6 +125,7 @@ impl StepRow {
             logs: Vec::new(),
             child: None,
             edits: 0,
+            redriven_after: 0,
         }
     }
 

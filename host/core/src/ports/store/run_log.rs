@@ -189,7 +189,8 @@ pub struct Open {
 /// What a request for one run met.
 #[derive(Debug, Clone)]
 pub enum Opened {
-    /// It is ours, `running` until the settle that follows. Its state before is given.
+    /// It is ours, `running` until the settle that follows; one that had ended stays as it ended until
+    /// a settle parks it. Its state before is given.
     Run {
         /// The run.
         run: Box<ClaimedRun>,
@@ -236,7 +237,7 @@ pub trait RunLog: Send + Sync {
 
     /// Leases one run whatever its state is, so that it can be repaired; one that has ended comes
     /// back into the queue, and into no lane. If nothing is settled under the lease, it is due again
-    /// at its end.
+    /// at its end; one that had ended leaves the queue then, as it ended.
     async fn open(&self, open: Open) -> Result<Opened, StoreError>;
 
     /// Keeps what came for a step from outside, until a settle says it was used. The first that

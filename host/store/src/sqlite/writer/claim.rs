@@ -26,12 +26,33 @@ pub(super) fn apply(connection: &Connection, claim: &Claim) -> Result<Vec<Leased
         claimed.push(leased);
     }
     let mut update = connection.prepare_cached(
-        "UPDATE run SET state = 'running' WHERE tenant_id = ? AND id = ? AND state <> 'running'",
+        "UPDATE run SET state = 'running'
+         WHERE tenant_id = ? AND id = ? AND state <> 'running' AND ended_at IS NULL",
     )?;
-    for leased in &claimed {
-        update.execute([id(&leased.tenant.0), id(&leased.run.0)])?;
+    let mut going_on = Vec::with_capacity(claimed.len());
+    for leased in claimed {
+        let changed = update.execute([id(&leased.tenant.0), id(&leased.run.0)])?;
+        if changed > 0 || !stays_ended(connection, &leased)? {
+            going_on.push(leased);
+        }
     }
-    Ok(claimed)
+    Ok(going_on)
+}
+
+/// True for a run that had ended, and whose repair came to nothing: it leaves the queue again.
+fn stays_ended(connection: &Connection, leased: &Leased) -> Result<bool, Fault> {
+    let ended = connection
+        .prepare_cached(
+            "UPDATE run SET last_epoch = ?3
+             WHERE tenant_id = ?1 AND id = ?2 AND ended_at IS NOT NULL",
+        )?
+        .execute(params![id(&leased.tenant.0), id(&leased.run.0), leased.epoch])?;
+    if ended > 0 {
+        connection
+            .prepare_cached("DELETE FROM queue WHERE run_id = ?")?
+            .execute([id(&leased.run.0)])?;
+    }
+    Ok(ended > 0)
 }
 
 /// Takes a lease; the rest of the statement says which.

@@ -24,6 +24,7 @@ pub(super) fn apply(connection: &Connection, item: &SettleItem, held: Held) -> R
         Outcome::Hold if held.claims > 0 => reset_claims(connection, item),
         Outcome::Hold => Ok(()),
         Outcome::Park { state, available_at, connections } => {
+            reopen(connection, item)?;
             park(connection, item, *available_at, connections.as_deref())?;
             if let Some(names) = connections {
                 queue::wait_for(connection, (item.tenant, item.lease.run), names)?;
@@ -51,6 +52,18 @@ fn reset_claims(connection: &Connection, item: &SettleItem) -> Result<(), Fault>
     connection
         .prepare_cached("UPDATE queue SET claims = 0 WHERE run_id = ?")?
         .execute([id(&item.lease.run.0)])?;
+    Ok(())
+}
+
+/// A run that had ended goes on: how it ended, and who asked for that, is forgotten.
+fn reopen(connection: &Connection, item: &SettleItem) -> Result<(), Fault> {
+    connection
+        .prepare_cached(
+            "UPDATE run SET cancel_requested = 0, ended_at = NULL, error = NULL, output = NULL,
+               output_hash = NULL
+             WHERE tenant_id = ? AND id = ? AND ended_at IS NOT NULL",
+        )?
+        .execute([id(&item.tenant.0), id(&item.lease.run.0)])?;
     Ok(())
 }
 

@@ -2,7 +2,6 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tombolo_core::ports::store::Open;
-use tombolo_core::run::RunState;
 
 use crate::group::{Leased, OpenedLease};
 use crate::record::{id, run_state, unsigned};
@@ -18,18 +17,21 @@ pub(super) fn apply(connection: &Connection, open: &Open) -> Result<OpenedLease,
         return Ok(OpenedLease::Unknown);
     };
     let before = run_state(&state)?;
-    let leased = if before.ended() {
-        enqueue(connection, open, last_epoch)?
-    } else {
-        lease(connection, open)?
+    let leased = match lease(connection, open)? {
+        None if before.ended() => enqueue(connection, open, last_epoch)?,
+        leased => leased,
     };
-    match leased {
-        Some(leased) => {
-            reopen(connection, open, before)?;
-            Ok(OpenedLease::Run { leased, before })
-        }
-        None => Ok(OpenedLease::Busy),
+    let Some(leased) = leased else {
+        return Ok(OpenedLease::Busy);
+    };
+    if before.ended() {
+        forget_calls_heard(connection, open)?;
+    } else {
+        connection
+            .prepare_cached("UPDATE run SET state = 'running' WHERE tenant_id = ? AND id = ?")?
+            .execute([id(&open.tenant.0), id(&open.run.0)])?;
     }
+    Ok(OpenedLease::Run { leased, before })
 }
 
 /// Leases a run that is in the queue. None if somebody holds it.
@@ -48,13 +50,14 @@ fn lease(connection: &Connection, open: &Open) -> Result<Option<Leased>, Fault> 
     taken.map(|(epoch, claims)| Ok(leased(open, epoch, unsigned(claims)?))).transpose()
 }
 
-/// Puts a run that has ended back into the queue, under an epoch that it never had.
+/// Puts a run that has ended back into the queue, under an epoch that it never had. It stays as it
+/// ended until a settle lets it go on. None if somebody holds it.
 fn enqueue(connection: &Connection, open: &Open, last_epoch: i64) -> Result<Option<Leased>, Fault> {
     let epoch = last_epoch.saturating_add(1);
-    connection
+    let new = connection
         .prepare_cached(
             "INSERT INTO queue (run_id, tenant_id, available_at, lease_owner, lease_epoch, claims)
-             VALUES (?, ?, ?, ?, ?, 0)",
+             VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             id(&open.run.0),
@@ -63,22 +66,22 @@ fn enqueue(connection: &Connection, open: &Open, last_epoch: i64) -> Result<Opti
             open.worker.0,
             epoch
         ])?;
-    Ok(Some(leased(open, epoch, 0)))
+    Ok((new > 0).then(|| leased(open, epoch, 0)))
+}
+
+/// What called runs told the run before it ended, and it did not hear: where they stand now is read
+/// from themselves.
+fn forget_calls_heard(connection: &Connection, open: &Open) -> Result<(), Fault> {
+    connection
+        .prepare_cached(
+            "DELETE FROM signal AS g WHERE g.run_id = ?1 AND EXISTS (
+               SELECT 1 FROM step s WHERE s.run_id = ?1 AND s.node = g.node AND s.item = g.item
+                 AND s.child IS NOT NULL)",
+        )?
+        .execute([id(&open.run.0)])?;
+    Ok(())
 }
 
 fn leased(open: &Open, epoch: i64, claims: u32) -> Leased {
     Leased { tenant: open.tenant, run: open.run, epoch, claims }
-}
-
-/// The run is `running`; how it ended, if it had, is forgotten.
-fn reopen(connection: &Connection, open: &Open, before: RunState) -> Result<(), Fault> {
-    let statement = if before.ended() {
-        "UPDATE run SET state = 'running', cancel_requested = 0, ended_at = NULL, error = NULL,
-           output = NULL, output_hash = NULL
-         WHERE tenant_id = ? AND id = ?"
-    } else {
-        "UPDATE run SET state = 'running' WHERE tenant_id = ? AND id = ?"
-    };
-    connection.prepare_cached(statement)?.execute([id(&open.tenant.0), id(&open.run.0)])?;
-    Ok(())
 }

@@ -39,14 +39,14 @@ pub(super) fn keep(connection: &Connection, signal: &SignalItem) -> Result<Signa
 }
 
 /// Tells the step that called `ended` how it ended, in place of what an earlier end told it. A step
-/// that has called another run since is told nothing, nor one whose run has ended.
+/// that has called another run since is told nothing, nor one whose run has ended, unless that is
+/// being repaired.
 pub(super) fn tell_caller(
     connection: &Connection,
     signal: &SignalItem,
     ended: RunId,
 ) -> Result<(), Fault> {
-    let goes_on = run(connection, signal.tenant, signal.run)?.is_some_and(|state| !state.ended());
-    if !goes_on || calls_another(connection, signal, ended)? {
+    if !goes_on(connection, signal)? || calls_another(connection, signal, ended)? {
         return Ok(());
     }
     payload::insert(connection, signal.run.0, &signal.payloads)?;
@@ -65,6 +65,14 @@ pub(super) fn tell_caller(
             signal.at.0,
         ])?;
     queue::wake(connection, signal.run, signal.at)
+}
+
+/// True for a run in the queue: of those that have ended, one that is being repaired.
+fn goes_on(connection: &Connection, signal: &SignalItem) -> Result<bool, Fault> {
+    let queued = connection
+        .prepare_cached("SELECT 1 FROM queue WHERE run_id = ? AND tenant_id = ?")?
+        .exists(params![id(&signal.run.0), id(&signal.tenant.0)])?;
+    Ok(queued)
 }
 
 /// True if the step waits for another run by now: it was begun anew.

@@ -20,8 +20,8 @@ pub(super) fn upsert(
     let mut statement = connection.prepare_cached(
         "INSERT INTO step (tenant_id, run_id, node, item, state, attempt, spent, input,
            input_hash, output, output_hash, ports, error, due_at, started_at, ended_at,
-           plugin, logs, child, edits)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+           plugin, logs, child, edits, redriven_after)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (run_id, node, item) DO UPDATE SET state = excluded.state,
            attempt = excluded.attempt, spent = excluded.spent, input = excluded.input,
            input_hash = excluded.input_hash, output = excluded.output,
@@ -29,7 +29,7 @@ pub(super) fn upsert(
            error = excluded.error, due_at = excluded.due_at,
            started_at = excluded.started_at, ended_at = excluded.ended_at,
            plugin = excluded.plugin, logs = excluded.logs, child = excluded.child,
-           edits = excluded.edits",
+           edits = excluded.edits, redriven_after = excluded.redriven_after",
     )?;
     for step in steps {
         upsert_one(&mut statement, tenant, run, step)?;
@@ -64,6 +64,7 @@ fn upsert_one(
         step.logs,
         step.child.as_ref().map(|run| id(&run.0)),
         step.edits,
+        step.redriven_after,
     ])?;
     Ok(())
 }

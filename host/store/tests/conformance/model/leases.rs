@@ -87,6 +87,12 @@ pub async fn claim(
         queued.epoch += 1;
         queued.claims += 1;
         queued.available_at = Some(until);
+        if run.state.ended() {
+            // It was being repaired.
+            run.last_epoch = queued.epoch;
+            run.queued = None;
+            continue;
+        }
         run.state = RunState::Running;
         expected.insert(id, known(run).ok_or("due")?);
     }
@@ -106,7 +112,6 @@ pub async fn open(
     let opened = world.open(id, WORKERS[worker], now).await;
     let run = model.runs.get_mut(&id).ok_or("picked")?;
     let before = run.state;
-    let ended = run.queued.is_none();
     let epoch = run.last_epoch;
     let queued =
         run.queued.get_or_insert(Queued { available_at: None, owner: None, epoch, claims: 0 });
@@ -119,8 +124,9 @@ pub async fn open(
     queued.owner = Some(WORKERS[worker]);
     queued.epoch += 1;
     queued.available_at = Some(until);
-    run.state = RunState::Running;
-    run.cancel_requested &= !ended;
+    if !before.ended() {
+        run.state = RunState::Running;
+    }
     let Opened::Run { run: found, before: found_before } = opened else {
         return Err(format!("the store says {opened:?}, the model opens it"));
     };

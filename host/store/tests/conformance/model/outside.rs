@@ -11,7 +11,7 @@ use crate::world::World;
 pub async fn cancel(world: &World, model: &mut Model, id: RunId) -> Result<(), String> {
     let answer = world.store.request_cancel(world.tenant, id, model.now).await;
     let run = model.runs.get_mut(&id).ok_or("picked")?;
-    let Some(queued) = &mut run.queued else {
+    let Some(queued) = run.queued.as_mut().filter(|_| !run.state.ended()) else {
         ensure_eq!(answer, Ok(CancelRequest::Ended(run.state)));
         return Ok(());
     };
@@ -29,7 +29,7 @@ pub async fn signal(world: &World, model: &mut Model, id: RunId, node: u8) -> Re
     let signal = Signal { at: model.now, ..world.signal(id, &node, json!(value)) };
     let answer = world.store.signal(signal).await;
     let run = model.runs.get_mut(&id).ok_or("picked")?;
-    let Some(queued) = &mut run.queued else {
+    let Some(queued) = run.queued.as_mut().filter(|_| !run.state.ended()) else {
         ensure_eq!(answer, Ok(Signalled::Ended(run.state)));
         return Ok(());
     };

@@ -98,6 +98,9 @@ fn change(world: &World, expected: u64, value: i64) -> StateChange {
 }
 
 fn become_next(run: &mut Run, next: Next, settled_at: Timestamp) -> Result<(), String> {
+    if run.state.ended() && matches!(next, Next::Park { .. }) {
+        run.cancel_requested = false;
+    }
     let at_once = run.cancel_requested || run.signalled();
     let queued = run.queued.as_mut().ok_or("held")?;
     queued.claims = 0;
