@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::effect::Effect;
 use tombolo_core::error::StepError;
@@ -16,14 +15,14 @@ use tombolo_core::ports::store::{
     Accept, Call, ClaimedRun, EventRow, Journaled, Lease, Letters, NewLetter, Next, Pause, RunRow,
     Settle, Signal, StepKey, StepRow, StoreError,
 };
-use tombolo_core::run::{Run, RunState, Standing, end_of_call};
+use tombolo_core::run::{Run, RunState, Standing, end_of_call, error_of_call};
 use tombolo_core::workflow::Plan;
 
 use crate::attempt::{CutOff, Of};
 use crate::errors::{corrupt, permanent};
 use crate::leases::Signals;
 use crate::registry::NoPlan;
-use crate::{Inner, respond, starts};
+use crate::{Inner, respond};
 
 /// How long to wait before the store is asked again to take a result that it refused for lack of
 /// room: the result exists only here, so it is not given up while the lease holds.
@@ -195,7 +194,7 @@ impl Desk {
             }
             Standing::Ended { state, output, error } => {
                 if let Some(error) = &error {
-                    self.announce_failure(run, error).await;
+                    self.announce(run, error).await;
                 }
                 self.settle(run, Next::End { state, output, error }).await
             }
@@ -205,25 +204,6 @@ impl Desk {
         }
     }
 
-    /// Starts the workflows that take the failure of this one.
-    async fn announce_failure(&mut self, run: &Run, error: &StepError) {
-        let steps: Vec<StepRow> = run.rows().cloned().collect();
-        let (name, payload) = (&run.plan().name, self.event.payload.value());
-        let (ports, now) = (&self.inner.ports, self.now());
-        let accept = starts::failure(ports, &self.row, name, payload, error, &steps, now).await;
-        self.owed.starts.extend(accept);
-    }
-
-    /// Ends the run by request or deadline.
-    pub async fn cancel(
-        &mut self,
-        run: &mut Run,
-        error: Option<StepError>,
-    ) -> Result<(), StoreError> {
-        run.cancel(self.now()).map_err(corrupt)?;
-        self.settle(run, Next::End { state: RunState::Cancelled, output: None, error }).await
-    }
-
     /// Gives the run back as far as it has come. Attempts under way are cut off.
     pub async fn leave(&mut self, run: &mut Run) -> Result<(), StoreError> {
         run.recover(self.now()).map_err(corrupt)?;
@@ -231,34 +211,12 @@ impl Desk {
         self.settle(run, Next::Park { state, available_at, connections: BTreeSet::new() }).await
     }
 
-    /// Ends a run that cannot go on, and its steps with it.
-    pub async fn give_up_run(
-        &mut self,
-        run: &mut Run,
-        code: &str,
-        message: String,
-    ) -> Result<(), StoreError> {
-        let error = permanent(code, message);
-        run.give_up(&error, self.now()).map_err(corrupt)?;
-        let steps = run.take_changes();
-        let letters = self.new_letters(run, &steps);
-        self.end_badly(steps, letters, error).await
-    }
-
-    /// Ends a run that cannot go on, with the steps that changed by that.
-    pub async fn give_up(
-        &mut self,
-        steps: Vec<StepRow>,
-        code: &str,
-        message: String,
-    ) -> Result<(), StoreError> {
-        self.end_badly(steps, Letters::default(), permanent(code, message)).await
-    }
-
-    async fn end_badly(
+    /// The last write of a run that cannot go on; `failure` is its event.
+    pub(crate) async fn end_badly(
         &mut self,
         steps: Vec<StepRow>,
         letters: Letters,
+        failure: Option<Accept>,
         error: StepError,
     ) -> Result<(), StoreError> {
         let (id, state) = (self.row.id, RunState::Failed);
@@ -266,6 +224,7 @@ impl Desk {
         let mut last = last(self.row.tenant, self.lease.clone(), steps, error, self.now());
         last.signal = self.end_of_call(&last.next);
         last.letters = letters;
+        last.starts = failure.into_iter().collect();
         write(&self.inner, last.clone()).await?;
         self.inner.news.note(&last);
         self.inner.wake.notify_one();
@@ -282,14 +241,12 @@ impl Desk {
         };
         let cancelled =
             || permanent("called-run-cancelled", format!("the run {} was cancelled", self.row.id));
-        let mut error = match (state, error) {
+        let error = match (state, error) {
             (RunState::Succeeded, _) => None,
             (_, Some(error)) => Some(error.clone()),
             (_, None) => Some(cancelled()),
         };
-        if let Some(error) = &mut error {
-            error.details = Some(json!({"run": self.row.id, "details": error.details}));
-        }
+        let error = error.map(|error| error_of_call(self.row.id, error));
         Some(Signal {
             tenant: self.row.tenant,
             run: parent.run,
@@ -316,7 +273,7 @@ impl Desk {
         }
     }
 
-    fn new_letters(&self, run: &Run, steps: &[StepRow]) -> Letters {
+    pub(crate) fn new_letters(&self, run: &Run, steps: &[StepRow]) -> Letters {
         let dead = steps.iter().filter(|step| run.is_dead_letter(step));
         let opened = dead.filter_map(|step| {
             Some(NewLetter {
