@@ -20,7 +20,7 @@ use tombolo_core::run::{
 };
 use tombolo_core::workflow::Builtin;
 
-use crate::Engine;
+use crate::{Engine, alerts};
 use opened::{Opened, damaged, no_plan, stored};
 
 #[async_trait]
@@ -71,6 +71,7 @@ impl Repairs for Engine {
         let entry = entry(now, by, "letter-discarded", subject, Value::Null);
         let known = self.0.ports.store.discard(tenant, run, &step, reason, entry).await?;
         if known {
+            alerts::fewer(&self.0, tenant).await;
             return Ok(());
         }
         let (looked_at, _) = stored(&self.0, tenant, run).await?;
