@@ -3,6 +3,7 @@
 //! Owns the types, the decisions and the ports to the outside.
 //! Never does I/O, never asks for the time or for randomness: both are passed in.
 
+pub mod alerting;
 pub mod audit;
 pub mod clock;
 pub mod descriptor;

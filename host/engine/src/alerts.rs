@@ -1,20 +1,32 @@
-//! Alerts: people are told when dead letters begin to wait, while they grow, and when a connection is
-//! paused. An alert follows the write that causes it; none is worth a run, so none is waited for.
+//! Alerts: what may be news is looked at in the store, and people are told until somebody has taken
+//! it. What is news is decided by `core::alerting`; no run waits for an alert.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tombolo_core::clock::Timestamp;
+use tokio::time::Instant;
+use tombolo_core::alerting::{Ledger, Verdict};
 use tombolo_core::id::TenantId;
 use tombolo_core::ports::alert::Alert;
-use tombolo_core::ports::store::{Settle, StoreError};
+use tombolo_core::ports::store::{LetterFilter, Settle, StoreError};
 
 use crate::Inner;
 
-/// Most alerts that wait to be sent; more are dropped, as they say the same.
-const MAX_WAITING: usize = 1_000;
+/// The pause after the first alert that was not taken. It doubles, up to `alert_repeat`.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+
+/// What may be news. There are as many as tenants and connections: this bounds what is kept.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    /// Whatever waits for a person since an earlier process.
+    Tenant(TenantId),
+    /// Dead letters.
+    Letters(TenantId),
+    /// A connection that was paused.
+    Connection(TenantId, String),
+}
 
 /// What happened since the last look.
 #[derive(Default)]
@@ -25,9 +37,9 @@ pub(crate) struct News {
 
 #[derive(Default)]
 struct Noted {
-    /// Tenants with new dead letters, or fewer.
-    tenants: BTreeSet<TenantId>,
-    paused: Vec<Alert>,
+    subjects: BTreeSet<Subject>,
+    /// Tenants without dead letters, for a moment at least.
+    none_left: BTreeSet<TenantId>,
 }
 
 impl News {
@@ -38,17 +50,18 @@ impl News {
         }
         let mut noted = self.lock();
         if !settle.letters.is_empty() {
-            noted.tenants.insert(settle.tenant);
+            noted.subjects.insert(Subject::Letters(settle.tenant));
         }
-        for pause in settle.pauses.iter().take(MAX_WAITING.saturating_sub(noted.paused.len())) {
-            noted.paused.push(Alert::ConnectionPaused {
-                tenant: settle.tenant,
-                connection: pause.connection.clone(),
-                reason: pause.reason.clone(),
-                at: settle.now,
-            });
-        }
+        let paused = settle.pauses.iter();
+        noted.subjects.extend(
+            paused.map(|pause| Subject::Connection(settle.tenant, pause.connection.clone())),
+        );
         drop(noted);
+        self.wake.notify_one();
+    }
+
+    fn note_none_left(&self, tenant: TenantId) {
+        self.lock().none_left.insert(tenant);
         self.wake.notify_one();
     }
 
@@ -61,77 +74,156 @@ impl News {
     }
 }
 
-/// What a tenant was told last.
-#[derive(Debug, Clone, Copy)]
-struct Told {
-    count: u64,
-    at: Timestamp,
+/// Dead letters were redriven or given up. If none is left, the next one is news, however soon it
+/// comes.
+pub(crate) async fn fewer(inner: &Inner, tenant: TenantId) {
+    let first = inner.ports.store.letters(tenant, &LetterFilter::default(), None, 1).await;
+    match first {
+        Ok(letters) if letters.is_empty() => inner.news.note_none_left(tenant),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "dead letters could not be counted"),
+    }
 }
 
-/// Sends alerts until the engine stops for good.
+/// Sends alerts until the engine stops for good. What waits when it starts is told again: nobody
+/// knows what an earlier process has told.
 pub(crate) async fn run(inner: Arc<Inner>) {
-    let mut told: HashMap<TenantId, Told> = HashMap::new();
-    let mut paused: HashMap<(TenantId, String), Timestamp> = HashMap::new();
-    let mut owed: BTreeSet<TenantId> = BTreeSet::new();
+    let mut watch = Watch::new(&inner);
+    let tenants = inner.ports.registry.tenants();
+    watch.attend(tenants.into_iter().map(Subject::Tenant).collect()).await;
     loop {
-        let repeat = inner.settings.alert_repeat();
         tokio::select! {
-            () = inner.news.wake.notified() => {}
-            () = tokio::time::sleep(repeat), if !owed.is_empty() => {}
+            () = inner.news.wake.notified() => {
+                let Noted { subjects, none_left } = inner.news.take();
+                watch.forget(none_left);
+                // What is owed has its time.
+                watch.attend(subjects.difference(&watch.owed).cloned().collect()).await;
+            }
+            () = until(watch.again_at) => {
+                let owed = std::mem::take(&mut watch.owed);
+                watch.attend(owed).await;
+            }
             () = inner.abandon.cancelled() => return,
         }
-        let Noted { tenants, paused: alerts } = inner.news.take();
-        for alert in alerts {
-            let Alert::ConnectionPaused { tenant, connection, at, .. } = &alert else {
-                continue;
-            };
-            let key = (*tenant, connection.clone());
-            // Runs that were under way are refused, too: that is no news.
-            let before = paused.insert(key, *at);
-            if before.is_none_or(|before| at.since(before) >= repeat) {
-                send(&inner, &alert).await;
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What people were told, and what they are to be told yet.
+struct Watch<'a> {
+    inner: &'a Inner,
+    ledger: Ledger,
+    /// Looked at again at `again_at`.
+    owed: BTreeSet<Subject>,
+    again_at: Option<Instant>,
+    /// Rounds in a row in which an alert was not taken.
+    failures: u32,
+}
+
+impl<'a> Watch<'a> {
+    fn new(inner: &'a Inner) -> Self {
+        let ledger = Ledger::default();
+        Self { inner, ledger, owed: BTreeSet::new(), again_at: None, failures: 0 }
+    }
+
+    fn forget(&mut self, none_left: BTreeSet<TenantId>) {
+        for tenant in none_left {
+            self.ledger.none_left(tenant);
+        }
+    }
+
+    /// Looks at everything, and tells what is news.
+    async fn attend(&mut self, mut subjects: BTreeSet<Subject>) {
+        let (mut taken, mut failed) = (0, 0);
+        while let Some(subject) = subjects.pop_first() {
+            match self.look(&subject, &mut subjects).await {
+                Ok(Verdict::Quiet) => continue,
+                Ok(Verdict::Later) => {}
+                Ok(Verdict::Tell(alert)) => {
+                    if self.send(alert).await {
+                        taken += 1;
+                        continue;
+                    }
+                    failed += 1;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "what people should know could not be read");
+                    failed += 1;
+                }
+            }
+            self.owed.insert(subject);
+        }
+        if failed > 0 {
+            self.failures = self.failures.saturating_add(1);
+        } else if taken > 0 || self.owed.is_empty() {
+            self.failures = 0;
+        }
+        self.again_at = self.next();
+    }
+
+    /// When what is owed is looked at again: what is owed longer need not wait for what is new.
+    fn next(&self) -> Option<Instant> {
+        let (now, pause) = (Instant::now(), self.pause());
+        let planned =
+            self.again_at.filter(|at| *at > now).map_or(now + pause, |at| at.min(now + pause));
+        (!self.owed.is_empty()).then_some(planned)
+    }
+
+    /// Until what is owed is looked at again.
+    fn pause(&self) -> Duration {
+        let repeat = self.inner.settings.alert_repeat();
+        match self.failures.checked_sub(1) {
+            Some(before) => FIRST_RETRY.saturating_mul(1 << before.min(16)).min(repeat),
+            None => repeat,
+        }
+    }
+
+    async fn look(
+        &mut self,
+        subject: &Subject,
+        more: &mut BTreeSet<Subject>,
+    ) -> Result<Verdict, StoreError> {
+        let store = &self.inner.ports.store;
+        match subject {
+            Subject::Tenant(tenant) => {
+                let connections = store.connections(*tenant).await?.into_iter();
+                let paused = connections.filter(|connection| connection.paused.is_some());
+                more.extend(paused.map(|one| Subject::Connection(*tenant, one.name)));
+                more.insert(Subject::Letters(*tenant));
+                Ok(Verdict::Quiet)
+            }
+            Subject::Letters(tenant) => {
+                let count = store.letter_count(*tenant).await?;
+                let (now, repeat) =
+                    (self.inner.ports.clock.now(), self.inner.settings.alert_repeat());
+                Ok(self.ledger.letters(*tenant, count, now, repeat))
+            }
+            Subject::Connection(tenant, name) => {
+                let connection = store.connection(*tenant, name).await?;
+                let paused = connection.as_ref().and_then(|connection| connection.paused.as_ref());
+                Ok(self.ledger.connection(*tenant, name, paused))
             }
         }
-        owed.extend(tenants);
-        for tenant in std::mem::take(&mut owed) {
-            match look(&inner, tenant, told.get(&tenant), repeat).await {
-                Ok(Look::Told(now)) => drop(told.insert(tenant, now)),
-                Ok(Look::Later) => drop(owed.insert(tenant)),
-                Err(error) => tracing::warn!(%error, "dead letters could not be counted"),
+    }
+
+    /// False if nobody took it.
+    async fn send(&mut self, alert: Alert) -> bool {
+        tracing::warn!(alert = %alert.text(), "somebody should look at this");
+        match self.inner.ports.alerts.send(&alert).await {
+            Ok(()) => {
+                self.ledger.told(alert);
+                true
+            }
+            Err(reason) => {
+                tracing::error!(%reason, "an alert was not taken, and is sent again");
+                false
             }
         }
-    }
-}
-
-enum Look {
-    Told(Told),
-    /// It grows, and somebody was told a moment ago.
-    Later,
-}
-
-async fn look(
-    inner: &Inner,
-    tenant: TenantId,
-    told: Option<&Told>,
-    repeat: Duration,
-) -> Result<Look, StoreError> {
-    let (count, at) = (inner.ports.store.letter_count(tenant).await?, inner.ports.clock.now());
-    let before = told.map_or(0, |told| told.count);
-    if count <= before {
-        // They grow fewer: the next one is news again.
-        let at = told.map_or(at, |told| told.at);
-        return Ok(Look::Told(Told { count, at }));
-    }
-    if before > 0 && told.is_some_and(|told| at.since(told.at) < repeat) {
-        return Ok(Look::Later);
-    }
-    send(inner, &Alert::DeadLetters { tenant, count, at }).await;
-    Ok(Look::Told(Told { count, at }))
-}
-
-async fn send(inner: &Inner, alert: &Alert) {
-    tracing::warn!(alert = %alert.text(), "somebody should look at this");
-    if let Err(reason) = inner.ports.alerts.send(alert).await {
-        tracing::error!(%reason, "an alert was not taken");
     }
 }

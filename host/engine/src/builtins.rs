@@ -1,20 +1,28 @@
 //! Built-in nodes on the desk: what they begin, and what lets them go on.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tombolo_core::clock::Timestamp;
 use tombolo_core::error::{ErrorClass, StepError};
+use tombolo_core::id::{EventId, RunId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::intake::Subscriptions;
 use tombolo_core::ports::sandbox::Outcome;
 use tombolo_core::ports::store::{Parent, Signal, StoreError};
 use tombolo_core::run::{
-    self, Begun, MAX_CALL_DEPTH, Publication, Run, StepAt, StepState, WorkflowCall,
+    self, Begun, MAX_CALL_DEPTH, MAX_EVENT_DEPTH, Publication, Run, StepAt, StepState, WorkflowCall,
 };
 use tombolo_core::workflow::{Builtin, is_event_name};
 
 use crate::desk::Desk;
 use crate::errors::{corrupt, permanent};
-use crate::starts::{self, Inside};
+use crate::starts::{self, Inside, Origin};
+
+/// What goes with the next settle.
+struct Started {
+    event: EventId,
+    /// Without those that may turn out to be another run, which the store alone will know.
+    runs: Vec<RunId>,
+}
 
 impl Desk {
     /// Begins a built-in. What it starts goes with the next settle.
@@ -77,8 +85,8 @@ impl Desk {
         };
         if self.row.depth >= MAX_CALL_DEPTH {
             let message = format!(
-                "workflows call each other {MAX_CALL_DEPTH} deep (limit max_call_depth); do they \
-                 call in a circle?"
+                "runs lead to each other {MAX_CALL_DEPTH} deep (limit max_call_depth); do \
+                 workflows call in a circle?"
             );
             return Ok(Err(permanent("calls-too-deep", message)));
         }
@@ -97,7 +105,7 @@ impl Desk {
             may_join: false,
         };
         let started = self.start(inside).await;
-        let Some(child) = started.first().copied() else {
+        let Some(child) = started.runs.first().copied() else {
             return Ok(Err(permanent("unknown-workflow", "nothing was started".to_owned())));
         };
         if !call.wait {
@@ -115,17 +123,7 @@ impl Desk {
         publication: Publication,
     ) -> Result<Option<Outcome>, StepError> {
         let Publication { event, data } = publication;
-        if !is_event_name(&event) {
-            let message = format!(
-                "`{event}` is no name of an event: a past-tense fact with its version, such as \
-                 `order.placed.v1`"
-            );
-            return Err(StepError::new(ErrorClass::InvalidInput, "bad-event-name", message));
-        }
-        if let Some(issue) = run.plan().events.first_issue(&event, &data) {
-            let message = format!("the data breaks the schema of `{event}`: {issue}");
-            return Err(StepError::new(ErrorClass::InvalidInput, "event-invalid", message));
-        }
+        self.check_publication(run, &event, &data)?;
         let step = run.step(at);
         let inside = Inside {
             kind: "event",
@@ -134,21 +132,47 @@ impl Desk {
             subscribers: self.inner.ports.registry.event(self.row.tenant, &event),
             name: event,
             parent: None,
-            depth: 0,
+            depth: self.row.depth + 1,
             may_join: true,
         };
-        let runs = self.start(inside).await;
-        let output = json!({ "runs": runs }).into();
+        let Started { event, runs } = self.start(inside).await;
+        let output = json!({ "event": event, "runs": runs }).into();
         Ok(Some(Outcome { output, ports: Vec::new() }))
     }
 
+    fn check_publication(&self, run: &Run, event: &str, data: &Value) -> Result<(), StepError> {
+        if !is_event_name(event) {
+            let message = format!(
+                "`{event}` is no name of an event: a past-tense fact with its version, such as \
+                 `order.placed.v1`"
+            );
+            return Err(StepError::new(ErrorClass::InvalidInput, "bad-event-name", message));
+        }
+        if self.row.depth >= MAX_EVENT_DEPTH {
+            let message = format!(
+                "runs lead to each other {MAX_EVENT_DEPTH} deep (limit max_event_depth); does a \
+                 workflow listen to what it leads to?"
+            );
+            return Err(permanent("events-too-deep", message));
+        }
+        let live = self.inner.ports.registry.event_schema(self.row.tenant, event);
+        let schemas = live.as_deref().unwrap_or(&run.plan().events);
+        if let Some(issue) = schemas.first_issue(event, data) {
+            let message = format!("the data breaks the schema of `{event}`: {issue}");
+            return Err(StepError::new(ErrorClass::InvalidInput, "event-invalid", message));
+        }
+        Ok(())
+    }
+
     /// Lets an event go with the next settle, which is soon: others wait for it.
-    async fn start(&mut self, inside: Inside) -> Vec<tombolo_core::id::RunId> {
-        let accept = starts::accept(&self.inner.ports, &self.row, inside, self.now()).await;
-        let runs = accept.runs.iter().map(|run| run.id).collect();
+    async fn start(&mut self, inside: Inside) -> Started {
+        let origin = Origin { row: &self.row, payload: self.event.payload.value() };
+        let accept = starts::accept(&self.inner.ports, origin, inside, self.now()).await;
+        let own = accept.runs.iter().filter(|run| !run.flow.may_join());
+        let started = Started { event: accept.event.id, runs: own.map(|run| run.id).collect() };
         self.owed.starts.push(accept);
         self.owing = true;
-        runs
+        started
     }
 
     /// Takes in what came from outside. What came too early is kept until its step waits.

@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::effect::Effect;
 use tombolo_core::error::StepError;
@@ -15,14 +14,14 @@ use tombolo_core::ports::store::{
     Accept, Call, ClaimedRun, EventRow, Journaled, Lease, Letters, NewLetter, Next, Pause, RunRow,
     Settle, Signal, StepKey, StepRow, StoreError,
 };
-use tombolo_core::run::{Run, RunState, Standing, end_of_call};
+use tombolo_core::run::{Run, RunState, Standing, end_of_call, error_of_call};
 use tombolo_core::workflow::Plan;
 
 use crate::attempt::{CutOff, Of};
 use crate::errors::{corrupt, permanent};
 use crate::leases::Signals;
 use crate::registry::NoPlan;
-use crate::{Inner, respond, starts};
+use crate::{Inner, respond};
 
 /// How long to wait before the store is asked again to take a result that it refused for lack of
 /// room: the result exists only here, so it is not given up while the lease holds.
@@ -194,7 +193,7 @@ impl Desk {
             }
             Standing::Ended { state, output, error } => {
                 if let Some(error) = &error {
-                    self.announce_failure(run, error).await;
+                    self.announce(run, error).await;
                 }
                 self.settle(run, Next::End { state, output, error }).await
             }
@@ -202,25 +201,6 @@ impl Desk {
                 Err(StoreError::Corrupt("a step is running that nobody runs".to_owned()))
             }
         }
-    }
-
-    /// Starts the workflows that take the failure of this one.
-    async fn announce_failure(&mut self, run: &Run, error: &StepError) {
-        let steps: Vec<StepRow> = run.rows().cloned().collect();
-        let (name, payload) = (&run.plan().name, self.event.payload.value());
-        let (ports, now) = (&self.inner.ports, self.now());
-        let accept = starts::failure(ports, &self.row, name, payload, error, &steps, now).await;
-        self.owed.starts.extend(accept);
-    }
-
-    /// Ends the run by request or deadline.
-    pub async fn cancel(
-        &mut self,
-        run: &mut Run,
-        error: Option<StepError>,
-    ) -> Result<(), StoreError> {
-        run.cancel(self.now()).map_err(corrupt)?;
-        self.settle(run, Next::End { state: RunState::Cancelled, output: None, error }).await
     }
 
     /// Gives the run back as far as it has come. Attempts under way are cut off.
@@ -238,14 +218,12 @@ impl Desk {
         };
         let cancelled =
             || permanent("called-run-cancelled", format!("the run {} was cancelled", self.row.id));
-        let mut error = match (state, error) {
+        let error = match (state, error) {
             (RunState::Succeeded, _) => None,
             (_, Some(error)) => Some(error.clone()),
             (_, None) => Some(cancelled()),
         };
-        if let Some(error) = &mut error {
-            error.details = Some(json!({"run": self.row.id, "details": error.details}));
-        }
+        let error = error.map(|error| error_of_call(self.row.id, error));
         Some(Signal {
             tenant: self.row.tenant,
             run: parent.run,

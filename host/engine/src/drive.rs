@@ -7,19 +7,17 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tombolo_core::error::StepError;
-use tombolo_core::id::TenantId;
 use tombolo_core::ports::sandbox::Invoked;
-use tombolo_core::ports::store::{Claimed, ClaimedRun, Lease, Next, Signal, StoreError};
-use tombolo_core::run::{Run, StepAt, give_up_steps};
+use tombolo_core::ports::store::{Claimed, ClaimedRun, Next, Signal, StoreError};
+use tombolo_core::run::{Run, StepAt};
 
-use crate::Inner;
 use crate::attempt::Prepared;
-use crate::desk::{self, Desk};
-use crate::errors::{corrupt, permanent};
-use crate::give_up;
+use crate::desk::Desk;
+use crate::errors::corrupt;
 use crate::leases::{Held, Leases, Signals};
 use crate::registry::NoPlan;
 use crate::steps::Failure;
+use crate::{Inner, give_up};
 
 /// Works on what a claim brought, in the background. The permit is given back at its end.
 pub(crate) fn spawn(inner: &Arc<Inner>, claimed: Claimed, permit: OwnedSemaphorePermit) {
@@ -28,11 +26,14 @@ pub(crate) fn spawn(inner: &Arc<Inner>, claimed: Claimed, permit: OwnedSemaphore
             let held = Leases::hold(inner, &claimed.lease);
             spawn_held(inner, *claimed, held, permit);
         }
-        Claimed::Damaged { tenant, lease, reason } => {
+        Claimed::Damaged { tenant, lease, reason, readable } => {
             let inner = inner.clone();
             inner.clone().tracker.spawn(async move {
                 let _held = Leases::hold(&inner, &lease);
-                bury(&inner, tenant, lease, reason).await;
+                match readable {
+                    Some(claimed) => end_damaged(&inner, *claimed, reason).await,
+                    None => give_up::bury(&inner, tenant, lease, reason).await,
+                }
                 drop(permit);
             });
         }
@@ -69,13 +70,12 @@ pub(crate) fn spawn_held(
     });
 }
 
-/// Ends a run whose rows cannot be read.
-async fn bury(inner: &Arc<Inner>, tenant: TenantId, lease: Lease, reason: String) {
-    let run = lease.run;
+/// Ends a run of whose steps, journal or signals something cannot be read.
+async fn end_damaged(inner: &Arc<Inner>, claimed: ClaimedRun, reason: String) {
+    let run = claimed.run.id;
     tracing::error!(%run, %reason, "the run cannot be read and is given up");
-    let error = permanent("stored-run-damaged", reason);
-    let settle = give_up::last(tenant, lease, Vec::new(), error, inner.ports.clock.now());
-    if let Err(error) = desk::write(inner, settle).await {
+    let (mut desk, steps, _) = Desk::new(inner, claimed);
+    if let Err(error) = desk.give_up(steps, "stored-run-damaged", reason).await {
         tracing::error!(%run, %error, "the run is left to the next claim");
     }
 }
@@ -89,16 +89,19 @@ async fn drive(
     let (mut desk, steps, heard) = Desk::new(inner, claimed);
     let plan = match desk.plan().await {
         Ok(plan) => plan,
-        Err(NoPlan::Unusable { code, message }) => {
-            let steps = give_up_steps(steps, desk.now()).map_err(corrupt)?;
-            return desk.give_up(steps, code, message).await;
-        }
+        Err(NoPlan::Unusable { code, message }) => return desk.give_up(steps, code, message).await,
         Err(NoPlan::Store(error)) => return Err(error),
     };
     let mut run = match Run::restore(plan, steps) {
         Ok(run) => run,
         Err(broken) => {
-            return desk.give_up(Vec::new(), "stored-run-damaged", broken.to_string()).await;
+            // The steps went with the attempt to fit them.
+            let stored = match inner.ports.store.run(desk.row.tenant, desk.row.id).await {
+                Err(StoreError::Corrupt(_)) => None,
+                stored => stored?,
+            };
+            let steps = stored.map(|view| view.steps).unwrap_or_default();
+            return desk.give_up(steps, "stored-run-damaged", broken.to_string()).await;
         }
     };
     if claims > inner.settings.max_claims {

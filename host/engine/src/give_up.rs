@@ -1,16 +1,18 @@
 //! The end of runs that cannot go on.
 
+use std::sync::Arc;
+
 use tombolo_core::clock::Timestamp;
 use tombolo_core::error::StepError;
 use tombolo_core::id::TenantId;
 use tombolo_core::ports::store::{
-    Lease, Letters, Next, RunRow, Settle, StepKey, StepRow, StoreError,
+    Accept, Lease, Letters, NewLetter, Next, RunRow, Settle, StepKey, StepRow, StoreError,
 };
-use tombolo_core::run::{Run, RunState};
+use tombolo_core::run::{Run, RunState, failed_steps, give_up_steps, given_up_letters};
 
 use crate::desk::{self, Desk};
 use crate::errors::{corrupt, permanent};
-use crate::respond;
+use crate::{Inner, respond};
 
 impl Desk {
     /// Ends a run that cannot go on, and its steps with it, as they are stored: what the run brought
@@ -36,25 +38,41 @@ impl Desk {
         }
         let error = permanent(code, message);
         run.give_up(&error, self.now()).map_err(corrupt)?;
+        let failure = self.failure(failed_steps(run.rows()), &error).await;
         let steps = run.take_changes();
         let letters = self.new_letters(&run, &steps);
-        self.end_badly(steps, letters, error).await
+        self.end_badly(steps, letters, failure, error).await
     }
 
-    /// Ends a run that cannot go on, with the steps that changed by that.
+    /// Ends a run of which there is no more than its stored steps: without a plan, or damaged.
     pub async fn give_up(
         &mut self,
-        steps: Vec<StepRow>,
+        stored: Vec<StepRow>,
         code: &str,
         message: String,
     ) -> Result<(), StoreError> {
-        self.end_badly(steps, Letters::default(), permanent(code, message)).await
+        let error = permanent(code, message);
+        let (ended, open): (Vec<_>, _) = stored.into_iter().partition(|step| step.state.ended());
+        let steps = give_up_steps(open, &error, self.now()).map_err(corrupt)?;
+        let failed = failed_steps(ended.iter().chain(&steps));
+        let failure = self.failure(failed, &error).await;
+        let opened = given_up_letters(&steps).filter_map(|step| {
+            Some(NewLetter {
+                step: step.key(),
+                workflow: self.row.workflow,
+                state: step.state,
+                error: step.error.clone()?,
+            })
+        });
+        let letters = Letters { opened: opened.collect(), ..Letters::default() };
+        self.end_badly(steps, letters, failure, error).await
     }
 
     async fn end_badly(
         &mut self,
         steps: Vec<StepRow>,
         letters: Letters,
+        failure: Option<Accept>,
         error: StepError,
     ) -> Result<(), StoreError> {
         let (id, state) = (self.row.id, RunState::Failed);
@@ -64,6 +82,7 @@ impl Desk {
         (last.calls, last.journal, last.pauses) = (owed.calls, owed.journal, owed.pauses);
         last.signal = self.end_of_call(&last.next);
         last.letters = letters;
+        last.starts = failure.into_iter().collect();
         match desk::write(&self.inner, last.clone()).await {
             // They may be what cannot be stored.
             Err(StoreError::Refused(_)) if !(last.calls.is_empty() && last.journal.is_empty()) => {
@@ -82,7 +101,7 @@ impl Desk {
 }
 
 /// The last write of a run that cannot go on.
-pub(crate) fn last(
+fn last(
     tenant: TenantId,
     lease: Lease,
     steps: Vec<StepRow>,
@@ -91,4 +110,21 @@ pub(crate) fn last(
 ) -> Settle {
     let next = Next::End { state: RunState::Failed, output: None, error: Some(error) };
     Settle { steps, ..Settle::new(tenant, lease, next, now) }
+}
+
+/// Ends a run of which not even its own row, or its event, can be read. Whoever waits for it is told:
+/// its caller by the store, which knows it.
+pub(crate) async fn bury(inner: &Arc<Inner>, tenant: TenantId, lease: Lease, reason: String) {
+    let (run, now) = (lease.run, inner.ports.clock.now());
+    tracing::error!(%run, %reason, "the run cannot be read and is given up");
+    let error = permanent("stored-run-damaged", reason);
+    let answer = respond::from_end(run, RunState::Failed, None, Some(&error));
+    let settle = last(tenant, lease, Vec::new(), error, now);
+    if let Err(error) = desk::write(inner, settle).await {
+        tracing::error!(%run, %error, "the run is left to the next claim");
+        return;
+    }
+    inner.wake.notify_one();
+    inner.followers.answer(run, &answer);
+    inner.followers.tell(tenant, run, &[], RunState::Failed, now);
 }

@@ -10,6 +10,7 @@ mod claims;
 mod desk;
 mod drive;
 mod errors;
+mod failures;
 mod flow;
 mod follow;
 mod give_up;

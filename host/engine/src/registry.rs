@@ -1,8 +1,9 @@
 //! What is live: plans by version, hooks by path. And the way for a file to become live.
 
 mod catalog;
+mod events;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -15,9 +16,12 @@ use tombolo_core::ports::authoring::{Authoring, AuthoringError, WebhookRules};
 use tombolo_core::ports::intake::{Hook, Subscriber, Subscriptions};
 use tombolo_core::ports::sandbox::Sandbox;
 use tombolo_core::ports::store::{Applied, NewVersion, Store, StoreError, WorkflowVersion};
-use tombolo_core::workflow::{Definition, Issue, LimitRules, Pinned, Plan, Verify, compile};
+use tombolo_core::workflow::{
+    Definition, EventSchemas, Issue, LimitRules, Pinned, Plan, Verify, compile,
+};
 
 use catalog::TenantCatalog;
+use events::Declared;
 
 /// Versions whose plans are kept in memory; then all are made anew as they are needed.
 const MAX_PLANS: usize = 4096;
@@ -43,6 +47,10 @@ struct Live {
     retentions: HashMap<(TenantId, WorkflowId), Duration>,
     /// By tenant and the event's name.
     events: HashMap<(TenantId, String), Vec<Subscriber>>,
+    /// What those events are like.
+    declared: Declared,
+    /// Names of workflows.
+    names: HashMap<WorkflowId, String>,
     /// By tenant.
     failures: HashMap<TenantId, Vec<FailureTaker>>,
 }
@@ -116,6 +124,24 @@ impl Registry {
         Ok(())
     }
 
+    /// Who has live workflows.
+    pub(crate) fn tenants(&self) -> BTreeSet<TenantId> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.workflows.keys().map(|(tenant, _)| *tenant).collect()
+    }
+
+    /// A live workflow's name.
+    pub(crate) fn name(&self, workflow: WorkflowId) -> Option<String> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.names.get(&workflow).cloned()
+    }
+
+    /// What data of an event has to be like, if a live workflow says.
+    pub(crate) fn event_schema(&self, tenant: TenantId, event: &str) -> Option<Arc<EventSchemas>> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.declared.schemas(tenant, event)
+    }
+
     /// The workflows whose ended runs are kept for a time only, and for how long.
     pub(crate) fn retentions(&self) -> Vec<((TenantId, WorkflowId), Duration)> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
@@ -169,6 +195,7 @@ impl Registry {
         let pinned = compile(file.value(), &catalog).map_err(AuthoringError::Invalid)?;
         let mut issues = self.scheme_issues(&pinned.definition);
         issues.extend(self.path_issues(tenant, &pinned.definition));
+        issues.extend(self.event_issues(tenant, &pinned.definition));
         issues.extend(self.syntax_issues(&pinned.jq).await?);
         if issues.is_empty() { Ok(pinned) } else { Err(AuthoringError::Invalid(issues)) }
     }
@@ -220,6 +247,12 @@ impl Registry {
         issues
     }
 
+    /// Workflows may publish the same event only if they agree on what it is like.
+    fn event_issues(&self, tenant: TenantId, definition: &Definition) -> Vec<Issue> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.declared.issues(tenant, definition)
+    }
+
     async fn syntax_issues(&self, jq: &[(String, String)]) -> Result<Vec<Issue>, AuthoringError> {
         if jq.is_empty() {
             return Ok(Vec::new());
@@ -257,6 +290,8 @@ impl Live {
             self.retentions.insert((version.tenant, version.id), kept.0);
         }
         self.workflows.insert((version.tenant, version.name.clone()), subscriber("api"));
+        self.names.insert(version.id, version.name.clone());
+        self.declared.add(version.tenant, definition);
         for (name, trigger) in &definition.triggers {
             if let Some(event) = &trigger.event {
                 let key = (version.tenant, event.name.clone());

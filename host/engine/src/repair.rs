@@ -18,7 +18,7 @@ use tombolo_core::ports::store::{Signal, Signalled, StepKey};
 use tombolo_core::run::{CannotRepair, Explanation, Redrive, Run, Surroundings, explain};
 use tombolo_core::workflow::Builtin;
 
-use crate::Engine;
+use crate::{Engine, alerts};
 use opened::{Opened, damaged, no_plan, stored};
 
 #[async_trait]
@@ -76,6 +76,7 @@ impl Repairs for Engine {
         let entry = entry(now, by, "letter-discarded", subject, Value::Null);
         let known = self.0.ports.store.discard(tenant, run, &step, reason, entry).await?;
         if known {
+            alerts::fewer(&self.0, tenant).await;
             return Ok(());
         }
         let (looked_at, _) = stored(&self.0, tenant, run).await?;

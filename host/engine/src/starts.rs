@@ -1,20 +1,37 @@
 //! Events that come from inside: a called workflow, a published fact, a failed run, a replay. Each
 //! is stored with the write that causes it, once by its dedupe key.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tombolo_core::clock::Timestamp;
-use tombolo_core::error::StepError;
 use tombolo_core::id::{EventId, RunId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::intake::Subscriber;
-use tombolo_core::ports::store::{Accept, NewEvent, NewRun, Parent, RunRow, StepKey, StepRow};
-use tombolo_core::run::StepState;
+use tombolo_core::ports::store::{Accept, NewEvent, NewRun, Parent, RunRow, StepKey};
 
 use crate::{Ports, flow};
 
-/// What started the run that an event started: a failure starts none for the failure of its run.
-const KIND: &str = "kind";
-const FAILURE: &str = "failure";
+/// The kind of a failed run's event.
+pub(crate) const FAILURE: &str = "failure";
+
+/// Set in the events of runs that a failure led to: by calls, events or replays.
+const AFTER_FAILURE: &str = "after_failure";
+
+/// The run that an event comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    pub row: &'a RunRow,
+    /// Of the event that started it.
+    pub payload: &'a Value,
+}
+
+impl Origin<'_> {
+    /// True if a failure led to the run. Its own failure starts nothing: what rescues could else
+    /// rescue itself for ever.
+    pub fn descends_from_failure(self) -> bool {
+        let event = &self.payload["event"];
+        event["kind"] == FAILURE || event[AFTER_FAILURE] == true
+    }
+}
 
 /// An event from inside, before it has its id.
 pub(crate) struct Inside {
@@ -37,13 +54,22 @@ pub(crate) struct Inside {
 }
 
 /// The event as it is stored, with its runs.
-pub(crate) async fn accept(ports: &Ports, by: &RunRow, inside: Inside, now: Timestamp) -> Accept {
+pub(crate) async fn accept(
+    ports: &Ports,
+    origin: Origin<'_>,
+    inside: Inside,
+    now: Timestamp,
+) -> Accept {
+    let by = origin.row;
     let ids = &*ports.ids;
     let id = EventId::new(ids);
     let source = format!("{}:{}", inside.kind, inside.name);
-    let event = json!({
-        KIND: inside.kind, "name": inside.name, "from": by.id, "id": id, "received_at": now,
+    let mut event = json!({
+        "kind": inside.kind, "name": inside.name, "from": by.id, "id": id, "received_at": now,
     });
+    if origin.descends_from_failure() {
+        event[AFTER_FAILURE] = true.into();
+    }
     let payload: Json = json!({"trigger": inside.trigger, "event": event}).into();
     let mut runs = Vec::new();
     for subscriber in inside.subscribers {
@@ -79,53 +105,6 @@ pub(crate) async fn accept(ports: &Ports, by: &RunRow, inside: Inside, now: Time
             received_at: now,
         },
     }
-}
-
-/// The event of a failed run, unless nobody takes it or the run was itself started by a failure.
-pub(crate) async fn failure(
-    ports: &Ports,
-    row: &RunRow,
-    workflow: &str,
-    payload: &Value,
-    error: &StepError,
-    steps: &[StepRow],
-    now: Timestamp,
-) -> Option<Accept> {
-    use tombolo_core::ports::intake::Subscriptions;
-    if payload["event"][KIND] == FAILURE {
-        return None;
-    }
-    let subscribers = ports.registry.failure(row.tenant, workflow);
-    if subscribers.is_empty() {
-        return None;
-    }
-    let failed: Vec<Value> = steps
-        .iter()
-        .filter(|step| matches!(step.state, StepState::Dead | StepState::Unknown))
-        .map(|step| {
-            json!({"node": step.node, "item": step.item, "state": step.state, "error": step.error,
-                   "attempts": step.attempt})
-        })
-        .collect();
-    let mut trigger = Map::new();
-    trigger.insert("run".into(), json!(row.id));
-    trigger.insert("workflow".into(), json!(workflow));
-    trigger.insert("version".into(), json!(row.version));
-    trigger.insert("error".into(), json!(error));
-    trigger.insert("steps".into(), failed.into());
-    trigger.insert("trigger".into(), payload["trigger"].clone());
-    let inside = Inside {
-        kind: FAILURE,
-        name: workflow.to_owned(),
-        // A run that was redriven may fail again.
-        dedupe_key: format!("{}/{}", row.id, now.0),
-        trigger: trigger.into(),
-        subscribers,
-        parent: None,
-        depth: 0,
-        may_join: true,
-    };
-    Some(accept(ports, row, inside, now).await)
 }
 
 /// The dedupe key of what a step starts: the same for every attempt of its worker.

@@ -53,7 +53,7 @@ pub trait Alerts: Send + Sync {
     /// Sends one alert.
     ///
     /// # Errors
-    /// Why it was not taken, for the log. It is not sent again.
+    /// Why it was not taken, for the log. It is sent again later, as what it tells stands then.
     async fn send(&self, alert: &Alert) -> Result<(), String>;
 }
 

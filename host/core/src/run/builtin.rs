@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
 use crate::error::{ErrorClass, StepError};
+use crate::id::RunId;
 use crate::json::Json;
 use crate::ports::sandbox::Outcome;
 use crate::wait::WaitSpec;
@@ -13,8 +14,12 @@ use crate::workflow::{Builtin, Span};
 /// How long an address lets its node go on, if the node does not say.
 pub const DEFAULT_EXPIRY: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
 
-/// Most runs that may lead to a run by calling it.
+/// Most runs that may lead to a run that is called: by calls and by events.
 pub const MAX_CALL_DEPTH: u32 = 16;
+
+/// Most runs that may lead to a run that takes an event: by calls and by events. Two workflows may
+/// take each, so that what one event can lead to doubles with every step.
+pub const MAX_EVENT_DEPTH: u32 = 16;
 
 /// What a built-in begins with.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,6 +148,12 @@ pub fn end_of_call(output: Option<&Json>, error: Option<&StepError>) -> Json {
             json!({ "output": output.map_or(Value::Null, |json| json.value().clone()) }).into()
         }
     }
+}
+
+/// The error of a called run, as the step that called it has it.
+pub fn error_of_call(called: RunId, error: StepError) -> StepError {
+    let details = json!({ "run": called, "details": error.details });
+    error.with_details(details)
 }
 
 fn ended(body: &Json) -> Result<Outcome, StepError> {

@@ -8,6 +8,9 @@ use crate::clock::Timestamp;
 use crate::error::{ErrorClass, StepError};
 use crate::ports::store::{StepKey, StepRow};
 
+/// Of a step that was under way when its process ended.
+const UNDER_WAY: &str = "the process ended between sending this call and recording its result; whether it took effect has to be looked up at the other side";
+
 impl Run {
     /// Decides what became of attempts whose worker died: a step found running was never settled.
     pub fn recover(&mut self, now: Timestamp) -> Result<(), Illegal> {
@@ -16,8 +19,7 @@ impl Run {
             if self.step(at).state != StepState::Running {
                 continue;
             }
-            let message = "the process ended between sending this call and recording its result; whether it took effect has to be looked up at the other side";
-            self.abandon_or_lose(at, unknown("worker-lost", message), now)?;
+            self.abandon_or_lose(at, unknown("worker-lost", UNDER_WAY), now)?;
         }
         Ok(())
     }
@@ -119,22 +121,97 @@ impl Run {
     }
 }
 
+/// As [`Run::give_up`] for stored steps whose plan cannot be had, or that do not fit it. Nobody knows
+/// their effects, so one that is under way is unknown; what waited or was next is dead of `error`, so
+/// that it waits for a person. Items that had not begun go with their list. Gives the steps that
+/// changed.
+pub fn give_up_steps(
+    stored: Vec<StepRow>,
+    error: &StepError,
+    now: Timestamp,
+) -> Result<Vec<StepRow>, Illegal> {
+    let open = stored.into_iter().filter(|step| !step.state.ended());
+    open.map(|mut step| {
+        let event = match step.state {
+            StepState::Running => StepEvent::Lose,
+            _ if step.item > 0 => StepEvent::Cancel,
+            _ => StepEvent::Die,
+        };
+        step.state = step.state.after(event)?;
+        step.error = match step.state {
+            StepState::Unknown => Some(unknown("worker-lost", UNDER_WAY)),
+            StepState::Dead => Some(error.clone()),
+            _ => step.error,
+        };
+        step.due_at = None;
+        step.ended_at = Some(now);
+        Ok(step)
+    })
+    .collect()
+}
+
+/// Those of the steps of [`give_up_steps`] that wait for a person. A list does not if one of its items
+/// does.
+pub fn given_up_letters(steps: &[StepRow]) -> impl Iterator<Item = &StepRow> {
+    let lost: Vec<&str> = steps
+        .iter()
+        .filter(|step| step.item > 0 && step.state == StepState::Unknown)
+        .map(|step| step.node.as_str())
+        .collect();
+    steps.iter().filter(move |step| match step.state {
+        StepState::Unknown => true,
+        StepState::Dead => !lost.contains(&step.node.as_str()),
+        _ => false,
+    })
+}
+
 fn unknown(code: &str, message: &str) -> StepError {
     StepError::new(ErrorClass::UnknownOutcome, code, message)
 }
 
-/// As [`Run::give_up`] for stored steps whose plan cannot be had. Nobody knows their effects, so one
-/// that is under way is unknown. Gives the steps that changed.
-pub fn give_up_steps(stored: Vec<StepRow>, now: Timestamp) -> Result<Vec<StepRow>, Illegal> {
-    stored
-        .into_iter()
-        .filter(|step| !step.state.ended())
-        .map(|mut step| {
-            let under_way = step.state == StepState::Running;
-            let event = if under_way { StepEvent::Lose } else { StepEvent::Cancel };
-            step.state = step.state.after(event)?;
-            step.ended_at = Some(now);
-            Ok(step)
-        })
-        .collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_steps_that_are_given_up_wait_for_a_person() {
+        let step = |node: &str, item, state| StepRow { state, ..StepRow::pending(node, item) };
+        let stored = vec![
+            step("done", 0, StepState::Succeeded),
+            step("next", 0, StepState::Pending),
+            step("sent", 0, StepState::Running),
+            step("list", 0, StepState::Waiting),
+            step("list", 1, StepState::Succeeded),
+            step("list", 2, StepState::Waiting),
+            step("calls", 0, StepState::Waiting),
+            step("calls", 1, StepState::Running),
+        ];
+        let error = StepError::new(ErrorClass::Permanent, "version-unusable", "it is gone");
+        let given_up = give_up_steps(stored, &error, Timestamp(5)).unwrap();
+        let states: Vec<_> =
+            given_up.iter().map(|step| (step.node.as_str(), step.item, step.state)).collect();
+        assert_eq!(
+            states,
+            [
+                ("next", 0, StepState::Dead),
+                ("sent", 0, StepState::Unknown),
+                ("list", 0, StepState::Dead),
+                ("list", 2, StepState::Cancelled),
+                ("calls", 0, StepState::Dead),
+                ("calls", 1, StepState::Unknown),
+            ]
+        );
+        let letters: Vec<_> = given_up_letters(&given_up)
+            .map(|step| (step.node.as_str(), step.item, step.error.as_ref().unwrap().code.as_str()))
+            .collect();
+        assert_eq!(
+            letters,
+            [
+                ("next", 0, "version-unusable"),
+                ("sent", 0, "worker-lost"),
+                ("list", 0, "version-unusable"),
+                ("calls", 1, "worker-lost"),
+            ]
+        );
+    }
 }

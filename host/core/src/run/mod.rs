@@ -8,6 +8,7 @@ mod ending_tests;
 mod explain;
 #[cfg(test)]
 mod explain_tests;
+mod failure;
 #[cfg(test)]
 mod history_tests;
 mod items;
@@ -32,11 +33,13 @@ mod testing;
 mod unknown_item_tests;
 
 pub use builtin::{
-    Begun, DEFAULT_EXPIRY, MAX_CALL_DEPTH, Publication, WorkflowCall, begin, end_of_call, signalled,
+    Begun, DEFAULT_EXPIRY, MAX_CALL_DEPTH, MAX_EVENT_DEPTH, Publication, WorkflowCall, begin, due,
+    end_of_call, error_of_call, signalled,
 };
 pub use cannot::CannotRepair;
-pub use ending::give_up_steps;
+pub use ending::{give_up_steps, given_up_letters};
 pub use explain::{Explanation, MAX_ITEMS_EXPLAINED, StepWhy, Surroundings, Why, explain};
+pub use failure::{FailedSteps, MAX_STEPS_TOLD, MAX_STEPS_TOLD_BYTES, brief, failed_steps};
 pub use model::{Broken, MAX_RUN_BYTES, Run, StepAt};
 pub use progress::Failed;
 pub use repair::{Redrive, Repaired};

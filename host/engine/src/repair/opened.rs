@@ -16,7 +16,7 @@ use tombolo_core::run::{Run, RunState};
 use super::{entry, subject};
 use crate::leases::{Held, Leases};
 use crate::registry::NoPlan;
-use crate::{Inner, desk};
+use crate::{Inner, alerts, desk};
 
 /// A run that is ours for the time of its repair.
 pub(super) struct Opened {
@@ -118,6 +118,7 @@ impl Opened {
         };
         desk::write(&self.inner, settle.clone()).await?;
         self.inner.news.note(&settle);
+        alerts::fewer(&self.inner, self.tenant).await;
         self.inner.wake.notify_one();
         Ok(())
     }

@@ -1,8 +1,11 @@
 //! The engine on a real store, with a clock that is set by hand and a sandbox that is scripted.
 
+mod alerts;
 mod builtins;
 mod clock;
 mod crash_points;
+mod events;
+mod failures;
 mod faults;
 mod flow;
 mod housekeeping;

@@ -111,6 +111,21 @@ pub(crate) struct Forget {
     pub(crate) ended_before: Timestamp,
 }
 
+/// The events to forget that started no run.
+#[derive(Debug)]
+pub(crate) struct LooseEvents {
+    pub(crate) received_before: Timestamp,
+    pub(crate) limit: u32,
+}
+
+/// A note that a run waits for a connection.
+#[derive(Debug)]
+pub(crate) struct Wait {
+    pub(crate) tenant: TenantId,
+    pub(crate) connection: String,
+    pub(crate) run: RunId,
+}
+
 /// Any write.
 #[derive(Debug)]
 pub(crate) enum Command {

@@ -12,7 +12,8 @@ mod rare;
 pub(crate) use batch::Batch;
 pub(crate) use channel::{Waiting, Writes, channel};
 pub(crate) use command::{
-    Cancel, Command, Discard, Forget, Leased, OpenedLease, Pending, Renew, Resume,
+    Cancel, Command, Discard, Forget, Leased, LooseEvents, OpenedLease, Pending, Renew, Resume,
+    Wait,
 };
 pub(crate) use rare::Rare;
 

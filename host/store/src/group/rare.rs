@@ -10,7 +10,7 @@ use tombolo_core::ports::store::{
     Vacuumed,
 };
 
-use super::command::{Discard, Forget, OpenedLease, Pending, Resume};
+use super::command::{Discard, Forget, LooseEvents, OpenedLease, Pending, Resume, Wait};
 use crate::record::{PluginItem, SignalItem};
 
 /// A rare write.
@@ -31,6 +31,8 @@ pub(crate) enum Rare {
     Discard(Pending<Discard, bool>),
     Record(Pending<(TenantId, AuditEntry), ()>),
     Forget(Pending<Forget, u64>),
+    LooseEvents(Pending<LooseEvents, u64>),
+    Waits(Pending<Vec<Wait>, u64>),
     Sweep(Pending<Vec<SweepCursor>, u64>),
     Vacuum(Pending<u32, Vacuumed>),
 }
@@ -53,6 +55,8 @@ macro_rules! on_pending {
             Rare::Discard($pending) => $call,
             Rare::Record($pending) => $call,
             Rare::Forget($pending) => $call,
+            Rare::LooseEvents($pending) => $call,
+            Rare::Waits($pending) => $call,
             Rare::Sweep($pending) => $call,
             Rare::Vacuum($pending) => $call,
         }
@@ -75,6 +79,8 @@ impl Rare {
         match self {
             // A run has a few rows below it.
             Self::Forget(pending) => pending.ask.runs.len().saturating_mul(10),
+            Self::LooseEvents(pending) => pending.ask.limit as usize,
+            Self::Waits(pending) => pending.ask.len(),
             Self::Sweep(pending) => pending.ask.len(),
             _ => 1,
         }

@@ -9,14 +9,12 @@ use tombolo_core::ports::store::{
     Claimed, ClaimedRun, Journaled, Lease, Signal, StepRow, StoreError, WorkerId,
 };
 
+use super::below::{Below, Part};
 use super::error::Fault;
 use super::row::id_list;
 use super::run_row::{self, Loaded};
 use super::{journal_row, signal_row, step_row};
 use crate::group::Leased;
-
-/// Rows below runs, by run. What cannot be read fails its run only.
-type Below<T> = HashMap<RunId, Result<Vec<T>, Fault>>;
 
 /// Reads the runs that were just leased.
 ///
@@ -46,13 +44,9 @@ pub(super) async fn load(
             tracing::warn!(run = %leased.run, "a claimed run was lost again");
             continue;
         };
-        loaded.push(match row.and_then(|row| below.put_together(row, lease.clone(), leased)) {
-            Ok(run) => Claimed::Run(Box::new(run)),
-            Err(fault) => Claimed::Damaged {
-                tenant: leased.tenant,
-                lease,
-                reason: StoreError::from(fault).to_string(),
-            },
+        loaded.push(match row {
+            Ok(row) => below.put_together(row, lease, leased),
+            Err(fault) => damaged(leased, lease, fault, None),
         });
     }
     Ok(loaded)
@@ -66,26 +60,41 @@ struct Rows {
 }
 
 impl Rows {
-    fn put_together(
-        &mut self,
-        row: Loaded,
-        lease: Lease,
-        leased: &Leased,
-    ) -> Result<ClaimedRun, Fault> {
-        Ok(ClaimedRun {
+    fn put_together(&mut self, row: Loaded, lease: Lease, leased: &Leased) -> Claimed {
+        let mut fault = None;
+        let run = Box::new(ClaimedRun {
             run: row.run,
             event: row.event,
-            steps: take(&mut self.steps, leased.run)?,
-            journal: take(&mut self.journals, leased.run)?,
-            signals: take(&mut self.signals, leased.run)?,
-            lease,
+            steps: take(&mut self.steps, leased.run, &mut fault),
+            journal: take(&mut self.journals, leased.run, &mut fault),
+            signals: take(&mut self.signals, leased.run, &mut fault),
+            lease: lease.clone(),
             claims: leased.claims,
-        })
+        });
+        match fault {
+            None => Claimed::Run(run),
+            Some(fault) => damaged(leased, lease, fault, Some(run)),
+        }
     }
 }
 
-fn take<T>(below: &mut Below<T>, run: RunId) -> Result<Vec<T>, Fault> {
-    below.remove(&run).unwrap_or_else(|| Ok(Vec::new()))
+fn damaged(
+    leased: &Leased,
+    lease: Lease,
+    fault: Fault,
+    readable: Option<Box<ClaimedRun>>,
+) -> Claimed {
+    let reason = StoreError::from(fault).to_string();
+    Claimed::Damaged { tenant: leased.tenant, lease, reason, readable }
+}
+
+/// What can be read of a run's rows, and the first fault.
+fn take<T>(below: &mut Below<T>, run: RunId, fault: &mut Option<Fault>) -> Vec<T> {
+    let Part { rows, fault: met } = below.remove(&run).unwrap_or_default();
+    if fault.is_none() {
+        *fault = met;
+    }
+    rows
 }
 
 /// The leases of runs that could not be looked at.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::SqliteStore;
 use super::keep::{forgettable, unneeded};
 use super::row::{bytes, id, id_bytes};
-use crate::group::{Command, Forget, Rare};
+use crate::group::{Command, Forget, LooseEvents, Rare, Wait};
 use crate::record::content_hash;
 
 /// Newer runs than `?4` are not even looked at: none has ended before it was made.
@@ -26,6 +26,10 @@ const LOOSE_PAYLOADS: &str = concat!(
     unneeded!(),
     " FROM payload p WHERE (p.hash, p.tenant_id) > (?, ?) ORDER BY p.hash, p.tenant_id LIMIT ?"
 );
+
+/// Notes of runs that have ended: those are not in the queue.
+const OVER_WAITS: &str = "SELECT w.tenant_id, w.connection, w.run_id FROM connection_wait w
+     WHERE NOT EXISTS (SELECT 1 FROM queue q WHERE q.run_id = w.run_id) LIMIT ?";
 
 #[async_trait]
 impl Housekeeping for SqliteStore {
@@ -47,6 +51,30 @@ impl Housekeeping for SqliteStore {
         }
         let forget = Forget { tenant, runs, ended_before };
         self.writes.write(forget, |pending| Command::Rare(Box::new(Rare::Forget(pending)))).await
+    }
+
+    async fn forget_events(
+        &self,
+        received_before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let loose = LooseEvents { received_before, limit };
+        self.writes
+            .write(loose, |pending| Command::Rare(Box::new(Rare::LooseEvents(pending))))
+            .await
+    }
+
+    async fn forget_waits(&self, limit: u32) -> Result<u64, StoreError> {
+        let found = self
+            .read_all(sqlx::query(OVER_WAITS).bind(limit), |row| {
+                let (tenant, run) = (TenantId(id(row, 0)?), RunId(id(row, 2)?));
+                Ok(Wait { tenant, connection: row.try_get(1)?, run })
+            })
+            .await?;
+        if found.is_empty() {
+            return Ok(0);
+        }
+        self.writes.write(found, |pending| Command::Rare(Box::new(Rare::Waits(pending)))).await
     }
 
     async fn sweep_payloads(

@@ -1,13 +1,12 @@
 //! Rows of `journal`.
 
-use std::collections::HashMap;
-
 use bytes::Bytes;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use tombolo_core::id::RunId;
 use tombolo_core::ports::store::Journaled;
 
+use super::below::Below;
 use super::error::Fault;
 use super::row::{bytes, id};
 use crate::record::{Damaged, JournalRecord, JournaledAnswer, unsigned};
@@ -40,7 +39,7 @@ fn read(row: &SqliteRow) -> Result<Journaled, Fault> {
 pub(super) async fn of_runs(
     connection: &mut SqliteConnection,
     runs: &str,
-) -> Result<HashMap<RunId, Result<Vec<Journaled>, Fault>>, Fault> {
+) -> Result<Below<Journaled>, Fault> {
     let rows = sqlx::query(
         "SELECT e.run_id, e.node, e.item, e.place, e.request_hash, e.status, e.headers, e.body
          FROM json_each(?) j CROSS JOIN queue q ON q.run_id = unhex(j.value)
@@ -50,14 +49,9 @@ pub(super) async fn of_runs(
     .bind(runs)
     .fetch_all(connection)
     .await?;
-    let mut journals: HashMap<RunId, Result<Vec<Journaled>, Fault>> = HashMap::new();
+    let mut journals = Below::new();
     for row in &rows {
-        let of_run = journals.entry(RunId(id(row, 0)?)).or_insert_with(|| Ok(Vec::new()));
-        match (read(row), of_run) {
-            (Ok(entry), Ok(entries)) => entries.push(entry),
-            (Err(fault), of_run) => *of_run = Err(fault),
-            (Ok(_), Err(_)) => {}
-        }
+        journals.entry(RunId(id(row, 0)?)).or_default().add(read(row));
     }
     Ok(journals)
 }

@@ -1,6 +1,7 @@
 //! The store on SQLite: one connection that writes, a few that read.
 
 mod access;
+mod below;
 mod catalog;
 mod claim;
 mod error;

@@ -1,12 +1,11 @@
 //! Rows of `signal`.
 
-use std::collections::HashMap;
-
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use tombolo_core::id::{RunId, TenantId};
 use tombolo_core::ports::store::{Signal, StepKey};
 
+use super::below::Below;
 use super::error::Fault;
 use super::row::{BODY, body, id, time};
 use crate::record::{Damaged, unsigned};
@@ -43,7 +42,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<Signal, Fault> {
 pub(super) async fn of_runs(
     connection: &mut SqliteConnection,
     runs: &str,
-) -> Result<HashMap<RunId, Result<Vec<Signal>, Fault>>, Fault> {
+) -> Result<Below<Signal>, Fault> {
     let rows = sqlx::query(signals!(
         "json_each(?) j CROSS JOIN queue q ON q.run_id = unhex(j.value)
          CROSS JOIN signal g ON g.run_id = q.run_id",
@@ -52,14 +51,9 @@ pub(super) async fn of_runs(
     .bind(runs)
     .fetch_all(connection)
     .await?;
-    let mut signals: HashMap<RunId, Result<Vec<Signal>, Fault>> = HashMap::new();
+    let mut signals = Below::new();
     for row in &rows {
-        let of_run = signals.entry(RunId(id(row, 1)?)).or_insert_with(|| Ok(Vec::new()));
-        match (read(row), of_run) {
-            (Ok(signal), Ok(signals)) => signals.push(signal),
-            (Err(fault), of_run) => *of_run = Err(fault),
-            (Ok(_), Err(_)) => {}
-        }
+        signals.entry(RunId(id(row, 1)?)).or_default().add(read(row));
     }
     Ok(signals)
 }

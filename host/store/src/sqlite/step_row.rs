@@ -1,12 +1,11 @@
 //! Rows of `step`.
 
-use std::collections::HashMap;
-
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use tombolo_core::id::{RunId, TenantId};
 use tombolo_core::ports::store::StepRow;
 
+use super::below::Below;
 use super::error::Fault;
 use super::row::{body, bytes, id, id_bytes, maybe_id, maybe_time};
 use crate::record::{content_hash, from_json, step_state, unsigned};
@@ -62,7 +61,7 @@ fn read(row: &SqliteRow) -> Result<StepRow, Fault> {
 pub(super) async fn of_runs(
     connection: &mut SqliteConnection,
     runs: &str,
-) -> Result<HashMap<RunId, Result<Vec<StepRow>, Fault>>, Fault> {
+) -> Result<Below<StepRow>, Fault> {
     let rows = sqlx::query(concat!(
         "SELECT ",
         step_columns!(),
@@ -73,14 +72,9 @@ pub(super) async fn of_runs(
     .bind(runs)
     .fetch_all(connection)
     .await?;
-    let mut steps: HashMap<RunId, Result<Vec<StepRow>, Fault>> = HashMap::new();
+    let mut steps = Below::new();
     for row in &rows {
-        let of_run = steps.entry(RunId(id(row, 0)?)).or_insert_with(|| Ok(Vec::new()));
-        match (read(row), of_run) {
-            (Ok(step), Ok(steps)) => steps.push(step),
-            (Err(fault), of_run) => *of_run = Err(fault),
-            (Ok(_), Err(_)) => {}
-        }
+        steps.entry(RunId(id(row, 0)?)).or_default().add(read(row));
     }
     Ok(steps)
 }

@@ -1,6 +1,7 @@
 //! Runs that other runs start, call and repeat.
 
 use serde_json::json;
+use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::RunId;
 use tombolo_core::json::Json;
 use tombolo_core::ports::store::{
@@ -121,6 +122,23 @@ pub async fn a_later_end_replaces_an_earlier_one(world: World) {
 
     let signals = world.signals(lease.run).await;
     assert_eq!(signals, [world.signal(lease.run, "call", json!("mended"))]);
+}
+
+pub async fn a_failed_run_whose_settle_says_nothing_tells_its_error(world: World) {
+    let lease = world.hold("1", "w").await;
+    let child = calls(&world, &lease, "child").await;
+    let called = claim(&world, child, "w").await;
+    let error = StepError::new(ErrorClass::Permanent, "stored-run-damaged", "it cannot be read");
+    let failed = Next::End { state: RunState::Failed, output: None, error: Some(error) };
+    world.settle(&called, failed).await.unwrap();
+    let signals = world.signals(lease.run).await;
+    assert_eq!((signals.len(), &signals[0].step), (1, &key("call")));
+    let error = &signals[0].body.value()["error"];
+    assert_eq!(
+        (&error["code"], &error["details"]["run"]),
+        (&json!("stored-run-damaged"), &json!(child))
+    );
+    assert!(world.claim("w", 10, after(1_000)).await.iter().any(|one| one.run.id == lease.run));
 }
 
 pub async fn a_caller_that_needs_no_answer_is_told_nothing(world: World) {

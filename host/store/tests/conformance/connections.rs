@@ -12,7 +12,7 @@ use tombolo_core::run::RunState;
 
 use crate::world::{World, after, parked, succeeded, waiting};
 
-async fn connect(world: &World, name: &str) -> Connection {
+pub async fn connect(world: &World, name: &str) -> Connection {
     let connection = Connection {
         id: ConnectionId::new(&world.ids),
         tenant: world.tenant,
@@ -40,13 +40,13 @@ fn pauses(names: &[&str]) -> Vec<Pause> {
 }
 
 /// Parked until one of the connections is mended.
-fn until_mended(names: &[&str]) -> Next {
+pub fn until_mended(names: &[&str]) -> Next {
     let connections: BTreeSet<String> = names.iter().map(|name| (*name).to_owned()).collect();
     Next::Park { state: RunState::Waiting, available_at: None, connections }
 }
 
 /// A run that finds its connections refused, and waits.
-async fn refused(world: &World, key: &str, names: &[&str]) -> Lease {
+pub async fn refused(world: &World, key: &str, names: &[&str]) -> Lease {
     let lease = world.hold(key, "w").await;
     let results = world.results(&lease, until_mended(names));
     world.store.settle(Settle { pauses: pauses(names), ..results }).await.unwrap();
@@ -63,7 +63,7 @@ fn audit(at: Timestamp, subject: &str) -> AuditEntry {
     }
 }
 
-async fn resume(world: &World, name: &str, now: Timestamp) -> Option<u64> {
+pub async fn resume(world: &World, name: &str, now: Timestamp) -> Option<u64> {
     let entry = audit(now, name);
     world.store.resume_connection(world.tenant, name, now, entry).await.unwrap()
 }

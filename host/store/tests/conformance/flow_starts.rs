@@ -132,6 +132,19 @@ pub async fn a_debounced_run_starts_after_the_last_event_and_has_it(world: World
     assert_eq!(world.due_at(second).await, 351);
 }
 
+pub async fn the_longer_way_to_a_debounced_run_counts(world: World) {
+    let coming = |key: &str, depth, ms| {
+        let mut accept = world.coming(key, debounce(100, 250), ms);
+        accept.runs[0].depth = depth;
+        accept
+    };
+    let first = world.run_of(coming("1", 0, 0)).await;
+    for (key, depth, counts) in [("2", 7, 7), ("3", 0, 7)] {
+        assert_eq!(world.run_of(coming(key, depth, 10)).await, first);
+        assert_eq!(world.view(first).await.run.depth, counts);
+    }
+}
+
 pub async fn who_is_to_end_gathers_no_more(world: World) {
     let first = world.run_of(world.coming("1", debounce(100, 250), 0)).await;
     world.store.request_cancel(world.tenant, first, after(10)).await.unwrap();

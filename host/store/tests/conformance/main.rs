@@ -16,6 +16,7 @@ mod flow;
 mod flow_random;
 mod flow_starts;
 mod letters;
+mod loose;
 mod model;
 mod reading;
 mod repair;
@@ -105,6 +106,7 @@ macro_rules! conformance {
                 a_refused_settle_starts_nothing,
                 the_end_of_a_called_run_lets_its_caller_go_on,
                 a_later_end_replaces_an_earlier_one,
+                a_failed_run_whose_settle_says_nothing_tells_its_error,
                 a_caller_that_needs_no_answer_is_told_nothing,
                 a_wish_to_end_reaches_the_runs_that_are_waited_for,
                 so_does_the_end_of_a_cancelled_run,
@@ -163,6 +165,7 @@ macro_rules! conformance {
                 a_throttled_run_needs_its_place_too,
                 a_throttled_run_is_cancelled_and_out_of_time,
                 a_debounced_run_starts_after_the_last_event_and_has_it,
+                the_longer_way_to_a_debounced_run_counts,
                 who_is_to_end_gathers_no_more,
                 a_debounced_run_waits_for_its_place_all_the_same,
                 an_event_joins_the_singleton_that_goes,
@@ -191,6 +194,10 @@ macro_rules! conformance {
                 what_a_run_has_had_stays_as_long_as_the_run,
                 a_replay_keeps_what_it_took_over,
                 the_disk_gets_its_room_back,
+            ],
+            loose: [
+                old_events_without_runs_go_the_oldest_first,
+                whoever_has_ended_waits_for_no_connection,
             ],
             catalog: [
                 a_plugin_is_its_bytes,

@@ -27,6 +27,12 @@ impl RunLimits {
     pub fn is_free(&self) -> bool {
         *self == Self::default()
     }
+
+    /// True if its event may take its place in a run that is there already.
+    pub fn may_join(&self) -> bool {
+        let joins = |rule: &Singleton| rule.when_busy == WhenBusy::Join;
+        self.debounce.is_some() || self.singleton.as_ref().is_some_and(joins)
+    }
 }
 
 /// A queue with so many places. Names are unique per tenant. A run takes its places in all lanes at

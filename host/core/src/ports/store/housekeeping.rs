@@ -49,6 +49,18 @@ pub trait Housekeeping: Send + Sync {
         limit: u32,
     ) -> Result<u64, StoreError>;
 
+    /// Deletes at most `limit` events of all tenants that started no run and came before that time,
+    /// the oldest first. Gives how many. Their dedupe keys go with them.
+    async fn forget_events(
+        &self,
+        received_before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError>;
+
+    /// Deletes at most `limit` notes that a run waits for a paused connection, where the run has
+    /// ended. Gives how many.
+    async fn forget_waits(&self, limit: u32) -> Result<u64, StoreError>;
+
     /// Looks at `limit` payloads after `after` (from the start, if None), and deletes those that
     /// nobody refers to any more.
     async fn sweep_payloads(

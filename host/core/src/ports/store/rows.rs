@@ -40,7 +40,7 @@ pub struct RunRow {
     pub deadline: Option<Timestamp>,
     /// The step that waits for its end.
     pub parent: Option<Parent>,
-    /// How many runs led to this one by calling it.
+    /// How many runs led to this one, by calling or by publishing.
     pub depth: u32,
     /// The run that it repeats.
     pub replay_of: Option<RunId>,

@@ -76,7 +76,7 @@ pub struct NewRun {
     pub lease: Option<(WorkerId, Timestamp)>,
     /// The step that waits for its end.
     pub parent: Option<Parent>,
-    /// How many runs led to this one by calling it.
+    /// How many runs led to this one, by calling or by publishing.
     pub depth: u32,
     /// The run that it repeats.
     pub replay_of: Option<RunId>,
@@ -168,6 +168,8 @@ pub enum Claimed {
         lease: Lease,
         /// What cannot be read.
         reason: String,
+        /// The rest, if the run's own row and its event are there.
+        readable: Option<Box<ClaimedRun>>,
     },
 }
 

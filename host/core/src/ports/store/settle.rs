@@ -77,7 +77,8 @@ pub struct Settle {
     pub state: Vec<StateChange>,
     /// Events that it publishes and runs that it starts, each once by its dedupe key.
     pub starts: Vec<Accept>,
-    /// What a run's end tells the step that waits for it.
+    /// What a run's end tells the step that waits for it. If there is none, a run that failed tells
+    /// its error.
     pub signal: Option<Signal>,
     /// Steps whose signals are used up.
     pub used: Vec<StepKey>,

@@ -1,7 +1,9 @@
 //! A real store, a clock that is set by hand, and a sandbox whose operations are scripted: what the
 //! engine does with their answers is what is tested.
 
+mod look;
 pub mod mortal;
+mod told;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -13,13 +15,13 @@ use bytes::Bytes;
 use mortal::Mortal;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
+use told::Told;
 use tombolo_core::clock::{Clock, Timestamp};
 use tombolo_core::descriptor::{Descriptor, Operation};
 use tombolo_core::effect::{Effect, World};
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::{ConnectionId, ContentHash, IdSource, RunId, TenantId};
 use tombolo_core::json::Json;
-use tombolo_core::ports::alert::{Alert, Alerts};
 use tombolo_core::ports::authoring::{Authoring, WebhookRules};
 use tombolo_core::ports::callback::CallbackAddresses;
 use tombolo_core::ports::egress::{Auth, CallLimits, CallRecord, Connection};
@@ -273,18 +275,6 @@ impl WebhookRules for NoPresets {
     }
 }
 
-/// Alerts as they were sent.
-#[derive(Default)]
-pub struct Told(pub Mutex<Vec<Alert>>);
-
-#[async_trait]
-impl Alerts for Told {
-    async fn send(&self, alert: &Alert) -> Result<(), String> {
-        self.0.lock().unwrap().push(alert.clone());
-        Ok(())
-    }
-}
-
 /// A store with one tenant and the plugin `test`, and an engine on it that can be replaced.
 pub struct Bench {
     /// Lives as long as the database in it.
@@ -293,7 +283,7 @@ pub struct Bench {
     pub sandbox: Arc<Scripted>,
     pub alerts: Arc<Told>,
     pub clock: Arc<HandClock>,
-    ids: Arc<Counter>,
+    pub ids: Arc<Counter>,
     pub tenant: TenantId,
     pub settings: EngineSettings,
 }

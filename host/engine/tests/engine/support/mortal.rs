@@ -31,6 +31,15 @@ pub enum Trouble {
     Fails(StoreError),
 }
 
+/// What of a claimed run cannot be read.
+#[derive(Debug, Clone, Copy)]
+pub enum Spoilt {
+    /// Its own row.
+    Row,
+    /// Something below it.
+    Below,
+}
+
 /// One process's way to the store.
 pub struct Mortal {
     store: Arc<SqliteStore>,
@@ -39,6 +48,10 @@ pub struct Mortal {
     calls: AtomicUsize,
     /// Claims that brought runs.
     claims: AtomicUsize,
+    /// Parts of sweeps.
+    sweeps: AtomicUsize,
+    /// What cannot be read of the next run that is claimed.
+    spoilt: Mutex<Option<Spoilt>>,
     /// At which call what happens.
     plan: Mutex<Option<(usize, Trouble)>>,
 }
@@ -50,6 +63,8 @@ impl Mortal {
             dead: false.into(),
             calls: 0.into(),
             claims: 0.into(),
+            sweeps: 0.into(),
+            spoilt: Mutex::new(None),
             plan: Mutex::new(None),
         }
     }
@@ -71,6 +86,34 @@ impl Mortal {
     /// Transactions that the engine has asked for.
     pub fn writes(&self) -> usize {
         self.calls() + self.claims.load(Ordering::SeqCst)
+    }
+
+    /// Parts of sweeps so far.
+    pub fn sweeps(&self) -> usize {
+        self.sweeps.load(Ordering::SeqCst)
+    }
+
+    /// The next run that is claimed is damaged.
+    pub fn spoil(&self, spoilt: Spoilt) {
+        *self.spoilt.lock().unwrap() = Some(spoilt);
+    }
+
+    fn spoiled(&self, claimed: Claimed) -> Claimed {
+        let Claimed::Run(run) = claimed else {
+            return claimed;
+        };
+        let Some(spoilt) = self.spoilt.lock().unwrap().take() else {
+            return Claimed::Run(run);
+        };
+        Claimed::Damaged {
+            tenant: run.run.tenant,
+            lease: run.lease.clone(),
+            reason: "as the test says".into(),
+            readable: match spoilt {
+                Spoilt::Row => None,
+                Spoilt::Below => Some(run),
+            },
+        }
     }
 
     /// Plans one trouble, `after` further calls from now.
@@ -127,7 +170,7 @@ impl RunLog for Mortal {
         // A look that brings nothing writes nothing.
         let brought = claimed.as_ref().is_ok_and(|claimed| !claimed.is_empty());
         self.claims.fetch_add(usize::from(brought), Ordering::SeqCst);
-        claimed
+        Ok(claimed?.into_iter().map(|claimed| self.spoiled(claimed)).collect())
     }
     async fn open(&self, open: Open) -> Result<Opened, StoreError> {
         self.through(self.store.open(open)).await
@@ -212,6 +255,7 @@ impl Catalog for Mortal {
         tenant: TenantId,
         name: &str,
     ) -> Result<Option<Connection>, StoreError> {
+        self.living().await;
         self.store.connection(tenant, name).await
     }
     async fn connections(&self, tenant: TenantId) -> Result<Vec<Connection>, StoreError> {
@@ -250,6 +294,7 @@ impl LetterBox for Mortal {
         self.store.discard(tenant, run, step, reason, audit).await
     }
     async fn letter_count(&self, tenant: TenantId) -> Result<u64, StoreError> {
+        self.living().await;
         self.store.letter_count(tenant).await
     }
 }
@@ -264,11 +309,22 @@ impl Housekeeping for Mortal {
     ) -> Result<u64, StoreError> {
         self.store.forget(workflow, ended_before, limit).await
     }
+    async fn forget_events(
+        &self,
+        received_before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.store.forget_events(received_before, limit).await
+    }
+    async fn forget_waits(&self, limit: u32) -> Result<u64, StoreError> {
+        self.store.forget_waits(limit).await
+    }
     async fn sweep_payloads(
         &self,
         after: Option<SweepCursor>,
         limit: u32,
     ) -> Result<Swept, StoreError> {
+        self.sweeps.fetch_add(1, Ordering::SeqCst);
         self.store.sweep_payloads(after, limit).await
     }
     async fn vacuum(&self, pages: u32) -> Result<Vacuumed, StoreError> {

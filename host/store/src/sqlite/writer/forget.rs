@@ -22,7 +22,7 @@ const BELOW: [&str; 6] = [
     NEEDS_NO_PAYLOAD,
 ];
 
-const NEEDS_NO_PAYLOAD: &str = "DELETE FROM payload_use WHERE owner_id = ?";
+pub(super) const NEEDS_NO_PAYLOAD: &str = "DELETE FROM payload_use WHERE owner_id = ?";
 
 /// Deletes those of the runs that nobody needs, then their events of which no run is left.
 pub(super) fn runs(connection: &Connection, forget: &Forget) -> Result<u64, Fault> {

@@ -13,6 +13,7 @@ mod flow;
 mod forget;
 mod journal;
 mod letter;
+mod loose;
 mod next;
 mod open;
 mod pause;

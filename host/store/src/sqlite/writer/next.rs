@@ -1,11 +1,14 @@
 //! What becomes of a run after a settle: it goes on, is parked, or ends.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use tombolo_core::clock::Timestamp;
-use tombolo_core::run::RunState;
+use tombolo_core::id::RunId;
+use tombolo_core::ports::store::{Parent, Signal, StepKey};
+use tombolo_core::run::{RunState, end_of_call, error_of_call};
+use uuid::Uuid;
 
-use super::{cancel, flow, queue};
-use crate::record::{Outcome, SettleItem, hash_bytes, id};
+use super::{cancel, flow, queue, signal};
+use crate::record::{Outcome, SettleItem, from_json, hash_bytes, id};
 use crate::sqlite::error::Fault;
 
 /// What the queue knows of a run whose lease is held.
@@ -115,21 +118,56 @@ fn end(connection: &Connection, item: &SettleItem) -> Result<(), Fault> {
     connection
         .prepare_cached("DELETE FROM queue WHERE run_id = ?")?
         .execute([id(&item.lease.run.0)])?;
-    connection
+    let caller = connection
         .prepare_cached(
             "UPDATE run SET state = ?, ended_at = ?, error = ?, output = ?, output_hash = ?,
                last_epoch = ?
-             WHERE tenant_id = ? AND id = ?",
+             WHERE tenant_id = ? AND id = ?
+             RETURNING parent_run, parent_node, parent_item",
         )?
-        .execute(params![
-            state.name(),
-            item.now.0,
-            error,
-            output.text,
-            hash_bytes(output.hash.as_ref()),
-            item.lease.epoch,
-            id(&item.tenant.0),
-            id(&item.lease.run.0),
-        ])?;
-    Ok(())
+        .query_row(
+            params![
+                state.name(),
+                item.now.0,
+                error,
+                output.text,
+                hash_bytes(output.hash.as_ref()),
+                item.lease.epoch,
+                id(&item.tenant.0),
+                id(&item.lease.run.0),
+            ],
+            // Of a run that is given up because it cannot be read, this may be what cannot.
+            |row| Ok(read_caller(row).ok()),
+        )
+        .optional()?
+        .flatten();
+    match (caller, error) {
+        (Some(caller), Some(error)) if *state == RunState::Failed && item.signal.is_none() => {
+            tell_caller(connection, item, caller, error)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn read_caller(row: &Row<'_>) -> rusqlite::Result<Parent> {
+    let run = RunId(Uuid::from_bytes(row.get(0)?));
+    Ok(Parent { run, node: row.get(1)?, item: row.get(2)? })
+}
+
+/// Tells the step that called the run why it failed, as the settle does not.
+fn tell_caller(
+    connection: &Connection,
+    item: &SettleItem,
+    caller: Parent,
+    error: &str,
+) -> Result<(), Fault> {
+    let error = error_of_call(item.lease.run, from_json(error, "a run's error")?);
+    let signal = Signal {
+        tenant: item.tenant,
+        run: caller.run,
+        step: StepKey { node: caller.node, item: caller.item },
+        body: end_of_call(None, Some(&error)),
+        at: item.now,
+    };
+    signal::tell_caller(connection, &signal.into(), item.lease.run)
 }

@@ -10,7 +10,7 @@ use tombolo_core::ports::egress::Connection;
 use tombolo_core::ports::store::{Added, Applied, NewVersion, Tenant, Token};
 use uuid::Uuid;
 
-use super::{audit, claim, forget, letter, open, pause, payload, queue, signal, vacuum};
+use super::{audit, claim, forget, letter, loose, open, pause, payload, queue, signal, vacuum};
 use crate::group::Rare;
 use crate::record::{PluginItem, auth_columns, content_hash, from_json, id, to_json, unsigned};
 use crate::sqlite::error::Fault;
@@ -40,6 +40,8 @@ pub(super) fn apply(sqlite: &Sqlite, write: &mut Rare) -> Result<(), Fault> {
             pending.set(Ok(()));
         }
         Rare::Forget(pending) => pending.set(Ok(forget::runs(sqlite, &pending.ask)?)),
+        Rare::LooseEvents(pending) => pending.set(Ok(loose::events(sqlite, &pending.ask)?)),
+        Rare::Waits(pending) => pending.set(Ok(loose::waits(sqlite, &pending.ask)?)),
         Rare::Sweep(pending) => pending.set(Ok(forget::payloads(sqlite, &pending.ask)?)),
         Rare::Vacuum(pending) => pending.set(Ok(vacuum::apply(sqlite, pending.ask)?)),
     }

@@ -84,7 +84,8 @@ pub(super) fn gather(
     Ok(event.received_at.plus(rule.wait).min(latest).max(earliest))
 }
 
-/// The event takes the place of the one before it, and the run starts later.
+/// The event takes the place of the one before it, and the run starts later. The longer of the ways
+/// that led to it counts: else a circle could begin anew with every event from outside.
 fn postpone(
     connection: &Connection,
     event: &NewEvent,
@@ -93,7 +94,8 @@ fn postpone(
 ) -> Result<(), Fault> {
     connection
         .prepare_cached(
-            "UPDATE run SET event_id = ?, trigger_name = ?, correlation_id = ?, deadline = ?
+            "UPDATE run SET event_id = ?, trigger_name = ?, correlation_id = ?, deadline = ?,
+               depth = max(depth, ?)
              WHERE tenant_id = ? AND id = ?",
         )?
         .execute(params![
@@ -101,6 +103,7 @@ fn postpone(
             run.trigger,
             event.correlation_id,
             run.deadline.map(|time| time.0),
+            run.depth,
             id(&event.tenant.0),
             id(&gathering.run.0),
         ])?;
