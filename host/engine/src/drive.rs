@@ -155,9 +155,11 @@ async fn work(
             desk.cut_off(run, pending).await?;
             return desk.leave(run).await;
         }
-        for at in run.ready(desk.now()).map_err(corrupt)? {
+        let now = desk.now();
+        for at in run.ready(now).map_err(corrupt)? {
             pending.push(desk.prepare(run, at));
         }
+        let due = run.next_due(now);
         if pending.is_empty() {
             return desk.rest(run).await;
         }
@@ -167,7 +169,7 @@ async fn work(
         let done = tokio::select! {
             done = pending.next() => done,
             () = signals.cancel.cancelled() => continue,
-            () = desk.deadline() => continue,
+            () = desk.next_look(due) => continue,
             () = desk.leaving() => continue,
             () = signals.news.notified() => {
                 let heard = desk.news().await?;

@@ -89,6 +89,8 @@ impl Desk {
                 run.refuse(at, error, now).map_err(corrupt)?;
                 return Ok(None);
             }
+            // Something from outside has come first.
+            Prepared::Due(_) if run.step(at).state.ended() => return Ok(None),
             Prepared::Due(due) => {
                 self.time_has_come(run, at, due)?;
                 return Ok(None);

@@ -1,6 +1,7 @@
 //! The items of one for-each node, and which of them can be worked on next.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::state::StepState;
 use crate::clock::Timestamp;
@@ -138,6 +139,12 @@ impl Items {
     /// When the first waiting item is due.
     pub(super) fn first_due(&self) -> Option<Timestamp> {
         self.waiting.first().map(|(due, _)| *due)
+    }
+
+    /// The same of those that are not due at `now`.
+    pub(super) fn first_due_after(&self, now: Timestamp) -> Option<Timestamp> {
+        let later = (Bound::Excluded((now, u32::MAX)), Bound::Unbounded);
+        self.waiting.range(later).next().map(|(due, _)| *due)
     }
 
     /// Forgets an ended item's input and logs.

@@ -11,4 +11,5 @@ mod promises;
 mod repair;
 mod support;
 mod treatment;
+mod under_way;
 mod writes;

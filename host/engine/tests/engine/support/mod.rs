@@ -497,6 +497,11 @@ impl Running {
     }
 }
 
+/// What comes soon, or the test fails.
+pub async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("it comes in time")
+}
+
 /// State of a node's step in a view; `pending` if it is not stored.
 pub fn step(view: &RunView, node: &str) -> String {
     view.steps
