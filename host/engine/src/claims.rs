@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tombolo_core::ports::store::{Claim, StoreError};
+use tombolo_core::id::RunId;
+use tombolo_core::ports::store::{Claim, Claimed, StoreError};
 
-use crate::{Inner, drive};
+use crate::{Inner, cancels, drive};
 
 /// Pause after the store failed, so that a broken disk does not spin a core.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
@@ -63,11 +64,20 @@ async fn claim(inner: &Arc<Inner>) -> Result<More, StoreError> {
         held: inner.leases.runs(),
     };
     let full = claim.limit;
+    let missed = inner.leases.missed();
     let claimed = inner.ports.store.claim(claim).await?;
-    let count = claimed.len();
+    let runs: Vec<RunId> = claimed.iter().map(Claimed::run).collect();
     for (run, permit) in claimed.into_iter().zip(permits) {
         drive::spawn(inner, run, permit);
     }
+    if inner.leases.missed() != missed {
+        // Between the read of the runs and now.
+        for run in &runs {
+            inner.leases.tell_news(*run);
+        }
+        cancels::tell(inner).await;
+    }
+    let count = runs.len();
     if count == full {
         return Ok(More::Now);
     }

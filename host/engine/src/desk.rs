@@ -21,7 +21,7 @@ use tombolo_core::workflow::Plan;
 
 use crate::attempt::{CutOff, Of};
 use crate::registry::NoPlan;
-use crate::{Inner, respond};
+use crate::{Inner, cancels, respond};
 
 pub(crate) use ends::last;
 
@@ -181,6 +181,7 @@ impl Desk {
             self.inner.wake.notify_one();
         }
         self.tell_caller(command);
+        cancels::tell_after(&self.inner, run, command);
         self.inner.news.note(command);
         self.tell(run, command);
         run.slim(&command.steps);

@@ -1,18 +1,15 @@
 //! RunLimits control on the way in: which lanes a run belongs to, resolved from its event. How they are
 //! kept is the store's.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 use tombolo_core::id::TenantId;
 use tombolo_core::json::Json;
 use tombolo_core::ports::intake::Subscriber;
 use tombolo_core::ports::sandbox::Evaluation;
-use tombolo_core::ports::store::{Accept, Page, RunFilter, RunLimits, WhenBusy};
-use tombolo_core::run::RunState;
+use tombolo_core::ports::store::{Accept, RunLimits, WhenBusy};
 use tombolo_core::workflow::LimitRules;
 
-use crate::{Inner, Ports};
+use crate::Ports;
 
 /// The flow of a run that `subscriber` starts for the event `payload`.
 pub(crate) async fn of(
@@ -64,28 +61,10 @@ async fn resolve(
     rules.parameters.resolve(payload.value(), &evaluated).map_err(|error| error.to_string())
 }
 
-/// Runs at work that are looked at when one is replaced, the newest first.
-const LOOKED_AT: u32 = 1_000;
-
-/// Tells the drivers of this process which of their runs were replaced by those that were just
-/// accepted: the store has put it on record. Other processes see it at the end of the lease.
-pub(crate) async fn tell_replaced(inner: &Inner, accepts: impl Iterator<Item = &Accept>) {
-    let replaces = |accept: &&Accept| {
-        let mut rules = accept.runs.iter().filter_map(|run| run.flow.singleton.as_ref());
-        rules.any(|rule| rule.when_busy == WhenBusy::Replace)
-    };
-    let tenants: BTreeSet<TenantId> =
-        accepts.filter(replaces).map(|accept| accept.event.tenant).collect();
-    let filter = RunFilter { states: vec![RunState::Running], ..RunFilter::default() };
-    for tenant in tenants {
-        let page = Page { after: None, limit: LOOKED_AT };
-        match inner.ports.store.runs(tenant, &filter, page).await {
-            Ok(runs) => {
-                for summary in runs.iter().filter(|summary| summary.run.cancel_requested) {
-                    inner.leases.cancel(summary.run.id);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "replaced runs go on until they are parked"),
-        }
-    }
+/// True if accepting these asks for the end of runs whose places they take.
+pub(crate) fn replaces<'a>(accepts: impl IntoIterator<Item = &'a Accept>) -> bool {
+    let mut runs = accepts.into_iter().flat_map(|accept| &accept.runs);
+    runs.any(|run| {
+        run.flow.singleton.as_ref().is_some_and(|rule| rule.when_busy == WhenBusy::Replace)
+    })
 }

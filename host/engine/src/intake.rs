@@ -21,7 +21,7 @@ use tombolo_core::run::{Run, RunState};
 use crate::head::{self, Head};
 use crate::leases::{Held, Leases};
 use crate::registry::NoPlan;
-use crate::{Engine, Inner, drive, flow, respond};
+use crate::{Engine, Inner, cancels, drive, flow, respond};
 
 /// An arrival made ready to be stored, with what is needed to run it at once.
 struct Prepared {
@@ -87,8 +87,9 @@ impl Intake for Engine {
     async fn cancel(&self, tenant: TenantId, run: RunId) -> Result<CancelRequest, StoreError> {
         let request =
             self.0.ports.store.request_cancel(tenant, run, self.0.ports.clock.now()).await?;
-        if request == CancelRequest::Requested && !self.0.leases.cancel(run) {
-            self.0.wake.notify_one();
+        if request == CancelRequest::Requested {
+            self.0.leases.cancel(run);
+            cancels::tell_of_new(&self.0).await;
         }
         Ok(request)
     }
@@ -212,7 +213,9 @@ async fn store_and_drive(
     let held: Vec<Vec<Option<Held>>> = prepared.iter().map(|one| hold(&inner, one)).collect();
     let batch = prepared.iter().map(|one| one.accept.clone()).collect();
     let accepted = inner.ports.store.accept(batch).await?;
-    flow::tell_replaced(&inner, prepared.iter().map(|one| &one.accept)).await;
+    if flow::replaces(prepared.iter().map(|one| &one.accept)) {
+        cancels::tell_of_new(&inner).await;
+    }
     let mut queued = false;
     for ((one, held), outcome) in prepared.into_iter().zip(held).zip(&accepted) {
         let Accepted::New { .. } = outcome else {

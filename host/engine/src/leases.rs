@@ -1,6 +1,7 @@
 //! The leases this process holds, and their renewal in one batched write.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -8,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tombolo_core::id::RunId;
 use tombolo_core::ports::store::Lease;
 
-use crate::Inner;
+use crate::{Inner, cancels};
 
 /// A lease is renewed this often within its time.
 const RENEWALS_PER_LEASE: u32 = 3;
@@ -27,7 +28,11 @@ pub(crate) struct Signals {
 /// The runs this process works on. A run that is claimed again is another lease: its epoch tells
 /// the two apart.
 #[derive(Default)]
-pub(crate) struct Leases(Mutex<HashMap<RunId, Entry>>);
+pub(crate) struct Leases {
+    held: Mutex<HashMap<RunId, Entry>>,
+    /// How often a driver may have been told something that was not here.
+    missed: AtomicU64,
+}
 
 struct Entry {
     lease: Lease,
@@ -54,16 +59,31 @@ impl Leases {
         Held { inner: inner.clone(), lease: lease.clone(), signals }
     }
 
-    /// Tells the driver of a run to end it. False if the run is not worked on here.
-    pub fn cancel(&self, run: RunId) -> bool {
-        let held = self.lock();
-        held.get(&run).inspect(|entry| entry.signals.cancel.cancel()).is_some()
+    /// Tells the driver of a run to end it, if the run is worked on here.
+    pub fn cancel(&self, run: RunId) {
+        if let Some(entry) = self.lock().get(&run) {
+            entry.signals.cancel.cancel();
+        }
     }
 
     /// Tells the driver of a run that something came for it. False if the run is not worked on here.
     pub fn tell_news(&self, run: RunId) -> bool {
-        let held = self.lock();
-        held.get(&run).inspect(|entry| entry.signals.news.notify_one()).is_some()
+        let told = self.lock().get(&run).inspect(|entry| entry.signals.news.notify_one()).is_some();
+        if !told {
+            self.note_missed();
+        }
+        told
+    }
+
+    /// Something became durable of which runs have to be told that may not be here yet.
+    pub fn note_missed(&self) {
+        self.missed.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Grows when something was told to nobody. What was claimed before and is held after such a
+    /// change has to look again.
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Ordering::SeqCst)
     }
 
     /// The runs that are worked on here.
@@ -85,7 +105,7 @@ impl Leases {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Entry>> {
         // Nothing panics while holding it; a poisoned map is still the map.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -141,5 +161,7 @@ pub(crate) async fn renew(inner: Arc<Inner>) {
                 .for_each(|lease| inner.leases.lose(lease)),
             Err(error) => tracing::error!(%error, "leases could not be renewed"),
         }
+        // A wish that was not told when it came.
+        cancels::tell(&inner).await;
     }
 }

@@ -6,6 +6,7 @@
 mod alerts;
 mod attempt;
 mod builtins;
+mod cancels;
 mod claims;
 mod desk;
 mod drive;

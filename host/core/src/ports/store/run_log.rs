@@ -171,6 +171,16 @@ pub enum Claimed {
     },
 }
 
+impl Claimed {
+    /// Which run it is.
+    pub fn run(&self) -> RunId {
+        match self {
+            Self::Run(claimed) => claimed.lease.run,
+            Self::Damaged { lease, .. } => lease.run,
+        }
+    }
+}
+
 /// A request for one run, wherever it stands, to repair it.
 #[derive(Debug, Clone)]
 pub struct Open {
@@ -261,6 +271,9 @@ pub trait RunLog: Send + Sync {
         run: RunId,
         now: Timestamp,
     ) -> Result<CancelRequest, StoreError>;
+
+    /// Which of these runs go on and are to end, because somebody asked for it.
+    async fn cancel_requested(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError>;
 
     /// When the next run in the queue is due (a leased one: when its lease ends). None if none is
     /// due by itself.

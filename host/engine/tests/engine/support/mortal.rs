@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{ContentHash, EventId, RunId, TenantId, WorkflowId};
@@ -39,6 +40,8 @@ pub struct Mortal {
     calls: AtomicUsize,
     /// Claims that brought runs.
     claims: AtomicUsize,
+    /// The next claim that brings runs waits here before it tells so.
+    held_claim: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
     /// At which call what happens.
     plan: Mutex<Option<(usize, Trouble)>>,
 }
@@ -50,6 +53,7 @@ impl Mortal {
             dead: false.into(),
             calls: 0.into(),
             claims: 0.into(),
+            held_claim: Mutex::new(None),
             plan: Mutex::new(None),
         }
     }
@@ -76,6 +80,15 @@ impl Mortal {
     /// Plans one trouble, `after` further calls from now.
     pub fn plan(&self, after: usize, trouble: Trouble) {
         *self.plan.lock().unwrap() = Some((self.calls() + after, trouble));
+    }
+
+    /// Holds the next claim that brings runs between the store and the process: first to be
+    /// awaited, then to be sent to.
+    pub fn hold_claim(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let (brought, has_brought) = oneshot::channel();
+        let (go_on, may_go_on) = oneshot::channel();
+        *self.held_claim.lock().unwrap() = Some((brought, may_go_on));
+        (has_brought, go_on)
     }
 
     async fn through<T>(
@@ -123,6 +136,12 @@ impl RunLog for Mortal {
     async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError> {
         self.living().await;
         let claimed = self.store.claim(claim).await;
+        let brings = claimed.as_ref().is_ok_and(|claimed| !claimed.is_empty());
+        let held = if brings { self.held_claim.lock().unwrap().take() } else { None };
+        if let Some((brought, go_on)) = held {
+            let _ = brought.send(());
+            let _ = go_on.await;
+        }
         self.living().await;
         // A look that brings nothing writes nothing.
         let brought = claimed.as_ref().is_ok_and(|claimed| !claimed.is_empty());
@@ -153,6 +172,10 @@ impl RunLog for Mortal {
         now: Timestamp,
     ) -> Result<CancelRequest, StoreError> {
         self.store.request_cancel(tenant, run, now).await
+    }
+    async fn cancel_requested(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {
+        self.living().await;
+        self.store.cancel_requested(among).await
     }
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.living().await;
