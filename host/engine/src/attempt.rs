@@ -12,7 +12,8 @@ use tombolo_core::json::Json;
 use tombolo_core::ports::egress::{Caller, Connection};
 use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::sandbox::{
-    Evaluation, Interrupt, Invocation, Invoked, Outcome, StateReader, StateUnavailable,
+    Evaluation, Interrupt, Invocation, Invoked, Outcome, SANDBOX_BUSY, StateReader,
+    StateUnavailable,
 };
 use tombolo_core::ports::store::{Store, StoreError};
 use tombolo_core::run::{RunScope, idempotency_key};
@@ -50,6 +51,20 @@ pub(crate) enum Prepared {
     /// No value.
     Refused(StepError),
 }
+    /// No value yet: the evaluator has too much to do.
+    Busy(StepError),
+}
+
+/// True if the host had no room for a step, which has done nothing.
+pub(crate) fn is_busy(error: &StepError) -> bool {
+    error.class == ErrorClass::Transient && error.code == SANDBOX_BUSY
+}
+
+fn unresolved_as(error: StepError) -> Prepared {
+    match error.class {
+        ErrorClass::Transient => Prepared::Busy(error),
+        _ => Prepared::Refused(error),
+    }
 
 /// Evaluates a node's condition and parameters.
 pub(crate) async fn prepare(ports: &Ports, of: &Of, node: &PlanNode, scope: RunScope) -> Prepared {
@@ -57,7 +72,7 @@ pub(crate) async fn prepare(ports: &Ports, of: &Of, node: &PlanNode, scope: RunS
         Ok(value) => decide(node, value, |mut value| {
             Prepared::Input(value.get_mut("with").map(Value::take).unwrap_or_default().into())
         }),
-        Err(error) => Prepared::Refused(error),
+        Err(error) => unresolved_as(error),
     }
 }
 
@@ -77,7 +92,7 @@ pub(crate) async fn prepare_list(
                 Err(error) => Prepared::Refused(error),
             }
         }),
-        Err(error) => Prepared::Refused(error),
+        Err(error) => unresolved_as(error),
     }
 }
 

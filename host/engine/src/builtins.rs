@@ -3,6 +3,7 @@
 use serde_json::json;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::error::{ErrorClass, StepError};
+use tombolo_core::id::RunId;
 use tombolo_core::json::Json;
 use tombolo_core::ports::intake::Subscriptions;
 use tombolo_core::ports::sandbox::Outcome;
@@ -44,6 +45,7 @@ impl Desk {
                     Err(error) => run.refuse(at, error, now).map_err(corrupt),
                 }
             }
+            Err(busy) if busy.class == ErrorClass::Transient => self.postpone(run, at, busy),
             Err(error) => run.refuse(at, error, now).map_err(corrupt),
         }
     }
@@ -96,7 +98,10 @@ impl Desk {
             depth: self.row.depth + 1,
             may_join: false,
         };
-        let started = self.start(inside).await;
+        let started = match self.start(inside).await {
+            Ok(started) => started,
+            Err(busy) => return Ok(Err(busy)),
+        };
         let Some(child) = started.first().copied() else {
             return Ok(Err(permanent("unknown-workflow", "nothing was started".to_owned())));
         };
@@ -137,18 +142,18 @@ impl Desk {
             depth: 0,
             may_join: true,
         };
-        let runs = self.start(inside).await;
+        let runs = self.start(inside).await?;
         let output = json!({ "runs": runs }).into();
         Ok(Some(Outcome { output, ports: Vec::new() }))
     }
 
     /// Lets an event go with the next settle, which is soon: others wait for it.
-    async fn start(&mut self, inside: Inside) -> Vec<tombolo_core::id::RunId> {
-        let accept = starts::accept(&self.inner.ports, &self.row, inside, self.now()).await;
+    async fn start(&mut self, inside: Inside) -> Result<Vec<RunId>, StepError> {
+        let accept = starts::accept(&self.inner.ports, &self.row, inside, self.now()).await?;
         let runs = accept.runs.iter().map(|run| run.id).collect();
         self.owed.starts.push(accept);
         self.owing = true;
-        runs
+        Ok(runs)
     }
 
     /// The time that a step waited for has come.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -44,7 +44,7 @@ impl Intake for Engine {
     async fn accept(&self, arrivals: Vec<Arrival>) -> Result<Vec<Accepted>, StoreError> {
         let deadline = Instant::now() + head::WITHIN;
         let prepared = arrivals.into_iter().map(|arrival| prepare(&self.0, arrival, deadline));
-        store(&self.0, join_all(prepared).await).await
+        store(&self.0, try_join_all(prepared).await?).await
     }
 
     async fn accept_and_wait(
@@ -53,7 +53,7 @@ impl Intake for Engine {
         patience: Duration,
     ) -> Result<(Accepted, Answer), StoreError> {
         let tenant = arrival.tenant;
-        let prepared = prepare(&self.0, arrival, Instant::now() + head::WITHIN).await;
+        let prepared = prepare(&self.0, arrival, Instant::now() + head::WITHIN).await?;
         let Some(expected) = prepared.accept.runs.first().map(|run| run.id) else {
             return Ok((store(&self.0, vec![prepared]).await?.remove(0), Answer::NotYet));
         };
@@ -118,7 +118,11 @@ async fn stored_answer(inner: &Inner, view: RunView) -> Result<Option<Answer>, S
     })
 }
 
-async fn prepare(inner: &Arc<Inner>, arrival: Arrival, deadline: Instant) -> Prepared {
+async fn prepare(
+    inner: &Arc<Inner>,
+    arrival: Arrival,
+    deadline: Instant,
+) -> Result<Prepared, StoreError> {
     let (ids, now) = (&*inner.ports.ids, inner.ports.clock.now());
     let id = EventId::new(ids);
     let mut event = arrival.event;
@@ -136,11 +140,11 @@ async fn prepare(inner: &Arc<Inner>, arrival: Arrival, deadline: Instant) -> Pre
     };
     let (mut runs, mut here) = (Vec::new(), Vec::new());
     for subscriber in arrival.subscribers {
-        let (run, one) = prepare_run(inner, &event, subscriber, deadline).await;
+        let (run, one) = prepare_run(inner, &event, subscriber, deadline).await?;
         runs.push(run);
         here.push(one);
     }
-    Prepared { accept: Accept { event, runs }, here }
+    Ok(Prepared { accept: Accept { event, runs }, here })
 }
 
 async fn prepare_run(
@@ -148,9 +152,10 @@ async fn prepare_run(
     event: &NewEvent,
     subscriber: Subscriber,
     deadline: Instant,
-) -> (NewRun, Here) {
+) -> Result<(NewRun, Here), StoreError> {
     let now = event.received_at;
     let flow = flow::of(&inner.ports, event.tenant, &subscriber, &event.payload).await;
+    let flow = flow.map_err(|busy| flow::overloaded(&busy))?;
     // What may have to wait goes through the queue.
     let permit = if flow.is_free() { free_slot(inner) } else { None };
     let until = now.plus(inner.settings.lease());
@@ -169,7 +174,7 @@ async fn prepare_run(
         flow,
     };
     let Some(permit) = permit else {
-        return (run, Here::default());
+        return Ok((run, Here::default()));
     };
     let lease = first_lease(&run, &inner.worker);
     let Head { steps, ended, answer } =
@@ -178,9 +183,9 @@ async fn prepare_run(
     run.ended = ended;
     if run.ended.is_some() {
         run.lease = None;
-        return (run, Here { permit: None, answer });
+        return Ok((run, Here { permit: None, answer }));
     }
-    (run, Here { permit: Some(permit), answer })
+    Ok((run, Here { permit: Some(permit), answer }))
 }
 
 /// The lease that is given with the accept.

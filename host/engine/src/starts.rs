@@ -37,7 +37,15 @@ pub(crate) struct Inside {
 }
 
 /// The event as it is stored, with its runs.
-pub(crate) async fn accept(ports: &Ports, by: &RunRow, inside: Inside, now: Timestamp) -> Accept {
+///
+/// # Errors
+/// See [`flow::of`].
+pub(crate) async fn accept(
+    ports: &Ports,
+    by: &RunRow,
+    inside: Inside,
+    now: Timestamp,
+) -> Result<Accept, StepError> {
     let ids = &*ports.ids;
     let id = EventId::new(ids);
     let source = format!("{}:{}", inside.kind, inside.name);
@@ -47,7 +55,7 @@ pub(crate) async fn accept(ports: &Ports, by: &RunRow, inside: Inside, now: Time
     let payload: Json = json!({"trigger": inside.trigger, "event": event}).into();
     let mut runs = Vec::new();
     for subscriber in inside.subscribers {
-        let mut flow = flow::of(ports, by.tenant, &subscriber, &payload).await;
+        let mut flow = flow::of(ports, by.tenant, &subscriber, &payload).await?;
         if !inside.may_join {
             (flow.debounce, flow.singleton) = (None, None);
         }
@@ -66,7 +74,7 @@ pub(crate) async fn accept(ports: &Ports, by: &RunRow, inside: Inside, now: Time
             ended: None,
         });
     }
-    Accept {
+    Ok(Accept {
         runs,
         event: NewEvent {
             id,
@@ -78,7 +86,7 @@ pub(crate) async fn accept(ports: &Ports, by: &RunRow, inside: Inside, now: Time
             correlation_id: by.correlation_id.clone(),
             received_at: now,
         },
-    }
+    })
 }
 
 /// The event of a failed run, unless nobody takes it or the run was itself started by a failure.
@@ -90,14 +98,14 @@ pub(crate) async fn failure(
     error: &StepError,
     steps: &[StepRow],
     now: Timestamp,
-) -> Option<Accept> {
+) -> Result<Option<Accept>, StepError> {
     use tombolo_core::ports::intake::Subscriptions;
     if payload["event"][KIND] == FAILURE {
-        return None;
+        return Ok(None);
     }
     let subscribers = ports.registry.failure(row.tenant, workflow);
     if subscribers.is_empty() {
-        return None;
+        return Ok(None);
     }
     let failed: Vec<Value> = steps
         .iter()
@@ -125,7 +133,7 @@ pub(crate) async fn failure(
         depth: 0,
         may_join: true,
     };
-    Some(accept(ports, row, inside, now).await)
+    accept(ports, row, inside, now).await.map(Some)
 }
 
 /// The dedupe key of what a step starts: the same for every attempt of its worker.

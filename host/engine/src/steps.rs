@@ -12,7 +12,7 @@ use tombolo_core::ports::store::{Call, Journaled, Next, Pause, StateChange, Step
 use tombolo_core::run::{Failed, Run, RunScope, StepAt, StepState, Treatment};
 use tombolo_core::workflow::Builtin;
 
-use crate::attempt::{self, Attempt, CONNECTION_PAUSED, Prepared};
+use crate::attempt::{self, Attempt, CONNECTION_PAUSED, CutOff, Prepared};
 use crate::desk::{self, Desk};
 use crate::drive::{Done, Pending};
 use crate::errors::corrupt;
@@ -21,6 +21,9 @@ use crate::errors::corrupt;
 const CUT_OFF_WITHIN: Duration = Duration::from_secs(2);
 
 /// An attempt that failed, before it is decided what follows.
+/// The shortest wait of a step that the host had no room for; the longest is twice that.
+const BUSY_WAIT: Duration = Duration::from_secs(1);
+
 pub(crate) struct Failure {
     error: StepError,
     logs: Vec<LogLine>,
@@ -90,6 +93,10 @@ impl Desk {
                 return Ok(None);
             }
             // Something from outside has come first.
+            Prepared::Busy(error) => {
+                self.postpone(run, at, error)?;
+                return Ok(None);
+            }
             Prepared::Due(_) if run.step(at).state.ended() => return Ok(None),
             Prepared::Due(due) => {
                 self.time_has_come(run, at, due)?;
@@ -188,6 +195,10 @@ impl Desk {
         while let Ok(Some(done)) = tokio::time::timeout_at(end, pending.next()).await {
             match done? {
                 // Its step has not begun.
+            Err(error) if attempt::is_busy(&error) => {
+                self.postpone(run, at, error)?;
+                return Ok(None);
+            }
                 Done::Prepared(..) => {}
                 Done::Judged(at, failure, judged) => self.fail_judged(run, at, failure, judged)?,
                 Done::Attempted(at, invoked) => match &invoked.result {
@@ -220,7 +231,10 @@ impl Desk {
         Box::pin(async move {
             let node = &plan.nodes[at.node];
             let judged = match &node.retry_if {
-                Some(condition) => attempt::judge(&ports, &of, node, condition, scope).await,
+                Some(condition) => {
+                    let ask = || attempt::judge(&ports, &of, node, condition, scope.clone());
+                    until_answered(ask, &cut_off).await
+                }
                 None => Ok(false),
             };
             Ok(Done::Judged(at, failure, judged))
@@ -240,6 +254,7 @@ impl Desk {
             Err(error) => {
                 let message = format!("`retry.if` has no answer: {}", error.message);
                 failure.logs.push(LogLine { level: "warn".to_owned(), message });
+        let cut_off = self.cut_off.clone();
                 None
             }
         };
@@ -317,5 +332,26 @@ impl Desk {
         let journaled = |entry| Journaled { node: key.node.clone(), item: key.item, entry };
         self.owed.journal.extend(entries.iter().cloned().map(journaled));
         self.journals.entry(key).or_default().extend(entries);
+    }
+}
+
+/// Asks until the evaluator has room for an answer, or the attempts of the run are cut off.
+async fn until_answered<Answer>(
+    ask: impl Fn() -> Answer,
+    cut_off: &CutOff,
+) -> Result<bool, StepError>
+where
+    Answer: Future<Output = Result<bool, StepError>>,
+{
+    loop {
+        let answer = ask().await;
+        let busy = answer.as_ref().is_err_and(|error| error.class == ErrorClass::Transient);
+        if !busy || cut_off.0.is_cancelled() {
+            return answer;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(BUSY_WAIT) => {}
+            () = cut_off.0.cancelled() => {}
+        }
     }
 }

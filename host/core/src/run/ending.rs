@@ -2,6 +2,7 @@
 //! because it cannot go on.
 
 use super::model::{Run, StepAt};
+use super::standing::is_postponed;
 use super::state::{Illegal, StepEvent, StepState};
 use crate::clock::Timestamp;
 use crate::error::{ErrorClass, StepError};
@@ -72,6 +73,7 @@ impl Run {
             }
         }
         self.recover(now)?;
+        self.hasten(now);
         for at in self.ready(now)? {
             self.refuse(at, error.clone(), now)?;
         }
@@ -83,6 +85,16 @@ impl Run {
         }
         self.taken.clear();
         Ok(())
+    }
+
+    /// Steps that were postponed are next.
+    fn hasten(&mut self, now: Timestamp) {
+        for at in self.places() {
+            if is_postponed(self.step(at)) {
+                self.step_mut(at).due_at = Some(now);
+                self.sort_in(at);
+            }
+        }
     }
 
     fn lose(

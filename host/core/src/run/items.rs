@@ -77,13 +77,13 @@ impl Items {
         }
         let row = &self.rows[place(item)];
         match (row.state, row.due_at) {
-            (StepState::Pending, _) => {
+            (StepState::Pending, None) => {
                 self.pending.insert(item);
             }
             (StepState::Running, _) => {
                 self.running.insert(item);
             }
-            (StepState::Waiting, Some(due)) => {
+            (StepState::Waiting | StepState::Pending, Some(due)) => {
                 self.waiting.insert((due, item));
                 self.dues.insert(item, due);
             }

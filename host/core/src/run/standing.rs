@@ -45,7 +45,8 @@ impl Run {
         {
             return Standing::Busy;
         }
-        if self.steps.iter().any(|step| step.state == StepState::Waiting) {
+        let waits = |step: &StepRow| step.state == StepState::Waiting || is_postponed(step);
+        if self.steps.iter().any(waits) {
             let (due, connections) = (self.first_due(), self.paused_connections());
             return Standing::Parked { due, connections };
         }
@@ -168,7 +169,12 @@ impl Run {
 
 /// The time that a step waits for.
 fn waits_until(step: &StepRow) -> Option<Timestamp> {
-    step.due_at.filter(|_| step.state == StepState::Waiting)
+    step.due_at.filter(|_| matches!(step.state, StepState::Waiting | StepState::Pending))
+}
+
+/// True for a step that was to start when the host was too busy for it.
+pub(super) fn is_postponed(step: &StepRow) -> bool {
+    step.state == StepState::Pending && step.due_at.is_some()
 }
 
 /// True if an item that fails fails its node. Where it is skipped or collected, the workflow has

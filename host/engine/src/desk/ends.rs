@@ -1,6 +1,7 @@
 //! How a run leaves the desk: parked, ended, given up or given back.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::json;
 use tombolo_core::clock::Timestamp;
@@ -14,6 +15,9 @@ use tombolo_core::run::{Run, RunState, Standing, end_of_call};
 use super::{Desk, write};
 use crate::errors::{corrupt, permanent};
 use crate::{respond, starts};
+
+/// How long a run is given back whose end cannot be told for lack of room.
+const COME_BACK: Duration = Duration::from_secs(1);
 
 impl Desk {
     /// Nothing is under way: parks or ends the run.
@@ -30,8 +34,11 @@ impl Desk {
                 Ok(())
             }
             Standing::Ended { state, output, error } => {
-                if let Some(error) = &error {
-                    self.announce_failure(run, error).await;
+                if let Some(error) = &error
+                    && let Err(busy) = self.announce_failure(run, error).await
+                {
+                    tracing::warn!(run = %self.row.id, %busy, "its failure is announced later");
+                    return self.come_back(run).await;
                 }
                 self.settle(run, Next::End { state, output, error }).await
             }
@@ -42,12 +49,19 @@ impl Desk {
     }
 
     /// Starts the workflows that take the failure of this one.
-    async fn announce_failure(&mut self, run: &Run, error: &StepError) {
+    async fn announce_failure(&mut self, run: &Run, error: &StepError) -> Result<(), StepError> {
         let steps: Vec<StepRow> = run.rows().cloned().collect();
         let (name, payload) = (&run.plan().name, self.event.payload.value());
         let (ports, now) = (&self.inner.ports, self.now());
-        let accept = starts::failure(ports, &self.row, name, payload, error, &steps, now).await;
+        let accept = starts::failure(ports, &self.row, name, payload, error, &steps, now).await?;
         self.owed.starts.extend(accept);
+        Ok(())
+    }
+
+    /// Gives the run back for a moment: it comes to the same end again.
+    async fn come_back(&mut self, run: &mut Run) -> Result<(), StoreError> {
+        let (state, available_at) = (RunState::Queued, Some(self.now().plus(COME_BACK)));
+        self.settle(run, Next::Park { state, available_at, connections: BTreeSet::new() }).await
     }
 
     /// Ends the run by request or deadline.

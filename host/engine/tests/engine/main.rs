@@ -1,6 +1,7 @@
 //! The engine on a real store, with a clock that is set by hand and a sandbox that is scripted.
 
 mod builtins;
+mod busy;
 mod clock;
 mod crash_points;
 mod faults;

@@ -61,6 +61,10 @@ pub enum StoreError {
         /// The bound.
         limit: usize,
     },
+    /// What had to be computed before the write was not, for lack of room. Nothing was written. Try
+    /// again later.
+    #[error("too much at once: {0}")]
+    Overloaded(String),
     /// Another process holds the database. Nothing was written. Try again later.
     #[error("another process holds the database")]
     Locked,

@@ -4,7 +4,7 @@
 pub mod mortal;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -102,6 +102,8 @@ pub enum Script {
 pub struct Scripted {
     scripts: Mutex<HashMap<String, VecDeque<Script>>>,
     attempts: Mutex<Vec<Attempted>>,
+    /// Evaluations that find no room.
+    busy: AtomicUsize,
 }
 
 /// An attempt that was made.
@@ -127,6 +129,11 @@ impl Scripted {
         let (go_on, may_go_on) = oneshot::channel();
         self.next(node, Script::Hold(started, may_go_on));
         (has_started, go_on)
+    }
+
+    /// The next evaluations find no room.
+    pub fn be_busy(&self, evaluations: usize) {
+        self.busy.store(evaluations, Ordering::SeqCst);
     }
 
     /// Forgets what a node was to do next.
@@ -200,6 +207,16 @@ impl Sandbox for Scripted {
     }
 
     async fn evaluate(&self, evaluation: Evaluation) -> Result<Vec<Json>, ExpressionError> {
+        let less = |left: usize| left.checked_sub(1);
+        if self.busy.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
+            return Err(ExpressionError {
+                class: ErrorClass::Transient,
+                index: 0,
+                code: "evaluator-unavailable".into(),
+                message: "all instances were busy".into(),
+                position: None,
+            });
+        }
         // The tests' only jq: `true` and `false`.
         evaluation
             .expressions
