@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Map, Value};
+use tombolo_core::effect::Effect;
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::json::Json;
 use tombolo_core::ports::journal::JournalEntry;
@@ -103,10 +104,7 @@ impl Desk {
                 return Ok(None);
             }
             Prepared::List(list) => {
-                match run.admit(list.text().len()) {
-                    Ok(()) => run.expand(at.node, list, now).map_err(corrupt)?,
-                    Err(error) => run.refuse(at, error, now).map_err(corrupt)?,
-                }
+                self.begin_list(run, at, list)?;
                 return Ok(None);
             }
             Prepared::Input(input) => input,
@@ -126,6 +124,29 @@ impl Desk {
             self.settle(run, Next::Hold).await?;
         }
         Ok(Some(self.attempt(run, at, input)))
+    }
+
+    fn begin_list(&mut self, run: &mut Run, at: StepAt, list: Json) -> Result<(), StoreError> {
+        match run.admit(list.text().len()) {
+            Ok(()) => run.expand(at.node, list, self.now()).map_err(corrupt)?,
+            Err(error) => run.refuse(at, error, self.now()).map_err(corrupt)?,
+        }
+        // The key of an item names its place: nothing is called under it before the list is durable.
+        // An unsafe item has its intent stored, and the list with it.
+        let begins = run.step(at).state == StepState::Waiting;
+        self.owing |= begins && run.node(at).effect == Effect::Keyed;
+        Ok(())
+    }
+
+    /// Lets a step begin anew soon that the host had no room for.
+    pub(crate) fn postpone(
+        &self,
+        run: &mut Run,
+        at: StepAt,
+        error: StepError,
+    ) -> Result<(), StoreError> {
+        let wait = BUSY_WAIT.mul_f64(1.0 + self.inner.ports.random.unit());
+        run.postpone(at, error, self.now().plus(wait)).map_err(corrupt)
     }
 
     fn attempt(&self, run: &Run, at: StepAt, input: Json) -> Pending {

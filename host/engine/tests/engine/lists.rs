@@ -8,7 +8,7 @@ use tombolo_core::ports::intake::Answer;
 use tombolo_core::ports::store::RunView;
 use tombolo_core::run::{RunState, StepState};
 
-use crate::support::{Bench, Script, state, step};
+use crate::support::{Bench, Script, soon, state, step};
 
 fn list(policy: &str, limit: u32, count: u32) -> Value {
     let items: Vec<u32> = (0..count).collect();
@@ -135,4 +135,32 @@ async fn a_list_that_is_none_or_too_long_is_refused() {
         let ended = bench.ended(run).await;
         assert_eq!(ended.run.error.unwrap().code, code);
     }
+}
+
+#[tokio::test]
+async fn a_list_is_durable_before_anything_is_called_under_its_keys() {
+    let bench = Bench::new().await;
+    let engine = bench.start().await;
+    let nodes = json!({
+        "source": {"use": "test.read"},
+        "list": {
+            "use": "test.keyed", "after": ["source"], "with": {"id": "${ .item }"},
+            "each": {"items": "${ .steps.source.ids }", "limit": 1},
+        },
+    });
+    engine.apply(nodes, json!({})).await;
+    let (source, gives) = bench.sandbox.hold("source");
+    let (item, _never) = bench.sandbox.hold("list");
+    let run = engine.run("1").await;
+    soon(source).await.unwrap();
+    gives.send(json!({"ids": ["a", "b"]})).unwrap();
+    soon(item).await.unwrap();
+    engine.kill();
+
+    // Asked again, the source would say something else.
+    let (_asked_again, gives) = bench.sandbox.hold("source");
+    gives.send(json!({"ids": ["z", "a", "b"]})).unwrap();
+    bench.start().await;
+    let ended = bench.ended(run).await;
+    assert_eq!(ended.run.output.unwrap().value(), &json!([{"id": "a"}, {"id": "b"}]));
 }
