@@ -50,6 +50,8 @@ pub(crate) struct Desk {
     /// A result has to be durable before anything else happens: an unsafe effect's, or one that
     /// somebody waits for.
     pub owing: bool,
+    /// What came from outside is being read.
+    pub listens: bool,
     /// Ends the attempts under way.
     pub cut_off: CutOff,
     /// When the first effect ended that is not stored yet.
@@ -88,6 +90,7 @@ impl Desk {
             journals,
             signals: HashMap::new(),
             owing: false,
+            listens: false,
             cut_off: CutOff::default(),
             effect_since: None,
         };
@@ -234,6 +237,29 @@ pub(crate) async fn write(inner: &Inner, command: Settle) -> Result<(), StoreErr
 fn state_after(next: &Next) -> RunState {
     match next {
         Next::Hold => RunState::Running,
+/// Reads, and tries again as [`write`] does, for the time of a lease: what else goes on with the run
+/// is not to be lost for it.
+pub(crate) async fn read<T, Answer>(
+    inner: &Inner,
+    query: impl Fn() -> Answer,
+) -> Result<T, StoreError>
+where
+    Answer: Future<Output = Result<T, StoreError>>,
+{
+    let gives_up_at = inner.ports.clock.now().plus(inner.settings.lease());
+    loop {
+        let error = match query().await {
+            Err(error) if error.passes() && inner.ports.clock.now() < gives_up_at => error,
+            other => return other,
+        };
+        tracing::warn!(%error, "a run waits for the store to be read");
+        tokio::select! {
+            () = tokio::time::sleep(SETTLE_RETRY) => {}
+            () = inner.abandon.cancelled() => return Err(error),
+        }
+    }
+}
+
         Next::Park { state, .. } | Next::End { state, .. } => *state,
     }
 }

@@ -136,16 +136,37 @@ pub(crate) enum Done {
 async fn work(
     desk: &mut Desk,
     run: &mut Run,
+    /// What came from outside.
+    Heard(Result<Vec<Signal>, StoreError>),
     signals: &Signals,
     heard: Vec<Signal>,
+/// Works until the run parks or ends. If the store fails for too long, what is under way is ended in
+/// good order, and the run is given back.
 ) -> Result<(), StoreError> {
     if run.has_changes() {
         // What became of attempts whose worker died is told before anything else is done.
         desk.settle(run, Next::Hold).await?;
     }
+) -> Result<(), StoreError> {
+    let mut pending: FuturesUnordered<Pending> = FuturesUnordered::new();
+    match go_on(desk, run, &mut pending, signals, heard).await {
+        Err(error) if error.passes() => {
+            tracing::error!(run = %desk.row.id, %error, "the run is given back");
+            desk.cut_off(run, &mut pending).await?;
+            desk.leave(run).await
+        }
+        other => other,
+    }
+}
+
+async fn go_on(
+    desk: &mut Desk,
+    run: &mut Run,
+    pending: &mut FuturesUnordered<Pending>,
+    signals: &Signals,
+    heard: Vec<Signal>,
     desk.hear(run, heard)?;
     desk.release_mended(run).await?;
-    let mut pending: FuturesUnordered<Pending> = FuturesUnordered::new();
     loop {
         if let Some(reason) = desk.must_end(signals) {
             desk.cut_off(run, pending).await?;
@@ -171,9 +192,8 @@ async fn work(
             () = signals.cancel.cancelled() => continue,
             () = desk.next_look(due) => continue,
             () = desk.leaving() => continue,
-            () = signals.news.notified() => {
-                let heard = desk.news().await?;
-                desk.hear(run, heard)?;
+            () = signals.news.notified(), if !desk.listens => {
+                pending.push(desk.listen());
                 continue;
             }
         };
@@ -189,3 +209,7 @@ async fn work(
         pending.extend(more);
     }
 }
+            Some(Done::Heard(read)) => {
+                desk.heard(run, read)?;
+                None
+            }

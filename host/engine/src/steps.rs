@@ -21,10 +21,10 @@ use crate::errors::corrupt;
 /// How long attempts that are cut off have to come back.
 const CUT_OFF_WITHIN: Duration = Duration::from_secs(2);
 
-/// An attempt that failed, before it is decided what follows.
 /// The shortest wait of a step that the host had no room for; the longest is twice that.
 const BUSY_WAIT: Duration = Duration::from_secs(1);
 
+/// An attempt that failed, before it is decided what follows.
 pub(crate) struct Failure {
     error: StepError,
     logs: Vec<LogLine>,
@@ -93,11 +93,11 @@ impl Desk {
                 run.refuse(at, error, now).map_err(corrupt)?;
                 return Ok(None);
             }
-            // Something from outside has come first.
             Prepared::Busy(error) => {
                 self.postpone(run, at, error)?;
                 return Ok(None);
             }
+            // Something from outside has come first.
             Prepared::Due(_) if run.step(at).state.ended() => return Ok(None),
             Prepared::Due(due) => {
                 self.time_has_come(run, at, due)?;
@@ -161,9 +161,9 @@ impl Desk {
             journal: journal.map(|entries| entries.as_slice().into()).unwrap_or_default(),
             cut_off: self.cut_off.clone(),
         };
-        let (ports, plan) = (self.inner.ports.clone(), run.plan().clone());
+        let (inner, plan) = (self.inner.clone(), run.plan().clone());
         Box::pin(async move {
-            let invoked = attempt::run(&ports, &plan.nodes[at.node], attempt).await?;
+            let invoked = attempt::run(&inner, &plan.nodes[at.node], attempt).await?;
             Ok(Done::Attempted(at, invoked))
         })
     }
@@ -195,6 +195,10 @@ impl Desk {
                 None => return Ok(None),
                 Some(conflict) => conflict,
             },
+            Err(error) if attempt::is_busy(&error) => {
+                self.postpone(run, at, error)?;
+                return Ok(None);
+            }
             Err(error) => error,
         };
         let failure = Failure { error, logs, journal };
@@ -209,18 +213,16 @@ impl Desk {
     pub async fn cut_off(
         &mut self,
         run: &mut Run,
-        mut pending: FuturesUnordered<Pending>,
+        pending: &mut FuturesUnordered<Pending>,
     ) -> Result<(), StoreError> {
         self.cut_off.0.cancel();
         let end = tokio::time::Instant::now() + CUT_OFF_WITHIN;
         while let Ok(Some(done)) = tokio::time::timeout_at(end, pending.next()).await {
             match done? {
                 // Its step has not begun.
-            Err(error) if attempt::is_busy(&error) => {
-                self.postpone(run, at, error)?;
-                return Ok(None);
-            }
                 Done::Prepared(..) => {}
+                // It stays in the store.
+                Done::Heard(_) => {}
                 Done::Judged(at, failure, judged) => self.fail_judged(run, at, failure, judged)?,
                 Done::Attempted(at, invoked) => match &invoked.result {
                     Err(error) if error.code == INTERRUPTED => self.cut_short(run, at, invoked)?,
@@ -249,6 +251,7 @@ impl Desk {
     fn judge(&self, run: &Run, at: StepAt, failure: Failure) -> Pending {
         let scope = self.scope(run, at).with_failure(&failure.error, run.step(at).attempt);
         let (ports, of, plan) = (self.inner.ports.clone(), self.of(), run.plan().clone());
+        let cut_off = self.cut_off.clone();
         Box::pin(async move {
             let node = &plan.nodes[at.node];
             let judged = match &node.retry_if {
@@ -275,7 +278,6 @@ impl Desk {
             Err(error) => {
                 let message = format!("`retry.if` has no answer: {}", error.message);
                 failure.logs.push(LogLine { level: "warn".to_owned(), message });
-        let cut_off = self.cut_off.clone();
                 None
             }
         };

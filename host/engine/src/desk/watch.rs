@@ -7,7 +7,8 @@ use tombolo_core::error::StepError;
 use tombolo_core::ports::store::{Signal, StoreError};
 use tombolo_core::run::Run;
 
-use super::{Desk, UNSETTLED_FOR};
+use super::{Desk, UNSETTLED_FOR, read};
+use crate::drive::{Done, Pending};
 use crate::errors::permanent;
 use crate::leases::Signals;
 
@@ -41,7 +42,9 @@ impl Desk {
     pub async fn release_mended(&self, run: &mut Run) -> Result<(), StoreError> {
         let mut mended = BTreeSet::new();
         for name in run.paused_connections() {
-            let connection = self.inner.ports.store.connection(self.row.tenant, &name).await?;
+            let ports = &self.inner.ports;
+            let connection =
+                read(&self.inner, || ports.store.connection(self.row.tenant, &name)).await?;
             // One that is gone is an error of the step, which it is told by trying.
             if connection.is_none_or(|connection| connection.paused.is_none()) {
                 mended.insert(name);
@@ -51,13 +54,35 @@ impl Desk {
         Ok(())
     }
 
-    /// What came from outside and is not heard yet.
-    pub async fn news(&self) -> Result<Vec<Signal>, StoreError> {
-        let all = self.inner.ports.store.signals(self.row.tenant, self.row.id).await?;
+    /// Reads what came from outside, beside what goes on.
+    pub fn listen(&mut self) -> Pending {
+        self.listens = true;
+        let (inner, tenant, run) = (self.inner.clone(), self.row.tenant, self.row.id);
+        Box::pin(async move {
+            Ok(Done::Heard(read(&inner, || inner.ports.store.signals(tenant, run)).await))
+        })
+    }
+
+    /// Takes in what was read and is not heard yet. What could not be read stays in the store, and
+    /// makes the run due as soon as it is parked.
+    pub fn heard(
+        &mut self,
+        run: &mut Run,
+        read: Result<Vec<Signal>, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.listens = false;
+        let all = match read {
+            Ok(all) => all,
+            Err(error) => {
+                tracing::error!(run = %self.row.id, %error, "what came is heard later");
+                return Ok(());
+            }
+        };
         let heard = |signal: &Signal| {
             self.signals.contains_key(&signal.step) || self.owed.used.contains(&signal.step)
         };
-        Ok(all.into_iter().filter(|signal| !heard(signal)).collect())
+        let fresh = all.into_iter().filter(|signal| !heard(signal)).collect();
+        self.hear(run, fresh)
     }
 
     /// True if this process is about to end.

@@ -81,3 +81,20 @@ pub enum StoreError {
     #[error("the database failed: {0}")]
     Database(String),
 }
+
+impl StoreError {
+    /// True if the same may work later.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Busy { .. }
+            | Self::Overloaded(_)
+            | Self::Locked
+            | Self::Full
+            | Self::Database(_) => true,
+            Self::LeaseLost { .. }
+            | Self::StateConflict { .. }
+            | Self::Corrupt(_)
+            | Self::Refused(_) => false,
+        }
+    }
+}

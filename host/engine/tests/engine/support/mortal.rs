@@ -42,6 +42,7 @@ pub struct Mortal {
     claims: AtomicUsize,
     /// The next claim that brings runs waits here before it tells so.
     held_claim: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
+    bad_reads: AtomicUsize,
     /// At which call what happens.
     plan: Mutex<Option<(usize, Trouble)>>,
 }
@@ -54,6 +55,7 @@ impl Mortal {
             calls: 0.into(),
             claims: 0.into(),
             held_claim: Mutex::new(None),
+            bad_reads: 0.into(),
             plan: Mutex::new(None),
         }
     }
@@ -117,6 +119,24 @@ impl Mortal {
         }
     }
 
+    /// So many reads of a run under way fail from now on.
+    pub fn fail_reads(&self, count: usize) {
+        self.bad_reads.store(count, Ordering::SeqCst);
+    }
+
+    /// Reads that are to fail still.
+    pub fn bad_reads(&self) -> usize {
+        self.bad_reads.load(Ordering::SeqCst)
+    }
+
+    fn read_well(&self) -> Result<(), StoreError> {
+        let less = |left: usize| left.checked_sub(1);
+        match self.bad_reads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less) {
+            Ok(_) => Err(StoreError::Database("an error of the disk".to_owned())),
+            Err(_) => Ok(()),
+        }
+    }
+
     /// For ever, once the process is dead.
     async fn living(&self) {
         if self.is_dead() {
@@ -160,6 +180,7 @@ impl RunLog for Mortal {
     }
     async fn renew(&self, leases: &[Lease], until: Timestamp) -> Result<Vec<RunId>, StoreError> {
         self.living().await;
+        self.read_well()?;
         self.store.renew(leases, until).await
     }
     async fn settle(&self, settle: Settle) -> Result<(), StoreError> {
@@ -239,6 +260,7 @@ impl Catalog for Mortal {
     }
     async fn connections(&self, tenant: TenantId) -> Result<Vec<Connection>, StoreError> {
         self.store.connections(tenant).await
+        self.read_well()?;
     }
     async fn resume_connection(
         &self,
