@@ -21,6 +21,7 @@ mod registry;
 mod repair;
 mod respond;
 mod settings;
+mod set_back;
 mod starts;
 mod steps;
 

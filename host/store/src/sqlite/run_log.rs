@@ -27,6 +27,11 @@ impl RunLog for SqliteStore {
         self.writes.write(now, |pending| Command::Rare(Box::new(Rare::TakeOver(pending)))).await
     }
 
+    async fn set_back(&self, from: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        let set_back = |pending| Command::Rare(Box::new(Rare::SetBack(pending)));
+        self.writes.write((from, now), set_back).await
+    }
+
     async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError> {
         let worker = claim.worker.clone();
         let leased = self.writes.write(claim, Command::Claim).await?;

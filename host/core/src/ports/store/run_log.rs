@@ -232,7 +232,8 @@ pub trait RunLog: Send + Sync {
     async fn accept(&self, batch: Vec<Accept>) -> Result<Vec<Accepted>, StoreError>;
 
     /// Makes every leased run due now, and returns how many there were. Only for a process that
-    /// knows itself to be the only one at this store: then every lease is a dead process's.
+    /// knows itself to be the only one at this store: then every lease is a dead process's. If runs
+    /// in the queue came after `now`, this is [`RunLog::set_back`], too.
     async fn take_over(&self, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Leases runs that are due: `lease_epoch + 1`, `claims + 1`, state `running`, available again
@@ -254,6 +255,11 @@ pub trait RunLog: Send + Sync {
     async fn signal(&self, signal: Signal) -> Result<Signalled, StoreError>;
 
     /// What came for a run's steps and is not used yet.
+    /// Makes up for a clock that jumped back from `from` to `now`: what was due is due, and waits
+    /// that were counted from the old time (of throttles and debounces) are as long as before.
+    /// Returns how many runs are due by that. Deadlines, retries and waits keep their times.
+    async fn set_back(&self, from: Timestamp, now: Timestamp) -> Result<u64, StoreError>;
+
     async fn signals(&self, tenant: TenantId, run: RunId) -> Result<Vec<Signal>, StoreError>;
 
     /// Moves the end of leases. Returns the runs whose lease is lost.

@@ -473,15 +473,19 @@ impl Running {
     }
 
     pub fn arrival(&self, key: &str) -> Arrival {
+        self.arrival_for("w", key)
+    }
+
+    pub fn arrival_for(&self, workflow: &str, key: &str) -> Arrival {
         Arrival {
             tenant: self.tenant,
-            source: "api:w".into(),
+            source: format!("api:{workflow}"),
             dedupe_key: key.into(),
             fingerprint: None,
             trigger: json!({"id": key}),
             event: serde_json::Map::new(),
             correlation_id: "c".into(),
-            subscribers: vec![self.registry.workflow(self.tenant, "w").expect("applied")],
+            subscribers: vec![self.registry.workflow(self.tenant, workflow).expect("applied")],
         }
     }
 
@@ -493,6 +497,12 @@ impl Running {
 
     pub async fn run(&self, key: &str) -> RunId {
         self.try_run(key).await.unwrap()
+    }
+
+    /// Starts a run of another workflow.
+    pub async fn run_of(&self, workflow: &str, key: &str) -> RunId {
+        let arrival = self.arrival_for(workflow, key);
+        self.engine.accept(vec![arrival]).await.unwrap()[0].runs()[0]
     }
 
     pub async fn try_run(&self, key: &str) -> Result<RunId, StoreError> {

@@ -153,6 +153,10 @@ impl RunLog for Mortal {
     async fn take_over(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.store.take_over(now).await
     }
+    async fn set_back(&self, from: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        self.living().await;
+        self.store.set_back(from, now).await
+    }
     async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError> {
         self.living().await;
         let claimed = self.store.claim(claim).await;
