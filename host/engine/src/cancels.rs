@@ -28,6 +28,7 @@ pub(crate) async fn tell(inner: &Inner) {
 pub(crate) async fn tell_of_new(inner: &Inner) {
     inner.leases.note_missed();
     inner.wake.notify_one();
+    inner.ending.notify_one();
     tell(inner).await;
 }
 

@@ -183,6 +183,9 @@ impl Desk {
         if gives_way || !command.starts.is_empty() {
             self.inner.wake.notify_one();
         }
+        if self.inner.leases.clear(self.row.id) {
+            self.inner.wake.notify_one();
+        }
         self.tell_caller(command);
         cancels::tell_after(&self.inner, run, command);
         self.inner.news.note(command);
@@ -234,9 +237,6 @@ pub(crate) async fn write(inner: &Inner, command: Settle) -> Result<(), StoreErr
     }
 }
 
-fn state_after(next: &Next) -> RunState {
-    match next {
-        Next::Hold => RunState::Running,
 /// Reads, and tries again as [`write`] does, for the time of a lease: what else goes on with the run
 /// is not to be lost for it.
 pub(crate) async fn read<T, Answer>(
@@ -260,6 +260,9 @@ where
     }
 }
 
+fn state_after(next: &Next) -> RunState {
+    match next {
+        Next::Hold => RunState::Running,
         Next::Park { state, .. } | Next::End { state, .. } => *state,
     }
 }

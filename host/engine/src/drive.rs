@@ -9,7 +9,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tombolo_core::error::StepError;
 use tombolo_core::id::TenantId;
 use tombolo_core::ports::sandbox::Invoked;
-use tombolo_core::ports::store::{Claimed, ClaimedRun, Lease, Next, Signal, StoreError};
+use tombolo_core::ports::store::{
+    Claimed, ClaimedRun, Lease, Next, SUSPECT_CLAIMS, Signal, StoreError,
+};
 use tombolo_core::run::{Run, StepAt, give_up_steps};
 
 use crate::Inner;
@@ -25,6 +27,9 @@ pub(crate) fn spawn(inner: &Arc<Inner>, claimed: Claimed, permit: OwnedSemaphore
     match claimed {
         Claimed::Run(claimed) => {
             let held = Leases::hold(inner, &claimed.lease);
+            if claimed.claims > SUSPECT_CLAIMS {
+                held.suspect();
+            }
             spawn_held(inner, *claimed, held, permit);
         }
         Claimed::Damaged { tenant, lease, reason } => {
@@ -131,22 +136,17 @@ pub(crate) enum Done {
     Prepared(StepAt, Prepared),
     Attempted(StepAt, Invoked),
     Judged(StepAt, Failure, Result<bool, StepError>),
+    /// What came from outside.
+    Heard(Result<Vec<Signal>, StoreError>),
 }
 
+/// Works until the run parks or ends. If the store fails for too long, what is under way is ended in
+/// good order, and the run is given back.
 async fn work(
     desk: &mut Desk,
     run: &mut Run,
-    /// What came from outside.
-    Heard(Result<Vec<Signal>, StoreError>),
     signals: &Signals,
     heard: Vec<Signal>,
-/// Works until the run parks or ends. If the store fails for too long, what is under way is ended in
-/// good order, and the run is given back.
-) -> Result<(), StoreError> {
-    if run.has_changes() {
-        // What became of attempts whose worker died is told before anything else is done.
-        desk.settle(run, Next::Hold).await?;
-    }
 ) -> Result<(), StoreError> {
     let mut pending: FuturesUnordered<Pending> = FuturesUnordered::new();
     match go_on(desk, run, &mut pending, signals, heard).await {
@@ -165,6 +165,11 @@ async fn go_on(
     pending: &mut FuturesUnordered<Pending>,
     signals: &Signals,
     heard: Vec<Signal>,
+) -> Result<(), StoreError> {
+    if run.has_changes() {
+        // What became of attempts whose worker died is told before anything else is done.
+        desk.settle(run, Next::Hold).await?;
+    }
     desk.hear(run, heard)?;
     desk.release_mended(run).await?;
     loop {
@@ -204,12 +209,12 @@ async fn go_on(
                 desk.fail_judged(run, at, failure, judged)?;
                 None
             }
+            Some(Done::Heard(read)) => {
+                desk.heard(run, read)?;
+                None
+            }
             None => None,
         };
         pending.extend(more);
     }
 }
-            Some(Done::Heard(read)) => {
-                desk.heard(run, read)?;
-                None
-            }

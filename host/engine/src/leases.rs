@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tombolo_core::id::RunId;
 use tombolo_core::ports::store::Lease;
@@ -39,7 +41,12 @@ struct Entry {
     signals: Signals,
     /// False for a run that is about to be accepted: there is no lease to renew yet.
     stored: bool,
+    /// Set for a run that may be what ended its workers, until it has made progress.
+    suspected: Option<Instant>,
 }
+
+/// Suspects that are under way at the same time, unless they take their time.
+const SUSPECTS_AT_ONCE: usize = 1;
 
 impl Leases {
     /// Registers a run for as long as the returned guard lives.
@@ -52,7 +59,12 @@ impl Leases {
     /// Registers a run that is about to be stored with this lease.
     pub fn reserve(inner: &Arc<Inner>, lease: &Lease) -> Held {
         let signals = Signals::default();
-        let entry = Entry { lease: lease.clone(), signals: signals.clone(), stored: false };
+        let entry = Entry {
+            lease: lease.clone(),
+            signals: signals.clone(),
+            stored: false,
+            suspected: None,
+        };
         if let Some(before) = inner.leases.lock().insert(lease.run, entry) {
             before.signals.lost.cancel();
         }
@@ -84,6 +96,18 @@ impl Leases {
     /// change has to look again.
     pub fn missed(&self) -> u64 {
         self.missed.load(Ordering::SeqCst)
+    }
+
+    /// How many more suspects may be worked on. One that has gone well for `apart` counts no more.
+    pub fn room_for_suspects(&self, apart: Duration) -> usize {
+        let held = self.lock();
+        let counts = |entry: &&Entry| entry.suspected.is_some_and(|at| at.elapsed() < apart);
+        SUSPECTS_AT_ONCE.saturating_sub(held.values().filter(counts).count())
+    }
+
+    /// The run has made progress. True if it was a suspect.
+    pub fn clear(&self, run: RunId) -> bool {
+        self.lock().get_mut(&run).and_then(|entry| entry.suspected.take()).is_some()
     }
 
     /// The runs that are worked on here.
@@ -124,10 +148,19 @@ impl Held {
 
     /// The lease is in the store: from now on it is renewed.
     pub fn mark_stored(&self) {
+        self.change(|entry| entry.stored = true);
+    }
+
+    /// The run may be what ended its workers.
+    pub fn suspect(&self) {
+        self.change(|entry| entry.suspected = Some(Instant::now()));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Entry)) {
         if let Some(entry) = self.inner.leases.lock().get_mut(&self.lease.run)
             && entry.lease.epoch == self.lease.epoch
         {
-            entry.stored = true;
+            change(entry);
         }
     }
 }
@@ -135,8 +168,12 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let mut held = self.inner.leases.lock();
-        if held.get(&self.lease.run).is_some_and(|entry| entry.lease.epoch == self.lease.epoch) {
-            held.remove(&self.lease.run);
+        if held.get(&self.lease.run).is_some_and(|entry| entry.lease.epoch == self.lease.epoch)
+            && let Some(entry) = held.remove(&self.lease.run)
+            && entry.suspected.is_some()
+        {
+            // There is room for the next one.
+            self.inner.wake.notify_one();
         }
     }
 }

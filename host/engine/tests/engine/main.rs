@@ -10,6 +10,7 @@ mod housekeeping;
 mod lists;
 mod promises;
 mod repair;
+mod slots;
 mod support;
 mod treatment;
 mod under_way;

@@ -97,9 +97,9 @@ impl RunLog for SqliteStore {
         &self,
         tenant: TenantId,
         run: RunId,
-        now: Timestamp,
+        _now: Timestamp,
     ) -> Result<CancelRequest, StoreError> {
-        self.writes.write(Cancel { tenant, run, now }, Command::Cancel).await
+        self.writes.write(Cancel { tenant, run }, Command::Cancel).await
     }
 
     async fn cancel_requested(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {

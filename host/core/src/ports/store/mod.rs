@@ -24,7 +24,7 @@ pub use reading::{Cursor, EventView, Page, Reading, RunFilter, RunSummary, RunVi
 pub use rows::{EventRow, Parent, RunRow, StepKey, StepRow};
 pub use run_log::{
     Accept, Accepted, CancelRequest, Claim, Claimed, ClaimedRun, Ended, Lease, NewEvent, NewRun,
-    Open, Opened, RunLog, WorkerId,
+    Open, Opened, RunLog, SUSPECT_CLAIMS, Wanted, WorkerId,
 };
 pub use settle::{Call, Journaled, Next, Pause, Settle, StateChange};
 pub use signal::{Signal, Signalled};

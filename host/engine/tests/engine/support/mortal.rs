@@ -180,11 +180,11 @@ impl RunLog for Mortal {
     }
     async fn signals(&self, tenant: TenantId, run: RunId) -> Result<Vec<Signal>, StoreError> {
         self.living().await;
+        self.read_well()?;
         self.store.signals(tenant, run).await
     }
     async fn renew(&self, leases: &[Lease], until: Timestamp) -> Result<Vec<RunId>, StoreError> {
         self.living().await;
-        self.read_well()?;
         self.store.renew(leases, until).await
     }
     async fn settle(&self, settle: Settle) -> Result<(), StoreError> {
@@ -260,11 +260,11 @@ impl Catalog for Mortal {
         tenant: TenantId,
         name: &str,
     ) -> Result<Option<Connection>, StoreError> {
+        self.read_well()?;
         self.store.connection(tenant, name).await
     }
     async fn connections(&self, tenant: TenantId) -> Result<Vec<Connection>, StoreError> {
         self.store.connections(tenant).await
-        self.read_well()?;
     }
     async fn resume_connection(
         &self,
