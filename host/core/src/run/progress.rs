@@ -27,7 +27,8 @@ impl Run {
     pub fn skip(&mut self, at: impl Into<StepAt>, now: Timestamp) -> Result<(), Illegal> {
         let at = at.into();
         self.change(at, StepEvent::Skip)?;
-        self.step_mut(at).ended_at = Some(now);
+        let step = self.step_mut(at);
+        (step.error, step.due_at, step.ended_at) = (None, None, Some(now));
         self.sort_in(at);
         Ok(())
     }
@@ -82,6 +83,26 @@ impl Run {
         let at = at.into();
         self.change(at, StepEvent::Suspend)?;
         self.step_mut(at).due_at = due;
+        self.sort_in(at);
+        Ok(())
+    }
+
+    /// The host is too busy for the step, which has done nothing: it begins anew at `due`, and no
+    /// attempt is spent.
+    pub fn postpone(
+        &mut self,
+        at: impl Into<StepAt>,
+        error: StepError,
+        due: Timestamp,
+    ) -> Result<(), Illegal> {
+        let at = at.into();
+        if self.step(at).state == StepState::Running {
+            self.change(at, StepEvent::Abandon)?;
+        }
+        self.taken.remove(&at);
+        let step = self.step_mut(at);
+        step.error = Some(error);
+        step.due_at = Some(due);
         self.sort_in(at);
         Ok(())
     }

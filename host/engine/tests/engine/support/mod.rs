@@ -6,7 +6,7 @@ pub mod mortal;
 mod told;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -104,6 +104,8 @@ pub enum Script {
 pub struct Scripted {
     scripts: Mutex<HashMap<String, VecDeque<Script>>>,
     attempts: Mutex<Vec<Attempted>>,
+    /// Evaluations that find no room.
+    busy: AtomicUsize,
 }
 
 /// An attempt that was made.
@@ -129,6 +131,11 @@ impl Scripted {
         let (go_on, may_go_on) = oneshot::channel();
         self.next(node, Script::Hold(started, may_go_on));
         (has_started, go_on)
+    }
+
+    /// The next evaluations find no room.
+    pub fn be_busy(&self, evaluations: usize) {
+        self.busy.store(evaluations, Ordering::SeqCst);
     }
 
     /// Forgets what a node was to do next.
@@ -202,6 +209,16 @@ impl Sandbox for Scripted {
     }
 
     async fn evaluate(&self, evaluation: Evaluation) -> Result<Vec<Json>, ExpressionError> {
+        let less = |left: usize| left.checked_sub(1);
+        if self.busy.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
+            return Err(ExpressionError {
+                class: ErrorClass::Transient,
+                index: 0,
+                code: "evaluator-unavailable".into(),
+                message: "all instances were busy".into(),
+                position: None,
+            });
+        }
         // The tests' only jq: `true` and `false`.
         evaluation
             .expressions
@@ -446,15 +463,19 @@ impl Running {
     }
 
     pub fn arrival(&self, key: &str) -> Arrival {
+        self.arrival_for("w", key)
+    }
+
+    pub fn arrival_for(&self, workflow: &str, key: &str) -> Arrival {
         Arrival {
             tenant: self.tenant,
-            source: "api:w".into(),
+            source: format!("api:{workflow}"),
             dedupe_key: key.into(),
             fingerprint: None,
             trigger: json!({"id": key}),
             event: serde_json::Map::new(),
             correlation_id: "c".into(),
-            subscribers: vec![self.registry.workflow(self.tenant, "w").expect("applied")],
+            subscribers: vec![self.registry.workflow(self.tenant, workflow).expect("applied")],
         }
     }
 
@@ -466,6 +487,12 @@ impl Running {
 
     pub async fn run(&self, key: &str) -> RunId {
         self.try_run(key).await.unwrap()
+    }
+
+    /// Starts a run of another workflow.
+    pub async fn run_of(&self, workflow: &str, key: &str) -> RunId {
+        let arrival = self.arrival_for(workflow, key);
+        self.engine.accept(vec![arrival]).await.unwrap()[0].runs()[0]
     }
 
     pub async fn try_run(&self, key: &str) -> Result<RunId, StoreError> {
@@ -485,6 +512,11 @@ impl Running {
     pub async fn stop(self) {
         self.engine.stop().await;
     }
+}
+
+/// What comes soon, or the test fails.
+pub async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("it comes in time")
 }
 
 /// State of a node's step in a view; `pending` if it is not stored.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{ContentHash, EventId, RunId, TenantId, WorkflowId};
@@ -52,6 +53,9 @@ pub struct Mortal {
     sweeps: AtomicUsize,
     /// What cannot be read of the next run that is claimed.
     spoilt: Mutex<Option<Spoilt>>,
+    /// The next claim that brings runs waits here before it tells so.
+    held_claim: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
+    bad_reads: AtomicUsize,
     /// At which call what happens.
     plan: Mutex<Option<(usize, Trouble)>>,
 }
@@ -65,6 +69,8 @@ impl Mortal {
             claims: 0.into(),
             sweeps: 0.into(),
             spoilt: Mutex::new(None),
+            held_claim: Mutex::new(None),
+            bad_reads: 0.into(),
             plan: Mutex::new(None),
         }
     }
@@ -121,6 +127,15 @@ impl Mortal {
         *self.plan.lock().unwrap() = Some((self.calls() + after, trouble));
     }
 
+    /// Holds the next claim that brings runs between the store and the process: first to be
+    /// awaited, then to be sent to.
+    pub fn hold_claim(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let (brought, has_brought) = oneshot::channel();
+        let (go_on, may_go_on) = oneshot::channel();
+        *self.held_claim.lock().unwrap() = Some((brought, may_go_on));
+        (has_brought, go_on)
+    }
+
     async fn through<T>(
         &self,
         call: impl Future<Output = Result<T, StoreError>>,
@@ -147,6 +162,24 @@ impl Mortal {
         }
     }
 
+    /// So many reads of a run under way fail from now on.
+    pub fn fail_reads(&self, count: usize) {
+        self.bad_reads.store(count, Ordering::SeqCst);
+    }
+
+    /// Reads that are to fail still.
+    pub fn bad_reads(&self) -> usize {
+        self.bad_reads.load(Ordering::SeqCst)
+    }
+
+    fn read_well(&self) -> Result<(), StoreError> {
+        let less = |left: usize| left.checked_sub(1);
+        match self.bad_reads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less) {
+            Ok(_) => Err(StoreError::Database("an error of the disk".to_owned())),
+            Err(_) => Ok(()),
+        }
+    }
+
     /// For ever, once the process is dead.
     async fn living(&self) {
         if self.is_dead() {
@@ -163,9 +196,19 @@ impl RunLog for Mortal {
     async fn take_over(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.store.take_over(now).await
     }
+    async fn set_back(&self, from: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        self.living().await;
+        self.store.set_back(from, now).await
+    }
     async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError> {
         self.living().await;
         let claimed = self.store.claim(claim).await;
+        let brings = claimed.as_ref().is_ok_and(|claimed| !claimed.is_empty());
+        let held = if brings { self.held_claim.lock().unwrap().take() } else { None };
+        if let Some((brought, go_on)) = held {
+            let _ = brought.send(());
+            let _ = go_on.await;
+        }
         self.living().await;
         // A look that brings nothing writes nothing.
         let brought = claimed.as_ref().is_ok_and(|claimed| !claimed.is_empty());
@@ -180,6 +223,7 @@ impl RunLog for Mortal {
     }
     async fn signals(&self, tenant: TenantId, run: RunId) -> Result<Vec<Signal>, StoreError> {
         self.living().await;
+        self.read_well()?;
         self.store.signals(tenant, run).await
     }
     async fn renew(&self, leases: &[Lease], until: Timestamp) -> Result<Vec<RunId>, StoreError> {
@@ -196,6 +240,10 @@ impl RunLog for Mortal {
         now: Timestamp,
     ) -> Result<CancelRequest, StoreError> {
         self.store.request_cancel(tenant, run, now).await
+    }
+    async fn cancel_requested(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {
+        self.living().await;
+        self.store.cancel_requested(among).await
     }
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.living().await;
@@ -256,6 +304,7 @@ impl Catalog for Mortal {
         name: &str,
     ) -> Result<Option<Connection>, StoreError> {
         self.living().await;
+        self.read_well()?;
         self.store.connection(tenant, name).await
     }
     async fn connections(&self, tenant: TenantId) -> Result<Vec<Connection>, StoreError> {
