@@ -6,7 +6,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Map, Value};
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::json::Json;
-use tombolo_core::ports::journal::JournalEntry;
+use tombolo_core::ports::journal::{self, JournalEntry};
 use tombolo_core::ports::sandbox::{INTERRUPTED, Invoked, LogLine, Outcome, StateWrite};
 use tombolo_core::ports::store::{Call, Journaled, Next, Pause, StateChange, StepKey, StoreError};
 use tombolo_core::run::{Failed, Run, RunScope, StepAt, StepState, Treatment};
@@ -314,6 +314,6 @@ impl Desk {
         let key = run.step(at).key();
         let journaled = |entry| Journaled { node: key.node.clone(), item: key.item, entry };
         self.owed.journal.extend(entries.iter().cloned().map(journaled));
-        self.journals.entry(key).or_default().extend(entries);
+        journal::add(self.journals.entry(key).or_default(), entries);
     }
 }

@@ -101,7 +101,9 @@ impl Host<'_> {
     }
 
     async fn finish(&self, ran: Ran, effect: Effect) -> Invoked {
-        let Ran { answer, logs, calls: Taken { records, journal, uncertain, .. }, state } = ran;
+        let Ran { answer, logs, mut calls, state } = ran;
+        let journal = calls.journal(effect);
+        let Taken { records, uncertain, .. } = calls;
         let result = match answer {
             Ok(Answer::Done(outcome)) => match parse(outcome.output).await {
                 Ok(output) => Ok(Outcome { output, ports: outcome.ports }),
