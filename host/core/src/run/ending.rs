@@ -68,7 +68,7 @@ impl Run {
             if self.is_changed(at) {
                 self.set_input(at, None);
                 self.set_output(at, None);
-                self.step_mut(at).logs.clear();
+                self.set_logs(at, Vec::new());
             }
         }
         self.recover(now)?;

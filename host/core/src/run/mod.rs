@@ -8,6 +8,7 @@ mod history_tests;
 mod items;
 #[cfg(test)]
 mod items_tests;
+mod logs;
 mod model;
 mod progress;
 mod ready;
@@ -28,6 +29,7 @@ pub use builtin::{
 };
 pub use ending::give_up_steps;
 pub use explain::{Explanation, MAX_ITEMS_EXPLAINED, StepWhy, Surroundings, Why, explain};
+pub use logs::MAX_RUN_LOG_BYTES;
 pub use model::{Broken, MAX_RUN_BYTES, Run, StepAt};
 pub use progress::Failed;
 pub use repair::{CannotRepair, Redrive};

@@ -66,8 +66,8 @@ impl Run {
         step.spent += 1;
         step.ports = outcome.ports;
         step.error = None;
-        step.logs = logs;
         step.ended_at = Some(now);
+        self.set_logs(at, logs);
         self.sort_in(at);
         Ok(())
     }
@@ -140,12 +140,12 @@ impl Run {
         let step = self.step_mut(at);
         step.spent += u32::from(counts);
         step.error = Some(error);
-        step.logs = logs;
         match treatment {
             Treatment::Retry { at: due } => step.due_at = Some(due),
             Treatment::Pause => step.due_at = None,
             Treatment::Dead | Treatment::Unknown => step.ended_at = Some(failed.now),
         }
+        self.set_logs(at, logs);
         self.sort_in(at);
         Ok(treatment)
     }
