@@ -153,7 +153,8 @@ impl Run {
     fn treatment(&self, at: StepAt, error: &StepError, failed: Failed) -> Treatment {
         let (node, step) = (self.node(at), self.step(at));
         let spent = step.spent + u32::from(error.class != ErrorClass::RateLimited);
-        let tried = Tried { attempts: step.attempt, spent };
+        let since = step.started_at.unwrap_or(failed.now);
+        let tried = Tried { attempts: step.attempt, spent, since };
         treat(error, node, tried, failed)
     }
 
