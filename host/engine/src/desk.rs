@@ -13,8 +13,8 @@ use tombolo_core::id::TenantId;
 use tombolo_core::json::Json;
 use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::store::{
-    Accept, Call, ClaimedRun, EventRow, Journaled, Lease, Letters, NewLetter, Next, Pause, RunRow,
-    Settle, Signal, StepKey, StepRow, StoreError,
+    ClaimedRun, EventRow, Journaled, Lease, Letters, NewLetter, Next, RunRow, Settle, Signal,
+    StepKey, StepRow, StoreError,
 };
 use tombolo_core::run::{Run, RunState, Standing, end_of_call};
 use tombolo_core::workflow::Plan;
@@ -22,6 +22,7 @@ use tombolo_core::workflow::Plan;
 use crate::attempt::{CutOff, Of};
 use crate::errors::{corrupt, permanent};
 use crate::leases::Signals;
+use crate::owed::Owed;
 use crate::registry::NoPlan;
 use crate::{Inner, respond, starts};
 
@@ -43,7 +44,7 @@ pub(crate) struct Desk {
     lease: Lease,
     /// What goes with the next settle, beside the steps that changed.
     pub owed: Owed,
-    /// Everything journaled: what a later attempt need not call again.
+    /// Everything journaled, of steps that may have a later attempt.
     pub journals: HashMap<StepKey, Vec<JournalEntry>>,
     /// What came from outside for steps that do not wait for it yet.
     pub signals: HashMap<StepKey, Json>,
@@ -54,21 +55,6 @@ pub(crate) struct Desk {
     pub cut_off: CutOff,
     /// When the first effect ended that is not stored yet.
     effect_since: Option<Timestamp>,
-}
-
-/// What is not stored yet, beside steps.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Owed {
-    /// Calls that were made.
-    pub calls: Vec<Call>,
-    /// Those of attempts that failed, which a later one need not make again.
-    pub journal: Vec<Journaled>,
-    /// Events from inside.
-    pub starts: Vec<Accept>,
-    /// Steps that have used what came for them.
-    pub used: Vec<StepKey>,
-    /// Connections that refused.
-    pub pauses: Vec<Pause>,
 }
 
 impl Desk {
@@ -301,13 +287,14 @@ impl Desk {
 
     /// Everything that is not stored yet.
     pub fn command(&mut self, run: &mut Run, next: Next) -> Settle {
-        let Owed { calls, journal, starts, used, pauses } = std::mem::take(&mut self.owed);
+        let Owed { calls, journal, forgets, starts, used, pauses } = std::mem::take(&mut self.owed);
         let steps = run.take_changes();
         Settle {
             letters: self.new_letters(run, &steps),
             steps,
             calls,
             journal,
+            forgets,
             starts,
             used,
             pauses,

@@ -21,7 +21,7 @@ use tombolo_core::run::{
 use tombolo_core::workflow::Builtin;
 
 use crate::Engine;
-use opened::{Opened, damaged, no_plan, stored};
+use opened::{Journals, Opened, damaged, no_plan, stored};
 
 #[async_trait]
 impl Repairs for Engine {
@@ -55,7 +55,7 @@ impl Repairs for Engine {
         }
         let detail = json!({"reason": by.reason, "output": output});
         opened.record(by, "step-resolved", &step, detail);
-        opened.go_on(vec![step], false).await
+        opened.go_on(vec![step], Journals::Forget).await
     }
 
     async fn discard(
@@ -159,7 +159,8 @@ impl Engine {
                     return Err(error);
                 }
             };
-            opened.go_on(chosen.clone(), redrive.forget_calls).await?;
+            let journals = if redrive.forget_calls { Journals::Forget } else { Journals::Keep };
+            opened.go_on(chosen.clone(), journals).await?;
             Ok(Redriven { steps: chosen })
         })
     }

@@ -158,6 +158,7 @@ impl Desk {
         });
         let error = match result {
             Ok(outcome) if state.is_empty() => {
+                self.forget_calls(&run.step(at).key());
                 run.succeed(at, outcome, logs, self.now()).map_err(corrupt)?;
                 return Ok(None);
             }
@@ -280,7 +281,8 @@ impl Desk {
         let mut done = run.clone();
         done.succeed(at, outcome, logs, self.now()).map_err(corrupt)?;
         let node = run.node(at);
-        let owed = self.owed.clone();
+        let (key, owed) = (run.step(at).key(), self.owed.clone());
+        let journal = self.forget_calls(&key);
         let mut command = self.command(&mut done, Next::Hold);
         let workflow = self.row.workflow;
         let change = |write| StateChange { workflow, node: node.name.clone(), write };
@@ -294,6 +296,7 @@ impl Desk {
             Err(error @ StoreError::StateConflict { .. }) => {
                 // Nothing was written: it is all still owed, and a new attempt reads afresh.
                 self.owed = owed;
+                self.journals.extend(journal.map(|entries| (key, entries)));
                 let class = match node.effect.repeatable() {
                     true => ErrorClass::Transient,
                     false => ErrorClass::Conflict,
@@ -302,6 +305,15 @@ impl Desk {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// A step that has succeeded is not run again, so nobody asks for its calls.
+    fn forget_calls(&mut self, key: &StepKey) -> Option<Vec<JournalEntry>> {
+        let journal = self.journals.remove(key)?;
+        let of_another = |entry: &Journaled| (&entry.node, entry.item) != (&key.node, key.item);
+        self.owed.journal.retain(of_another);
+        self.owed.forgets.push(key.clone());
+        Some(journal)
     }
 
     /// Remembers the calls of an attempt that failed for the step's next one.

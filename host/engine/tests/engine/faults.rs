@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::support::mortal::{Mortal, Trouble};
+use crate::support::mortal::Trouble;
 use crate::support::{Bench, state, step};
 use serde_json::{Value, json};
 use tombolo_core::error::ErrorClass;
@@ -46,9 +46,10 @@ async fn calls_of_a_run() -> usize {
     let bench = Bench::new().await;
     let engine = bench.start().await;
     engine.apply(nodes(), json!({})).await;
+    let before = engine.store.writes();
     let run = engine.run("1").await;
     check(&bench, &bench.ended(run).await, "without trouble");
-    engine.store.calls()
+    engine.store.writes() - before
 }
 
 #[tokio::test]
@@ -66,9 +67,9 @@ async fn a_process_may_die_at_every_call_of_the_store() {
             let accepting = engine.run("1");
             let accepted = tokio::select! {
                 run = accepting => Some(run),
-                () = until_dead(&engine.store) => None,
+                () = engine.store.dies() => None,
             };
-            until_dead(&engine.store).await;
+            engine.store.dies().await;
             engine.kill();
             let engine = bench.start().await;
             // The sender got no answer, or its run; it delivers again in both cases.
@@ -76,12 +77,6 @@ async fn a_process_may_die_at_every_call_of_the_store() {
             assert!(accepted.is_none_or(|accepted| accepted == run), "{what}");
             check(&bench, &bench.ended(run).await, &what);
         }
-    }
-}
-
-async fn until_dead(store: &Mortal) {
-    while !store.is_dead() {
-        tokio::task::yield_now().await;
     }
 }
 

@@ -6,6 +6,7 @@ mod crash_points;
 mod faults;
 mod flow;
 mod housekeeping;
+mod journals;
 mod lists;
 mod promises;
 mod repair;
