@@ -13,13 +13,14 @@ use tombolo_core::effect::Effect;
 use tombolo_core::json::Json;
 use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::store::{
-    Accept, Call, ClaimedRun, EventRow, Journaled, Lease, Letters, NewLetter, Next, Pause, RunRow,
-    Settle, Signal, StepKey, StepRow, StoreError,
+    ClaimedRun, EventRow, Journaled, Lease, Letters, NewLetter, Next, RunRow, Settle, Signal,
+    StepKey, StepRow, StoreError,
 };
 use tombolo_core::run::{Run, RunState};
 use tombolo_core::workflow::Plan;
 
 use crate::attempt::{CutOff, Of};
+use crate::owed::Owed;
 use crate::registry::NoPlan;
 use crate::{Inner, cancels, respond};
 
@@ -41,7 +42,7 @@ pub(crate) struct Desk {
     pub lease: Lease,
     /// What goes with the next settle, beside the steps that changed.
     pub owed: Owed,
-    /// Everything journaled: what a later attempt need not call again.
+    /// Everything journaled, of steps that may have a later attempt.
     pub journals: HashMap<StepKey, Vec<JournalEntry>>,
     /// What came from outside for steps that do not wait for it yet.
     pub signals: HashMap<StepKey, Json>,
@@ -54,21 +55,6 @@ pub(crate) struct Desk {
     pub cut_off: CutOff,
     /// When the first effect ended that is not stored yet.
     effect_since: Option<Timestamp>,
-}
-
-/// What is not stored yet, beside steps.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Owed {
-    /// Calls that were made.
-    pub calls: Vec<Call>,
-    /// Those of attempts that failed, which a later one need not make again.
-    pub journal: Vec<Journaled>,
-    /// Events from inside.
-    pub starts: Vec<Accept>,
-    /// Steps that have used what came for them.
-    pub used: Vec<StepKey>,
-    /// Connections that refused.
-    pub pauses: Vec<Pause>,
 }
 
 impl Desk {
@@ -133,13 +119,14 @@ impl Desk {
 
     /// Everything that is not stored yet.
     pub fn command(&mut self, run: &mut Run, next: Next) -> Settle {
-        let Owed { calls, journal, starts, used, pauses } = std::mem::take(&mut self.owed);
+        let Owed { calls, journal, forgets, starts, used, pauses } = std::mem::take(&mut self.owed);
         let steps = run.take_changes();
         Settle {
             letters: self.new_letters(run, &steps),
             steps,
             calls,
             journal,
+            forgets,
             starts,
             used,
             pauses,
@@ -167,8 +154,8 @@ impl Desk {
         let command = self.command(run, next);
         if let Err(error) = write(&self.inner, command.clone()).await {
             run.put_back(&command.steps);
-            let Settle { calls, journal, starts, used, pauses, .. } = command;
-            self.owed = Owed { calls, journal, starts, used, pauses };
+            let Settle { calls, journal, forgets, starts, used, pauses, .. } = command;
+            self.owed = Owed { calls, journal, forgets, starts, used, pauses };
             return Err(error);
         }
         self.written(run, &command);

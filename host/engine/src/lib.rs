@@ -20,6 +20,7 @@ mod head;
 mod housekeeping;
 mod intake;
 mod leases;
+mod owed;
 mod registry;
 mod repair;
 mod respond;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use tombolo_core::effect::Effect;
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::json::Json;
-use tombolo_core::ports::journal::JournalEntry;
+use tombolo_core::ports::journal::{self, JournalEntry};
 use tombolo_core::ports::sandbox::{INTERRUPTED, Invoked, LogLine, Outcome, StateWrite};
 use tombolo_core::ports::store::{Call, Journaled, Next, Pause, StateChange, StepKey, StoreError};
 use tombolo_core::run::{Failed, Run, RunScope, StepAt, StepState, Treatment};
@@ -188,6 +188,7 @@ impl Desk {
         });
         let error = match result {
             Ok(outcome) if state.is_empty() => {
+                self.forget_calls(&run.step(at).key());
                 run.succeed(at, outcome, logs, self.now()).map_err(corrupt)?;
                 return Ok(None);
             }
@@ -320,7 +321,8 @@ impl Desk {
         let mut done = run.clone();
         done.succeed(at, outcome, logs, self.now()).map_err(corrupt)?;
         let node = run.node(at);
-        let owed = self.owed.clone();
+        let (key, owed) = (run.step(at).key(), self.owed.clone());
+        let journal = self.forget_calls(&key);
         let mut command = self.command(&mut done, Next::Hold);
         let workflow = self.row.workflow;
         let change = |write| StateChange { workflow, node: node.name.clone(), write };
@@ -334,6 +336,7 @@ impl Desk {
             Err(error @ StoreError::StateConflict { .. }) => {
                 // Nothing was written: it is all still owed, and a new attempt reads afresh.
                 self.owed = owed;
+                self.journals.extend(journal.map(|entries| (key, entries)));
                 let class = match node.effect.repeatable() {
                     true => ErrorClass::Transient,
                     false => ErrorClass::Conflict,
@@ -342,6 +345,15 @@ impl Desk {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// A step that has succeeded is not run again, so nobody asks for its calls.
+    fn forget_calls(&mut self, key: &StepKey) -> Option<Vec<JournalEntry>> {
+        let journal = self.journals.remove(key)?;
+        let of_another = |entry: &Journaled| (&entry.node, entry.item) != (&key.node, key.item);
+        self.owed.journal.retain(of_another);
+        self.owed.forgets.push(key.clone());
+        Some(journal)
     }
 
     /// Remembers the calls of an attempt that failed for the step's next one.
@@ -354,7 +366,7 @@ impl Desk {
         let key = run.step(at).key();
         let journaled = |entry| Journaled { node: key.node.clone(), item: key.item, entry };
         self.owed.journal.extend(entries.iter().cloned().map(journaled));
-        self.journals.entry(key).or_default().extend(entries);
+        journal::add(self.journals.entry(key).or_default(), entries);
     }
 }
 

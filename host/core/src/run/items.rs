@@ -174,13 +174,12 @@ impl Items {
         }
     }
 
-    /// Forgets an ended item's input and logs.
+    /// Forgets the input of an item that has succeeded.
     pub(super) fn slim(&mut self, item: u32) {
         let row = self.row_mut(item);
         if row.state == StepState::Succeeded {
             row.input = None;
         }
-        row.logs = Vec::new();
     }
 }
 

@@ -68,8 +68,8 @@ impl Run {
         step.spent += 1;
         step.ports = outcome.ports;
         step.error = None;
-        step.logs = logs;
         step.ended_at = Some(now);
+        self.set_logs(at, logs);
         self.sort_in(at);
         Ok(())
     }
@@ -180,12 +180,12 @@ impl Run {
         let step = self.step_mut(at);
         step.spent += u32::from(counts);
         step.error = Some(error);
-        step.logs = logs;
         match treatment {
             Treatment::Retry { at: due } => step.due_at = Some(due),
             Treatment::Pause => step.due_at = None,
             Treatment::Dead | Treatment::Unknown => step.ended_at = Some(failed.now),
         }
+        self.set_logs(at, logs);
         self.sort_in(at);
         Ok(treatment)
     }
@@ -194,7 +194,8 @@ impl Run {
         let (node, step) = (self.node(at), self.step(at));
         let spent = step.spent + u32::from(error.class != ErrorClass::RateLimited);
         let attempts = step.attempt.saturating_sub(step.redriven_after);
-        let tried = Tried { attempts, spent };
+        let since = step.started_at.unwrap_or(failed.now);
+        let tried = Tried { attempts, spent, since };
         treat(error, node, tried, failed)
     }
 

@@ -10,6 +10,7 @@ mod failures;
 mod faults;
 mod flow;
 mod housekeeping;
+mod journals;
 mod lists;
 mod promises;
 mod repair;
