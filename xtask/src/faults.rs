@@ -8,9 +8,11 @@ use crate::program::{cargo, run as run_program};
 /// How many times as long, unless said otherwise.
 pub const DEFAULT_TIMES: u32 = 10;
 
-/// What CI does once: power cuts of the store, and random workflows with a death at every write.
+/// What CI does once: power cuts of the store, random workflows with a death at every write, and
+/// random histories of the laws.
 const CYCLES: u32 = 60;
 const CASES: u32 = 24;
+const HISTORIES: u32 = 10_000;
 
 /// Runs them, one after the other. Each prints what it counted.
 ///
@@ -22,7 +24,7 @@ pub fn run(place: &Place, times: u32) -> anyhow::Result<()> {
     crate::build::plugins(place)?;
     run_program(&mut cargo(place, ["build", "--release", "--workspace", "--all-targets"]))?;
     let suites: [&[&str]; 3] = [
-        &["--lib", "--", "history_tests"],
+        &["--lib", "--", "history_tests", "--nocapture"],
         &["--test", "engine", "--", "crash_points", "--nocapture"],
         &["--test", "faults", "--", "--nocapture"],
     ];
@@ -31,7 +33,8 @@ pub fn run(place: &Place, times: u32) -> anyhow::Result<()> {
         tests
             .args(suite)
             .env("TOMBOLO_FAULT_CYCLES", times.saturating_mul(CYCLES).to_string())
-            .env("TOMBOLO_FAULT_CASES", times.saturating_mul(CASES).to_string());
+            .env("TOMBOLO_FAULT_CASES", times.saturating_mul(CASES).to_string())
+            .env("TOMBOLO_FAULT_HISTORIES", times.saturating_mul(HISTORIES).to_string());
         run_program(&mut tests)?;
     }
     Ok(())

@@ -11,6 +11,7 @@ pub mod effect;
 pub mod error;
 pub mod id;
 pub mod json;
+pub mod ledger;
 pub mod ports;
 pub mod random;
 pub mod run;

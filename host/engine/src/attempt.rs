@@ -12,13 +12,15 @@ use tombolo_core::json::Json;
 use tombolo_core::ports::egress::{Caller, Connection};
 use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::sandbox::{
-    Evaluation, Interrupt, Invocation, Invoked, Outcome, StateReader, StateUnavailable,
+    Evaluation, Interrupt, Invocation, Invoked, Outcome, SANDBOX_BUSY, StateReader,
+    StateUnavailable,
 };
 use tombolo_core::ports::store::{Store, StoreError};
 use tombolo_core::run::{RunScope, idempotency_key};
 use tombolo_core::workflow::{Parameters, PlanEach, PlanNode, Scope, Unresolved, Uses};
 
-use crate::Ports;
+use crate::desk::read;
+use crate::{Inner, Ports};
 
 /// Most items of one for-each node.
 pub(crate) const MAX_ITEMS: usize = 10_000;
@@ -49,6 +51,20 @@ pub(crate) enum Prepared {
     Due(Timestamp),
     /// No value.
     Refused(StepError),
+    /// No value yet: the evaluator has too much to do.
+    Busy(StepError),
+}
+
+/// True if the host had no room for a step, which has done nothing.
+pub(crate) fn is_busy(error: &StepError) -> bool {
+    error.class == ErrorClass::Transient && error.code == SANDBOX_BUSY
+}
+
+fn unresolved_as(error: StepError) -> Prepared {
+    match error.class {
+        ErrorClass::Transient => Prepared::Busy(error),
+        _ => Prepared::Refused(error),
+    }
 }
 
 /// Evaluates a node's condition and parameters.
@@ -57,7 +73,7 @@ pub(crate) async fn prepare(ports: &Ports, of: &Of, node: &PlanNode, scope: RunS
         Ok(value) => decide(node, value, |mut value| {
             Prepared::Input(value.get_mut("with").map(Value::take).unwrap_or_default().into())
         }),
-        Err(error) => Prepared::Refused(error),
+        Err(error) => unresolved_as(error),
     }
 }
 
@@ -77,7 +93,7 @@ pub(crate) async fn prepare_list(
                 Err(error) => Prepared::Refused(error),
             }
         }),
-        Err(error) => Prepared::Refused(error),
+        Err(error) => unresolved_as(error),
     }
 }
 
@@ -233,19 +249,21 @@ impl Interrupt for CutOff {
 /// Runs an attempt to its end. A failure of the attempt is part of what comes back; what the store
 /// fails at is not the step's fault and spends no attempt.
 pub(crate) async fn run(
-    ports: &Ports,
+    inner: &Inner,
     node: &PlanNode,
     attempt: Attempt,
 ) -> Result<Invoked, StoreError> {
+    let ports = &inner.ports;
     match &node.uses {
         // Built-ins are begun by the desk, and attempt nothing.
         Uses::Builtin(builtin) => {
             Err(StoreError::Corrupt(format!("`{}` was attempted", builtin.name())))
         }
         Uses::Plugin { hash, operation, ports: known, .. } => {
-            let connection = match connection(ports, &attempt.of, node).await? {
-                Ok(connection) => connection,
-                Err(error) => return Ok(done(Err(error))),
+            let connection = match connection(inner, &attempt.of, node).await {
+                Ok(Ok(connection)) => connection,
+                Ok(Err(error)) => return Ok(done(Err(error))),
+                Err(error) => return Ok(done(Err(unread(&error)))),
             };
             let now = ports.clock.now();
             let invocation = Invocation {
@@ -274,6 +292,12 @@ pub(crate) async fn run(
     }
 }
 
+/// The attempt has not begun, because the store cannot be read.
+fn unread(error: &StoreError) -> StepError {
+    let message = format!("the store could not be read: {error}");
+    StepError::new(ErrorClass::Transient, SANDBOX_BUSY, message)
+}
+
 fn done(result: Result<Outcome, StepError>) -> Invoked {
     Invoked { result, logs: Vec::new(), calls: Vec::new(), state: Vec::new(), journal: Vec::new() }
 }
@@ -299,7 +323,7 @@ fn caller(node: &PlanNode, attempt: &Attempt) -> Caller {
 }
 
 async fn connection(
-    ports: &Ports,
+    inner: &Inner,
     of: &Of,
     node: &PlanNode,
 ) -> Result<Result<Option<Arc<Connection>>, StepError>, StoreError> {
@@ -311,7 +335,8 @@ async fn connection(
             format!("the connection `{name}` does not exist any more; set it again and redrive");
         StepError::new(ErrorClass::Permanent, "connection-missing", message)
     };
-    let Some(stored) = ports.store.connection(of.tenant, name).await? else {
+    let stored = read(inner, || inner.ports.store.connection(of.tenant, name)).await?;
+    let Some(stored) = stored else {
         return Ok(Err(missing()));
     };
     if let Some(paused) = &stored.paused {

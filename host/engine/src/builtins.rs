@@ -52,6 +52,7 @@ impl Desk {
                     Err(error) => run.refuse(at, error, now).map_err(corrupt),
                 }
             }
+            Err(busy) if busy.class == ErrorClass::Transient => self.postpone(run, at, busy),
             Err(error) => run.refuse(at, error, now).map_err(corrupt),
         }
     }
@@ -104,7 +105,10 @@ impl Desk {
             depth: self.row.depth + 1,
             may_join: false,
         };
-        let started = self.start(inside).await;
+        let started = match self.start(inside).await {
+            Ok(started) => started,
+            Err(busy) => return Ok(Err(busy)),
+        };
         let Some(child) = started.runs.first().copied() else {
             return Ok(Err(permanent("unknown-workflow", "nothing was started".to_owned())));
         };
@@ -135,7 +139,7 @@ impl Desk {
             depth: self.row.depth + 1,
             may_join: true,
         };
-        let Started { event, runs } = self.start(inside).await;
+        let Started { event, runs } = self.start(inside).await?;
         let output = json!({ "event": event, "runs": runs }).into();
         Ok(Some(Outcome { output, ports: Vec::new() }))
     }
@@ -165,14 +169,14 @@ impl Desk {
     }
 
     /// Lets an event go with the next settle, which is soon: others wait for it.
-    async fn start(&mut self, inside: Inside) -> Started {
+    async fn start(&mut self, inside: Inside) -> Result<Started, StepError> {
         let origin = Origin { row: &self.row, payload: self.event.payload.value() };
-        let accept = starts::accept(&self.inner.ports, origin, inside, self.now()).await;
+        let accept = starts::accept(&self.inner.ports, origin, inside, self.now()).await?;
         let own = accept.runs.iter().filter(|run| !run.flow.may_join());
         let started = Started { event: accept.event.id, runs: own.map(|run| run.id).collect() };
         self.owed.starts.push(accept);
         self.owing = true;
-        started
+        Ok(started)
     }
 
     /// Takes in what came from outside. What came too early is kept until its step waits.

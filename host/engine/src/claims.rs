@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tombolo_core::ports::store::{Claim, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tombolo_core::clock::Timestamp;
+use tombolo_core::id::RunId;
+use tombolo_core::ports::store::{Claim, Claimed, StoreError, Wanted};
 
-use crate::{Inner, drive};
+use crate::{Inner, cancels, drive};
 
 /// Pause after the store failed, so that a broken disk does not spin a core.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
@@ -15,7 +18,7 @@ pub(crate) async fn run(inner: Arc<Inner>) {
     loop {
         // Registered before looking: a wake between "nothing there" and "sleep" is not lost.
         let woken = inner.wake.notified();
-        let pause = match claim(&inner).await {
+        let pause = match look(&inner).await {
             Ok(More::Now) => continue,
             Ok(More::In(pause)) => pause,
             Err(error) => {
@@ -36,7 +39,7 @@ enum More {
     In(Duration),
 }
 
-async fn claim(inner: &Arc<Inner>) -> Result<More, StoreError> {
+async fn look(inner: &Arc<Inner>) -> Result<More, StoreError> {
     if inner.closing.is_cancelled() {
         return Ok(More::In(Duration::ZERO));
     }
@@ -47,13 +50,36 @@ async fn claim(inner: &Arc<Inner>) -> Result<More, StoreError> {
     let Ok(first) = first else {
         return Ok(More::In(inner.settings.poll()));
     };
-    let mut permits = vec![first];
-    while permits.len() < inner.settings.claim_batch {
-        let Ok(permit) = inner.slots.clone().try_acquire_owned() else {
-            break;
-        };
-        permits.push(permit);
+    let mut permits = free(&inner.slots, inner.settings.claim_batch.saturating_sub(1));
+    permits.push(first);
+    let now = inner.ports.clock.now();
+    let full = permits.len();
+    let wanted = Wanted::Due { suspects: inner.leases.room_for_suspects(inner.settings.lease()) };
+    if claim(inner, permits, wanted).await? == full {
+        return Ok(More::Now);
     }
+    Ok(More::In(pause(inner, now).await?))
+}
+
+/// What was due at `now` and not claimed waits for something else than the time.
+async fn pause(inner: &Inner, now: Timestamp) -> Result<Duration, StoreError> {
+    let poll = inner.settings.poll();
+    let due = inner.ports.store.next_due().await?.filter(|due| *due > now);
+    Ok(due.map_or(poll, |due| due.since(inner.ports.clock.now())).min(poll))
+}
+
+/// Slots that are free, so many at most.
+pub(crate) fn free(slots: &Arc<Semaphore>, most: usize) -> Vec<OwnedSemaphorePermit> {
+    let permits = std::iter::from_fn(|| slots.clone().try_acquire_owned().ok());
+    permits.take(most).collect()
+}
+
+/// Claims a run for each of these slots, at most, and lets them be driven. Gives how many came.
+pub(crate) async fn claim(
+    inner: &Arc<Inner>,
+    permits: Vec<OwnedSemaphorePermit>,
+    wanted: Wanted,
+) -> Result<usize, StoreError> {
     let now = inner.ports.clock.now();
     let claim = Claim {
         worker: inner.worker.clone(),
@@ -61,17 +87,20 @@ async fn claim(inner: &Arc<Inner>) -> Result<More, StoreError> {
         now,
         until: now.plus(inner.settings.lease()),
         held: inner.leases.runs(),
+        wanted,
     };
-    let full = claim.limit;
+    let missed = inner.leases.missed();
     let claimed = inner.ports.store.claim(claim).await?;
-    let count = claimed.len();
+    let runs: Vec<RunId> = claimed.iter().map(Claimed::run).collect();
     for (run, permit) in claimed.into_iter().zip(permits) {
         drive::spawn(inner, run, permit);
     }
-    if count == full {
-        return Ok(More::Now);
+    if inner.leases.missed() != missed {
+        // Between the read of the runs and now.
+        for run in &runs {
+            inner.leases.tell_news(*run);
+        }
+        cancels::tell(inner).await;
     }
-    let due = inner.ports.store.next_due().await?;
-    let pause = due.map_or(inner.settings.poll(), |due| due.since(inner.ports.clock.now()));
-    Ok(More::In(pause.min(inner.settings.poll())))
+    Ok(runs.len())
 }

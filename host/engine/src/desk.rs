@@ -1,27 +1,28 @@
 //! One run on the desk of its driver: what is stored of it, what is not yet, and when that has to
 //! change. Every write of a run goes through here.
 
-use std::collections::{BTreeSet, HashMap};
+mod ends;
+mod watch;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tombolo_core::clock::Timestamp;
 use tombolo_core::effect::Effect;
-use tombolo_core::error::StepError;
 use tombolo_core::json::Json;
 use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::store::{
-    Accept, Call, ClaimedRun, EventRow, Journaled, Lease, Letters, NewLetter, Next, Pause, RunRow,
-    Settle, Signal, StepKey, StepRow, StoreError,
+    ClaimedRun, EventRow, Journaled, Lease, Letters, NewLetter, Next, RunRow, Settle, Signal,
+    StepKey, StepRow, StoreError,
 };
-use tombolo_core::run::{Run, RunState, Standing, end_of_call, error_of_call};
+use tombolo_core::run::{Run, RunState};
 use tombolo_core::workflow::Plan;
 
 use crate::attempt::{CutOff, Of};
-use crate::errors::{corrupt, permanent};
-use crate::leases::Signals;
+use crate::owed::Owed;
 use crate::registry::NoPlan;
-use crate::{Inner, respond};
+use crate::{Inner, cancels, respond};
 
 /// How long to wait before the store is asked again to take a result that it refused for lack of
 /// room: the result exists only here, so it is not given up while the lease holds.
@@ -41,32 +42,19 @@ pub(crate) struct Desk {
     pub lease: Lease,
     /// What goes with the next settle, beside the steps that changed.
     pub owed: Owed,
-    /// Everything journaled: what a later attempt need not call again.
+    /// Everything journaled, of steps that may have a later attempt.
     pub journals: HashMap<StepKey, Vec<JournalEntry>>,
     /// What came from outside for steps that do not wait for it yet.
     pub signals: HashMap<StepKey, Json>,
     /// A result has to be durable before anything else happens: an unsafe effect's, or one that
     /// somebody waits for.
     pub owing: bool,
+    /// What came from outside is being read.
+    pub listens: bool,
     /// Ends the attempts under way.
     pub cut_off: CutOff,
     /// When the first effect ended that is not stored yet.
     effect_since: Option<Timestamp>,
-}
-
-/// What is not stored yet, beside steps.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Owed {
-    /// Calls that were made.
-    pub calls: Vec<Call>,
-    /// Those of attempts that failed, which a later one need not make again.
-    pub journal: Vec<Journaled>,
-    /// Events from inside.
-    pub starts: Vec<Accept>,
-    /// Steps that have used what came for them.
-    pub used: Vec<StepKey>,
-    /// Connections that refused.
-    pub pauses: Vec<Pause>,
 }
 
 impl Desk {
@@ -86,6 +74,7 @@ impl Desk {
             journals,
             signals: HashMap::new(),
             owing: false,
+            listens: false,
             cut_off: CutOff::default(),
             effect_since: None,
         };
@@ -105,7 +94,9 @@ impl Desk {
 
     /// True if something should be stored before anything else is awaited.
     pub fn owes(&self, run: &Run) -> bool {
-        let too_long = |since: Timestamp| self.now().since(since) >= UNSETTLED_FOR;
+        let now = self.now();
+        // A clock that was set back says nothing.
+        let too_long = |since: Timestamp| now < since || now.since(since) >= UNSETTLED_FOR;
         self.owing
             || run.unsettled() >= MAX_UNSETTLED_STEPS
             || self.effect_since.is_some_and(too_long)
@@ -126,122 +117,16 @@ impl Desk {
         }
     }
 
-    /// Why the run has to end now, if it has to.
-    pub fn must_end(&self, signals: &Signals) -> Option<Option<StepError>> {
-        if self.row.cancel_requested || signals.cancel.is_cancelled() {
-            return Some(None);
-        }
-        self.row.deadline.filter(|deadline| *deadline <= self.now()).map(|deadline| {
-            let message = format!("the run was not done by {deadline} (the workflow's `timeout`)");
-            Some(permanent("run-timeout", message))
-        })
-    }
-
-    /// Sleeps until the run's deadline.
-    pub async fn deadline(&self) {
-        match self.row.deadline {
-            Some(deadline) => tokio::time::sleep(deadline.since(self.now())).await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Lets steps go on whose connection is paused no more.
-    pub async fn release_mended(&self, run: &mut Run) -> Result<(), StoreError> {
-        let mut mended = BTreeSet::new();
-        for name in run.paused_connections() {
-            let connection = self.inner.ports.store.connection(self.row.tenant, &name).await?;
-            // One that is gone is an error of the step, which it is told by trying.
-            if connection.is_none_or(|connection| connection.paused.is_none()) {
-                mended.insert(name);
-            }
-        }
-        run.release(self.now(), |name| mended.contains(name));
-        Ok(())
-    }
-
-    /// What came from outside and is not heard yet.
-    pub async fn news(&self) -> Result<Vec<Signal>, StoreError> {
-        let all = self.inner.ports.store.signals(self.row.tenant, self.row.id).await?;
-        let heard = |signal: &Signal| {
-            self.signals.contains_key(&signal.step) || self.owed.used.contains(&signal.step)
-        };
-        Ok(all.into_iter().filter(|signal| !heard(signal)).collect())
-    }
-
-    /// True if this process is about to end.
-    pub fn must_leave(&self) -> bool {
-        self.inner.abandon.is_cancelled()
-    }
-
-    /// Waits until this process is about to end.
-    pub async fn leaving(&self) {
-        self.inner.abandon.cancelled().await;
-    }
-
-    /// Nothing is under way: parks or ends the run.
-    pub async fn rest(&mut self, run: &mut Run) -> Result<(), StoreError> {
-        match run.standing() {
-            Standing::Parked { due, connections } => {
-                let available_at = match (due, self.row.deadline) {
-                    (Some(due), Some(deadline)) => Some(due.min(deadline)),
-                    (due, deadline) => due.or(deadline),
-                };
-                let state = RunState::Waiting;
-                self.settle(run, Next::Park { state, available_at, connections }).await?;
-                self.inner.wake.notify_one();
-                Ok(())
-            }
-            Standing::Ended { state, output, error } => {
-                if let Some(error) = &error {
-                    self.announce(run, error).await;
-                }
-                self.settle(run, Next::End { state, output, error }).await
-            }
-            Standing::Busy => {
-                Err(StoreError::Corrupt("a step is running that nobody runs".to_owned()))
-            }
-        }
-    }
-
-    /// Gives the run back as far as it has come. Attempts under way are cut off.
-    pub async fn leave(&mut self, run: &mut Run) -> Result<(), StoreError> {
-        run.recover(self.now()).map_err(corrupt)?;
-        let (state, available_at) = (RunState::Queued, Some(self.now()));
-        self.settle(run, Next::Park { state, available_at, connections: BTreeSet::new() }).await
-    }
-
-    /// What the end of this run tells the step that waits for it.
-    pub(crate) fn end_of_call(&self, next: &Next) -> Option<Signal> {
-        let parent = self.row.parent.as_ref()?;
-        let Next::End { state, output, error } = next else {
-            return None;
-        };
-        let cancelled =
-            || permanent("called-run-cancelled", format!("the run {} was cancelled", self.row.id));
-        let error = match (state, error) {
-            (RunState::Succeeded, _) => None,
-            (_, Some(error)) => Some(error.clone()),
-            (_, None) => Some(cancelled()),
-        };
-        let error = error.map(|error| error_of_call(self.row.id, error));
-        Some(Signal {
-            tenant: self.row.tenant,
-            run: parent.run,
-            step: StepKey { node: parent.node.clone(), item: parent.item },
-            body: end_of_call(output.as_ref(), error.as_ref()),
-            at: self.now(),
-        })
-    }
-
     /// Everything that is not stored yet.
     pub fn command(&mut self, run: &mut Run, next: Next) -> Settle {
-        let Owed { calls, journal, starts, used, pauses } = std::mem::take(&mut self.owed);
+        let Owed { calls, journal, forgets, starts, used, pauses } = std::mem::take(&mut self.owed);
         let steps = run.take_changes();
         Settle {
             letters: self.new_letters(run, &steps),
             steps,
             calls,
             journal,
+            forgets,
             starts,
             used,
             pauses,
@@ -269,8 +154,8 @@ impl Desk {
         let command = self.command(run, next);
         if let Err(error) = write(&self.inner, command.clone()).await {
             run.put_back(&command.steps);
-            let Settle { calls, journal, starts, used, pauses, .. } = command;
-            self.owed = Owed { calls, journal, starts, used, pauses };
+            let Settle { calls, journal, forgets, starts, used, pauses, .. } = command;
+            self.owed = Owed { calls, journal, forgets, starts, used, pauses };
             return Err(error);
         }
         self.written(run, &command);
@@ -282,12 +167,26 @@ impl Desk {
         self.owing = false;
         self.effect_since = None;
         let gives_way = run.plan().limited && !matches!(command.next, Next::Hold);
-        if gives_way || !command.starts.is_empty() || command.signal.is_some() {
+        if gives_way || !command.starts.is_empty() {
             self.inner.wake.notify_one();
         }
+        if self.inner.leases.clear(self.row.id) {
+            self.inner.wake.notify_one();
+        }
+        self.tell_caller(command);
+        cancels::tell_after(&self.inner, run.rows(), command);
         self.inner.news.note(command);
         self.tell(run, command);
         run.slim(&command.steps);
+    }
+
+    /// The run that waits for the end of this one goes on: here, or as soon as it is claimed.
+    pub(crate) fn tell_caller(&self, command: &Settle) {
+        if let Some(signal) = &command.signal
+            && !self.inner.leases.tell_news(signal.run)
+        {
+            self.inner.wake.notify_one();
+        }
     }
 
     fn tell(&self, run: &Run, command: &Settle) {
@@ -318,6 +217,29 @@ pub(crate) async fn write(inner: &Inner, command: Settle) -> Result<(), StoreErr
             other => return other,
         };
         tracing::warn!(run = %command.lease.run, %error, "results wait to be written");
+        tokio::select! {
+            () = tokio::time::sleep(SETTLE_RETRY) => {}
+            () = inner.abandon.cancelled() => return Err(error),
+        }
+    }
+}
+
+/// Reads, and tries again as [`write`] does, for the time of a lease: what else goes on with the run
+/// is not to be lost for it.
+pub(crate) async fn read<T, Answer>(
+    inner: &Inner,
+    query: impl Fn() -> Answer,
+) -> Result<T, StoreError>
+where
+    Answer: Future<Output = Result<T, StoreError>>,
+{
+    let gives_up_at = inner.ports.clock.now().plus(inner.settings.lease());
+    loop {
+        let error = match query().await {
+            Err(error) if error.passes() && inner.ports.clock.now() < gives_up_at => error,
+            other => return other,
+        };
+        tracing::warn!(%error, "a run waits for the store to be read");
         tokio::select! {
             () = tokio::time::sleep(SETTLE_RETRY) => {}
             () = inner.abandon.cancelled() => return Err(error),

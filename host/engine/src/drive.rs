@@ -8,11 +8,11 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tombolo_core::error::StepError;
 use tombolo_core::ports::sandbox::Invoked;
-use tombolo_core::ports::store::{Claimed, ClaimedRun, Next, Signal, StoreError};
+use tombolo_core::ports::store::{Claimed, ClaimedRun, Next, SUSPECT_CLAIMS, Signal, StoreError};
 use tombolo_core::run::{Run, StepAt};
 
 use crate::attempt::Prepared;
-use crate::desk::Desk;
+use crate::desk::{self, Desk};
 use crate::errors::corrupt;
 use crate::leases::{Held, Leases, Signals};
 use crate::registry::NoPlan;
@@ -24,6 +24,9 @@ pub(crate) fn spawn(inner: &Arc<Inner>, claimed: Claimed, permit: OwnedSemaphore
     match claimed {
         Claimed::Run(claimed) => {
             let held = Leases::hold(inner, &claimed.lease);
+            if claimed.claims > SUSPECT_CLAIMS {
+                held.suspect();
+            }
             spawn_held(inner, *claimed, held, permit);
         }
         Claimed::Damaged { tenant, lease, reason, readable } => {
@@ -96,7 +99,8 @@ async fn drive(
         Ok(run) => run,
         Err(broken) => {
             // The steps went with the attempt to fit them.
-            let stored = match inner.ports.store.run(desk.row.tenant, desk.row.id).await {
+            let (store, row) = (&inner.ports.store, &desk.row);
+            let stored = match desk::read(inner, || store.run(row.tenant, row.id)).await {
                 Err(StoreError::Corrupt(_)) => None,
                 stored => stored?,
             };
@@ -135,11 +139,33 @@ pub(crate) enum Done {
     Prepared(StepAt, Prepared),
     Attempted(StepAt, Invoked),
     Judged(StepAt, Failure, Result<bool, StepError>),
+    /// What came from outside.
+    Heard(Result<Vec<Signal>, StoreError>),
 }
 
+/// Works until the run parks or ends. If the store fails for too long, what is under way is ended in
+/// good order, and the run is given back.
 async fn work(
     desk: &mut Desk,
     run: &mut Run,
+    signals: &Signals,
+    heard: Vec<Signal>,
+) -> Result<(), StoreError> {
+    let mut pending: FuturesUnordered<Pending> = FuturesUnordered::new();
+    match go_on(desk, run, &mut pending, signals, heard).await {
+        Err(error) if error.passes() => {
+            tracing::error!(run = %desk.row.id, %error, "the run is given back");
+            desk.cut_off(run, &mut pending).await?;
+            desk.leave(run).await
+        }
+        other => other,
+    }
+}
+
+async fn go_on(
+    desk: &mut Desk,
+    run: &mut Run,
+    pending: &mut FuturesUnordered<Pending>,
     signals: &Signals,
     heard: Vec<Signal>,
 ) -> Result<(), StoreError> {
@@ -149,7 +175,6 @@ async fn work(
     }
     desk.hear(run, heard)?;
     desk.release_mended(run).await?;
-    let mut pending: FuturesUnordered<Pending> = FuturesUnordered::new();
     loop {
         if let Some(reason) = desk.must_end(signals) {
             desk.cut_off(run, pending).await?;
@@ -159,9 +184,11 @@ async fn work(
             desk.cut_off(run, pending).await?;
             return desk.leave(run).await;
         }
-        for at in run.ready(desk.now()).map_err(corrupt)? {
+        let now = desk.now();
+        for at in run.ready(now).map_err(corrupt)? {
             pending.push(desk.prepare(run, at));
         }
+        let due = run.next_due(now);
         if pending.is_empty() {
             return desk.rest(run).await;
         }
@@ -171,11 +198,10 @@ async fn work(
         let done = tokio::select! {
             done = pending.next() => done,
             () = signals.cancel.cancelled() => continue,
-            () = desk.deadline() => continue,
+            () = desk.next_look(due) => continue,
             () = desk.leaving() => continue,
-            () = signals.news.notified() => {
-                let heard = desk.news().await?;
-                desk.hear(run, heard)?;
+            () = signals.news.notified(), if !desk.listens => {
+                pending.push(desk.listen());
                 continue;
             }
         };
@@ -184,6 +210,10 @@ async fn work(
             Some(Done::Attempted(at, invoked)) => desk.finish(run, at, invoked).await?,
             Some(Done::Judged(at, failure, judged)) => {
                 desk.fail_judged(run, at, failure, judged)?;
+                None
+            }
+            Some(Done::Heard(read)) => {
+                desk.heard(run, read)?;
                 None
             }
             None => None,

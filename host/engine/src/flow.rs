@@ -1,38 +1,47 @@
 //! RunLimits control on the way in: which lanes a run belongs to, resolved from its event. How they are
 //! kept is the store's.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
+use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::TenantId;
 use tombolo_core::json::Json;
 use tombolo_core::ports::intake::Subscriber;
 use tombolo_core::ports::sandbox::Evaluation;
-use tombolo_core::ports::store::{Accept, Page, RunFilter, RunLimits, WhenBusy};
-use tombolo_core::run::RunState;
+use tombolo_core::ports::store::{Accept, RunLimits, StoreError, WhenBusy};
 use tombolo_core::workflow::LimitRules;
 
-use crate::{Inner, Ports};
+use crate::Ports;
 
 /// The flow of a run that `subscriber` starts for the event `payload`.
+///
+/// # Errors
+/// If the evaluator has no room, with class `transient`. Then nobody knows what the run has to wait
+/// for, and it cannot start.
 pub(crate) async fn of(
     ports: &Ports,
     tenant: TenantId,
     subscriber: &Subscriber,
     payload: &Json,
-) -> RunLimits {
+) -> Result<RunLimits, StepError> {
     let Some(rules) = &subscriber.limits else {
-        return RunLimits::default();
+        return Ok(RunLimits::default());
     };
     let value = match resolve(ports, tenant, subscriber, rules, payload).await {
         Ok(value) => Some(value),
-        Err(reason) => {
+        Err(busy) if busy.class == ErrorClass::Transient => return Err(busy),
+        Err(error) => {
             // The event is not lost for that, and not let past its limits either.
+            let reason = &error.message;
             tracing::warn!(workflow = %subscriber.workflow, %reason, "a limit's key has no value");
             None
         }
     };
-    rules.flow(value, subscriber.workflow)
+    Ok(rules.flow(value, subscriber.workflow))
+}
+
+/// As an event is told that cannot be taken for lack of room.
+pub(crate) fn overloaded(busy: &StepError) -> StoreError {
+    StoreError::Overloaded(format!("a limit's key was not evaluated: {}", busy.message))
 }
 
 async fn resolve(
@@ -41,7 +50,7 @@ async fn resolve(
     subscriber: &Subscriber,
     rules: &LimitRules,
     payload: &Json,
-) -> Result<Value, String> {
+) -> Result<Value, StepError> {
     let (numbers, expressions): (Vec<usize>, Vec<String>) =
         rules.parameters.jq().map(|(number, text)| (number, text.to_owned())).unzip();
     let values = if expressions.is_empty() {
@@ -55,40 +64,23 @@ async fn resolve(
             expressions,
             now: ports.clock.now(),
         };
-        ports.sandbox.evaluate(evaluation).await.map_err(|error| error.message)?
+        let evaluated = ports.sandbox.evaluate(evaluation).await;
+        evaluated.map_err(|error| StepError::new(error.class, &error.code, error.message))?
     };
     let evaluated = |number: usize| {
         let at = numbers.iter().position(|known| *known == number)?;
         values.get(at).map(Json::value)
     };
-    rules.parameters.resolve(payload.value(), &evaluated).map_err(|error| error.to_string())
+    rules
+        .parameters
+        .resolve(payload.value(), &evaluated)
+        .map_err(|error| StepError::new(ErrorClass::InvalidInput, error.code, error.to_string()))
 }
 
-/// Runs at work that are looked at when one is replaced, the newest first.
-const LOOKED_AT: u32 = 1_000;
-
-/// The tenants some of whose runs may be replaced by these.
-pub(crate) fn replacing(accepts: &[Accept]) -> BTreeSet<TenantId> {
-    let replaces = |accept: &&Accept| {
-        let mut rules = accept.runs.iter().filter_map(|run| run.flow.singleton.as_ref());
-        rules.any(|rule| rule.when_busy == WhenBusy::Replace)
-    };
-    accepts.iter().filter(replaces).map(|accept| accept.event.tenant).collect()
-}
-
-/// Tells the drivers of this process which of their runs were replaced by those that were just
-/// accepted: the store has put it on record. Other processes see it at the end of the lease.
-pub(crate) async fn tell_replaced(inner: &Inner, tenants: BTreeSet<TenantId>) {
-    let filter = RunFilter { states: vec![RunState::Running], ..RunFilter::default() };
-    for tenant in tenants {
-        let page = Page { after: None, limit: LOOKED_AT };
-        match inner.ports.store.runs(tenant, &filter, page).await {
-            Ok(runs) => {
-                for summary in runs.iter().filter(|summary| summary.run.cancel_requested) {
-                    inner.leases.cancel(summary.run.id);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "replaced runs go on until they are parked"),
-        }
-    }
+/// True if accepting these asks for the end of runs whose places they take.
+pub(crate) fn replaces<'a>(accepts: impl IntoIterator<Item = &'a Accept>) -> bool {
+    let mut runs = accepts.into_iter().flat_map(|accept| &accept.runs);
+    runs.any(|run| {
+        run.flow.singleton.as_ref().is_some_and(|rule| rule.when_busy == WhenBusy::Replace)
+    })
 }

@@ -8,11 +8,13 @@ use tombolo_core::id::TenantId;
 use tombolo_core::ports::store::{
     Accept, Lease, Letters, NewLetter, Next, RunRow, Settle, StepKey, StepRow, StoreError,
 };
-use tombolo_core::run::{Run, RunState, failed_steps, give_up_steps, given_up_letters};
+use tombolo_core::run::{
+    FailedSteps, Run, RunState, failed_steps, give_up_steps, given_up_letters,
+};
 
 use crate::desk::{self, Desk};
 use crate::errors::{corrupt, permanent};
-use crate::{Inner, respond};
+use crate::{Inner, cancels, flow, respond};
 
 impl Desk {
     /// Ends a run that cannot go on, and its steps with it, as they are stored: what the run brought
@@ -24,7 +26,8 @@ impl Desk {
         message: String,
     ) -> Result<(), StoreError> {
         let RunRow { tenant, id, .. } = self.row;
-        let stored = match self.inner.ports.store.run(tenant, id).await {
+        let store = &self.inner.ports.store;
+        let stored = match desk::read(&self.inner, || store.run(tenant, id)).await {
             Ok(view) => view.and_then(|view| Run::restore(run.plan().clone(), view.steps).ok()),
             Err(StoreError::Corrupt(_)) => None,
             Err(error) => return Err(error),
@@ -38,7 +41,7 @@ impl Desk {
         }
         let error = permanent(code, message);
         run.give_up(&error, self.now()).map_err(corrupt)?;
-        let failure = self.failure(failed_steps(run.rows()), &error).await;
+        let failure = self.failure_in_time(&failed_steps(run.rows()), &error).await?;
         let steps = run.take_changes();
         let letters = self.new_letters(&run, &steps);
         self.end_badly(steps, letters, failure, error).await
@@ -55,7 +58,7 @@ impl Desk {
         let (ended, open): (Vec<_>, _) = stored.into_iter().partition(|step| step.state.ended());
         let steps = give_up_steps(open, &error, self.now()).map_err(corrupt)?;
         let failed = failed_steps(ended.iter().chain(&steps));
-        let failure = self.failure(failed, &error).await;
+        let failure = self.failure_in_time(&failed, &error).await?;
         let opened = given_up_letters(&steps).filter_map(|step| {
             Some(NewLetter {
                 step: step.key(),
@@ -66,6 +69,18 @@ impl Desk {
         });
         let letters = Letters { opened: opened.collect(), ..Letters::default() };
         self.end_badly(steps, letters, failure, error).await
+    }
+
+    /// The event of the failed run. Where there is no room to make it, that is waited for: how the
+    /// run came to its end is known here alone.
+    async fn failure_in_time(
+        &self,
+        failed: &FailedSteps,
+        error: &StepError,
+    ) -> Result<Option<Accept>, StoreError> {
+        let make =
+            || async { self.failure(failed, error).await.map_err(|busy| flow::overloaded(&busy)) };
+        desk::read(&self.inner, make).await
     }
 
     async fn end_badly(
@@ -93,6 +108,8 @@ impl Desk {
             written => written?,
         }
         self.inner.news.note(&last);
+        self.tell_caller(&last);
+        cancels::tell_after(&self.inner, last.steps.iter(), &last);
         self.inner.wake.notify_one();
         self.inner.followers.answer(id, &answer);
         self.inner.followers.tell(self.row.tenant, id, &last.steps, state, self.now());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 use serde_json::{Map, Value};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -22,7 +22,7 @@ use tombolo_core::run::{Run, RunState};
 use crate::head::{self, Head};
 use crate::leases::{Held, Leases};
 use crate::registry::NoPlan;
-use crate::{Engine, Inner, drive, flow, respond};
+use crate::{Engine, Inner, cancels, drive, flow, respond};
 
 /// An arrival made ready to be stored, with what is needed to run it at once.
 struct Prepared {
@@ -53,7 +53,7 @@ impl Intake for Engine {
     async fn accept(&self, arrivals: Vec<Arrival>) -> Result<Vec<Accepted>, StoreError> {
         let deadline = Instant::now() + head::WITHIN;
         let prepared = arrivals.into_iter().map(|arrival| prepare(&self.0, arrival, deadline));
-        store(&self.0, join_all(prepared).await).await
+        store(&self.0, try_join_all(prepared).await?).await
     }
 
     async fn accept_and_wait(
@@ -62,7 +62,7 @@ impl Intake for Engine {
         patience: Duration,
     ) -> Result<(Accepted, Answer), StoreError> {
         let tenant = arrival.tenant;
-        let prepared = prepare(&self.0, arrival, Instant::now() + head::WITHIN).await;
+        let prepared = prepare(&self.0, arrival, Instant::now() + head::WITHIN).await?;
         let Some(expected) = prepared.accept.runs.first().map(|run| run.id) else {
             return Ok((store(&self.0, vec![prepared]).await?.remove(0), Answer::NotYet));
         };
@@ -96,8 +96,9 @@ impl Intake for Engine {
     async fn cancel(&self, tenant: TenantId, run: RunId) -> Result<CancelRequest, StoreError> {
         let request =
             self.0.ports.store.request_cancel(tenant, run, self.0.ports.clock.now()).await?;
-        if request == CancelRequest::Requested && !self.0.leases.cancel(run) {
-            self.0.wake.notify_one();
+        if request == CancelRequest::Requested {
+            self.0.leases.cancel(run);
+            cancels::tell_of_new(&self.0).await;
         }
         Ok(request)
     }
@@ -126,7 +127,11 @@ async fn stored_answer(inner: &Inner, view: RunView) -> Result<Option<Answer>, S
     })
 }
 
-async fn prepare(inner: &Arc<Inner>, arrival: Arrival, deadline: Instant) -> Prepared {
+async fn prepare(
+    inner: &Arc<Inner>,
+    arrival: Arrival,
+    deadline: Instant,
+) -> Result<Prepared, StoreError> {
     let (ids, now) = (&*inner.ports.ids, inner.ports.clock.now());
     let id = EventId::new(ids);
     let mut event = arrival.event;
@@ -144,11 +149,11 @@ async fn prepare(inner: &Arc<Inner>, arrival: Arrival, deadline: Instant) -> Pre
     };
     let (mut runs, mut here) = (Vec::new(), Vec::new());
     for subscriber in arrival.subscribers {
-        let (run, one) = prepare_run(inner, &event, subscriber, deadline).await;
+        let (run, one) = prepare_run(inner, &event, subscriber, deadline).await?;
         runs.push(run);
         here.push(one);
     }
-    Prepared { accept: Accept { event, runs }, here }
+    Ok(Prepared { accept: Accept { event, runs }, here })
 }
 
 /// What expressions see of the event. Moved, not copied: it may be large.
@@ -164,9 +169,10 @@ async fn prepare_run(
     event: &NewEvent,
     subscriber: Subscriber,
     deadline: Instant,
-) -> (NewRun, Here) {
+) -> Result<(NewRun, Here), StoreError> {
     let now = event.received_at;
     let flow = flow::of(&inner.ports, event.tenant, &subscriber, &event.payload).await;
+    let flow = flow.map_err(|busy| flow::overloaded(&busy))?;
     // What may have to wait goes through the queue.
     let permit = if flow.is_free() { free_slot(inner) } else { None };
     let until = now.plus(inner.settings.lease());
@@ -187,7 +193,7 @@ async fn prepare_run(
     let (tenant, state) = (event.tenant, RunState::Running);
     let mut here = Here { tenant, run: run.id, state, driven: None, answer: None };
     let Some(permit) = permit else {
-        return (run, here);
+        return Ok((run, here));
     };
     let mut claimed = handed_over(first_lease(&run, &inner.worker), event, &run);
     let Head { steps, ended, answer } = head::compute(inner, claimed.clone(), deadline).await;
@@ -204,7 +210,7 @@ async fn prepare_run(
     }
     run.steps = steps;
     run.ended = ended;
-    (run, here)
+    Ok((run, here))
 }
 
 /// The lease that is given with the accept.
@@ -248,9 +254,11 @@ async fn store_and_drive(
     // Held before they exist: from the commit on nobody else takes them for abandoned, and a wish
     // to cancel finds them.
     let held: Vec<Vec<Option<Held>>> = here.iter().map(|runs| hold(&inner, runs)).collect();
-    let replacing = flow::replacing(&accepts);
+    let replaces = flow::replaces(&accepts);
     let accepted = inner.ports.store.accept(accepts).await?;
-    flow::tell_replaced(&inner, replacing).await;
+    if replaces {
+        cancels::tell_of_new(&inner).await;
+    }
     let mut queued = false;
     for ((runs, held), outcome) in here.into_iter().zip(held).zip(&accepted) {
         let Accepted::New { .. } = outcome else {

@@ -1,14 +1,17 @@
 //! The leases this process holds, and their renewal in one batched write.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tombolo_core::id::RunId;
 use tombolo_core::ports::store::Lease;
 
-use crate::Inner;
+use crate::{Inner, cancels};
 
 /// A lease is renewed this often within its time.
 const RENEWALS_PER_LEASE: u32 = 3;
@@ -27,14 +30,23 @@ pub(crate) struct Signals {
 /// The runs this process works on. A run that is claimed again is another lease: its epoch tells
 /// the two apart.
 #[derive(Default)]
-pub(crate) struct Leases(Mutex<HashMap<RunId, Entry>>);
+pub(crate) struct Leases {
+    held: Mutex<HashMap<RunId, Entry>>,
+    /// How often a driver may have been told something that was not here.
+    missed: AtomicU64,
+}
 
 struct Entry {
     lease: Lease,
     signals: Signals,
     /// False for a run that is about to be accepted: there is no lease to renew yet.
     stored: bool,
+    /// Set for a run that may be what ended its workers, until it has made progress.
+    suspected: Option<Instant>,
 }
+
+/// Suspects that are under way at the same time, unless they take their time.
+const SUSPECTS_AT_ONCE: usize = 1;
 
 impl Leases {
     /// Registers a run for as long as the returned guard lives.
@@ -47,23 +59,55 @@ impl Leases {
     /// Registers a run that is about to be stored with this lease.
     pub fn reserve(inner: &Arc<Inner>, lease: &Lease) -> Held {
         let signals = Signals::default();
-        let entry = Entry { lease: lease.clone(), signals: signals.clone(), stored: false };
+        let entry = Entry {
+            lease: lease.clone(),
+            signals: signals.clone(),
+            stored: false,
+            suspected: None,
+        };
         if let Some(before) = inner.leases.lock().insert(lease.run, entry) {
             before.signals.lost.cancel();
         }
         Held { inner: inner.clone(), lease: lease.clone(), signals }
     }
 
-    /// Tells the driver of a run to end it. False if the run is not worked on here.
-    pub fn cancel(&self, run: RunId) -> bool {
-        let held = self.lock();
-        held.get(&run).inspect(|entry| entry.signals.cancel.cancel()).is_some()
+    /// Tells the driver of a run to end it, if the run is worked on here.
+    pub fn cancel(&self, run: RunId) {
+        if let Some(entry) = self.lock().get(&run) {
+            entry.signals.cancel.cancel();
+        }
     }
 
     /// Tells the driver of a run that something came for it. False if the run is not worked on here.
     pub fn tell_news(&self, run: RunId) -> bool {
+        let told = self.lock().get(&run).inspect(|entry| entry.signals.news.notify_one()).is_some();
+        if !told {
+            self.note_missed();
+        }
+        told
+    }
+
+    /// Something became durable of which runs have to be told that may not be here yet.
+    pub fn note_missed(&self) {
+        self.missed.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Grows when something was told to nobody. What was claimed before and is held after such a
+    /// change has to look again.
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Ordering::SeqCst)
+    }
+
+    /// How many more suspects may be worked on. One that has gone well for `apart` counts no more.
+    pub fn room_for_suspects(&self, apart: Duration) -> usize {
         let held = self.lock();
-        held.get(&run).inspect(|entry| entry.signals.news.notify_one()).is_some()
+        let counts = |entry: &&Entry| entry.suspected.is_some_and(|at| at.elapsed() < apart);
+        SUSPECTS_AT_ONCE.saturating_sub(held.values().filter(counts).count())
+    }
+
+    /// The run has made progress. True if it was a suspect.
+    pub fn clear(&self, run: RunId) -> bool {
+        self.lock().get_mut(&run).and_then(|entry| entry.suspected.take()).is_some()
     }
 
     /// The runs that are worked on here.
@@ -85,7 +129,7 @@ impl Leases {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Entry>> {
         // Nothing panics while holding it; a poisoned map is still the map.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -99,10 +143,19 @@ pub(crate) struct Held {
 impl Held {
     /// The lease is in the store: from now on it is renewed.
     pub fn mark_stored(&self) {
+        self.change(|entry| entry.stored = true);
+    }
+
+    /// The run may be what ended its workers.
+    pub fn suspect(&self) {
+        self.change(|entry| entry.suspected = Some(Instant::now()));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Entry)) {
         if let Some(entry) = self.inner.leases.lock().get_mut(&self.lease.run)
             && entry.lease.epoch == self.lease.epoch
         {
-            entry.stored = true;
+            change(entry);
         }
     }
 }
@@ -110,8 +163,12 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let mut held = self.inner.leases.lock();
-        if held.get(&self.lease.run).is_some_and(|entry| entry.lease.epoch == self.lease.epoch) {
-            held.remove(&self.lease.run);
+        if held.get(&self.lease.run).is_some_and(|entry| entry.lease.epoch == self.lease.epoch)
+            && let Some(entry) = held.remove(&self.lease.run)
+            && entry.suspected.is_some()
+        {
+            // There is room for the next one.
+            self.inner.wake.notify_one();
         }
     }
 }
@@ -136,5 +193,7 @@ pub(crate) async fn renew(inner: Arc<Inner>) {
                 .for_each(|lease| inner.leases.lose(lease)),
             Err(error) => tracing::error!(%error, "leases could not be renewed"),
         }
+        // A wish that was not told when it came.
+        cancels::tell(&inner).await;
     }
 }

@@ -6,9 +6,11 @@
 mod alerts;
 mod attempt;
 mod builtins;
+mod cancels;
 mod claims;
 mod desk;
 mod drive;
+mod endings;
 mod errors;
 mod failures;
 mod flow;
@@ -18,9 +20,11 @@ mod head;
 mod housekeeping;
 mod intake;
 mod leases;
+mod owed;
 mod registry;
 mod repair;
 mod respond;
+mod set_back;
 mod settings;
 mod starts;
 mod steps;
@@ -76,8 +80,12 @@ struct Inner {
     worker: WorkerId,
     /// One permit for each run that is worked on.
     slots: Arc<Semaphore>,
+    /// One permit for each run that is ended while no slot is free.
+    ending_slots: Arc<Semaphore>,
     /// Something is due earlier than the claim loop thinks.
     wake: Notify,
+    /// A run is to end that may wait for a slot.
+    ending: Notify,
     leases: Leases,
     followers: Followers,
     /// What alerts are made from.
@@ -99,7 +107,9 @@ impl Engine {
             ports,
             settings,
             worker,
+            ending_slots: Arc::new(Semaphore::new(endings::ENDED_AT_ONCE)),
             wake: Notify::new(),
+            ending: Notify::new(),
             leases: Leases::default(),
             followers: Followers::default(),
             news: News::default(),
@@ -120,6 +130,8 @@ impl Engine {
             tracing::info!(runs = left, "going on with runs that an earlier process left");
         }
         self.0.tracker.spawn(claims::run(self.0.clone()));
+        self.0.tracker.spawn(endings::run(self.0.clone()));
+        self.0.tracker.spawn(set_back::run(self.0.clone()));
         tokio::spawn(leases::renew(self.0.clone()));
         tokio::spawn(alerts::run(self.0.clone()));
         self.0.tracker.spawn(housekeeping::run(self.0.clone()));

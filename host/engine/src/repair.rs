@@ -19,7 +19,7 @@ use tombolo_core::run::{CannotRepair, Explanation, Redrive, Run, Surroundings, e
 use tombolo_core::workflow::Builtin;
 
 use crate::{Engine, alerts};
-use opened::{Opened, damaged, no_plan, stored};
+use opened::{Journals, Opened, damaged, no_plan, stored};
 
 #[async_trait]
 impl Repairs for Engine {
@@ -60,7 +60,7 @@ impl Repairs for Engine {
         }
         let detail = json!({"reason": by.reason, "output": output});
         opened.record(by, "step-resolved", &step, detail);
-        opened.go_on(vec![step], false).await
+        opened.go_on(vec![step], Journals::Forget).await
     }
 
     async fn discard(

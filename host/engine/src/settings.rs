@@ -12,7 +12,8 @@ pub struct EngineSettings {
     pub concurrent_runs: usize,
     /// How long a claim holds without renewal, in milliseconds.
     pub lease_ms: u64,
-    /// Longest time between two looks into the queue, in milliseconds.
+    /// Longest time between two looks into the queue, and between two looks at the clock for a run
+    /// under way, in milliseconds.
     pub poll_ms: u64,
     /// Runs claimed with one look.
     pub claim_batch: usize,

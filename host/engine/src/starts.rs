@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use tombolo_core::clock::Timestamp;
+use tombolo_core::error::StepError;
 use tombolo_core::id::{EventId, RunId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::intake::Subscriber;
@@ -54,12 +55,15 @@ pub(crate) struct Inside {
 }
 
 /// The event as it is stored, with its runs.
+///
+/// # Errors
+/// See [`flow::of`].
 pub(crate) async fn accept(
     ports: &Ports,
     origin: Origin<'_>,
     inside: Inside,
     now: Timestamp,
-) -> Accept {
+) -> Result<Accept, StepError> {
     let by = origin.row;
     let ids = &*ports.ids;
     let id = EventId::new(ids);
@@ -73,7 +77,7 @@ pub(crate) async fn accept(
     let payload: Json = json!({"trigger": inside.trigger, "event": event}).into();
     let mut runs = Vec::new();
     for subscriber in inside.subscribers {
-        let mut flow = flow::of(ports, by.tenant, &subscriber, &payload).await;
+        let mut flow = flow::of(ports, by.tenant, &subscriber, &payload).await?;
         if !inside.may_join {
             (flow.debounce, flow.singleton) = (None, None);
         }
@@ -92,7 +96,7 @@ pub(crate) async fn accept(
             ended: None,
         });
     }
-    Accept {
+    Ok(Accept {
         runs,
         event: NewEvent {
             id,
@@ -104,7 +108,7 @@ pub(crate) async fn accept(
             correlation_id: by.correlation_id.clone(),
             received_at: now,
         },
-    }
+    })
 }
 
 /// The dedupe key of what a step starts: the same for every attempt of its worker.

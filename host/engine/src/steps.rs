@@ -4,21 +4,25 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Map, Value};
+use tombolo_core::effect::Effect;
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::json::Json;
-use tombolo_core::ports::journal::JournalEntry;
+use tombolo_core::ports::journal::{self, JournalEntry};
 use tombolo_core::ports::sandbox::{INTERRUPTED, Invoked, LogLine, Outcome, StateWrite};
 use tombolo_core::ports::store::{Call, Journaled, Next, Pause, StateChange, StepKey, StoreError};
 use tombolo_core::run::{Failed, Run, RunScope, StepAt, StepState, Treatment};
 use tombolo_core::workflow::Builtin;
 
-use crate::attempt::{self, Attempt, CONNECTION_PAUSED, Prepared};
+use crate::attempt::{self, Attempt, CONNECTION_PAUSED, CutOff, Prepared};
 use crate::desk::{self, Desk};
 use crate::drive::{Done, Pending};
 use crate::errors::corrupt;
 
 /// How long attempts that are cut off have to come back.
 const CUT_OFF_WITHIN: Duration = Duration::from_secs(2);
+
+/// The shortest wait of a step that the host had no room for; the longest is twice that.
+const BUSY_WAIT: Duration = Duration::from_secs(1);
 
 /// An attempt that failed, before it is decided what follows.
 pub(crate) struct Failure {
@@ -89,15 +93,18 @@ impl Desk {
                 run.refuse(at, error, now).map_err(corrupt)?;
                 return Ok(None);
             }
+            Prepared::Busy(error) => {
+                self.postpone(run, at, error)?;
+                return Ok(None);
+            }
+            // Something from outside has come first.
+            Prepared::Due(_) if run.step(at).state.ended() => return Ok(None),
             Prepared::Due(due) => {
                 run.time_has_come(at, due, now).map_err(corrupt)?;
                 return Ok(None);
             }
             Prepared::List(list) => {
-                match run.admit(list.text().len()) {
-                    Ok(()) => run.expand(at.node, list, now).map_err(corrupt)?,
-                    Err(error) => run.refuse(at, error, now).map_err(corrupt)?,
-                }
+                self.begin_list(run, at, list)?;
                 return Ok(None);
             }
             Prepared::Input(input) => input,
@@ -119,6 +126,29 @@ impl Desk {
         Ok(Some(self.attempt(run, at, input)))
     }
 
+    fn begin_list(&mut self, run: &mut Run, at: StepAt, list: Json) -> Result<(), StoreError> {
+        match run.admit(list.text().len()) {
+            Ok(()) => run.expand(at.node, list, self.now()).map_err(corrupt)?,
+            Err(error) => run.refuse(at, error, self.now()).map_err(corrupt)?,
+        }
+        // The key of an item names its place: nothing is called under it before the list is durable.
+        // An unsafe item has its intent stored, and the list with it.
+        let begins = run.step(at).state == StepState::Waiting;
+        self.owing |= begins && run.node(at).effect == Effect::Keyed;
+        Ok(())
+    }
+
+    /// Lets a step begin anew soon that the host had no room for.
+    pub(crate) fn postpone(
+        &self,
+        run: &mut Run,
+        at: StepAt,
+        error: StepError,
+    ) -> Result<(), StoreError> {
+        let wait = BUSY_WAIT.mul_f64(1.0 + self.inner.ports.random.unit());
+        run.postpone(at, error, self.now().plus(wait)).map_err(corrupt)
+    }
+
     fn attempt(&self, run: &Run, at: StepAt, input: Json) -> Pending {
         let step = run.step(at);
         let journal = self.journals.get(&step.key());
@@ -131,9 +161,9 @@ impl Desk {
             journal: journal.map(|entries| entries.as_slice().into()).unwrap_or_default(),
             cut_off: self.cut_off.clone(),
         };
-        let (ports, plan) = (self.inner.ports.clone(), run.plan().clone());
+        let (inner, plan) = (self.inner.clone(), run.plan().clone());
         Box::pin(async move {
-            let invoked = attempt::run(&ports, &plan.nodes[at.node], attempt).await?;
+            let invoked = attempt::run(&inner, &plan.nodes[at.node], attempt).await?;
             Ok(Done::Attempted(at, invoked))
         })
     }
@@ -158,6 +188,7 @@ impl Desk {
         });
         let error = match result {
             Ok(outcome) if state.is_empty() => {
+                self.forget_calls(&run.step(at).key());
                 run.succeed(at, outcome, logs, self.now()).map_err(corrupt)?;
                 return Ok(None);
             }
@@ -165,6 +196,10 @@ impl Desk {
                 None => return Ok(None),
                 Some(conflict) => conflict,
             },
+            Err(error) if attempt::is_busy(&error) => {
+                self.postpone(run, at, error)?;
+                return Ok(None);
+            }
             Err(error) => error,
         };
         let failure = Failure { error, logs, journal };
@@ -179,7 +214,7 @@ impl Desk {
     pub async fn cut_off(
         &mut self,
         run: &mut Run,
-        mut pending: FuturesUnordered<Pending>,
+        pending: &mut FuturesUnordered<Pending>,
     ) -> Result<(), StoreError> {
         self.cut_off.0.cancel();
         let end = tokio::time::Instant::now() + CUT_OFF_WITHIN;
@@ -187,6 +222,8 @@ impl Desk {
             match done? {
                 // Its step has not begun.
                 Done::Prepared(..) => {}
+                // It stays in the store.
+                Done::Heard(_) => {}
                 Done::Judged(at, failure, judged) => self.fail_judged(run, at, failure, judged)?,
                 Done::Attempted(at, invoked) => match &invoked.result {
                     Err(error) if error.code == INTERRUPTED => self.cut_short(run, at, invoked)?,
@@ -215,10 +252,14 @@ impl Desk {
     fn judge(&self, run: &Run, at: StepAt, failure: Failure) -> Pending {
         let scope = self.scope(run, at).with_failure(&failure.error, run.step(at).attempt);
         let (ports, of, plan) = (self.inner.ports.clone(), self.of(), run.plan().clone());
+        let cut_off = self.cut_off.clone();
         Box::pin(async move {
             let node = &plan.nodes[at.node];
             let judged = match &node.retry_if {
-                Some(condition) => attempt::judge(&ports, &of, node, condition, scope).await,
+                Some(condition) => {
+                    let ask = || attempt::judge(&ports, &of, node, condition, scope.clone());
+                    until_answered(ask, &cut_off).await
+                }
                 None => Ok(false),
             };
             Ok(Done::Judged(at, failure, judged))
@@ -280,7 +321,8 @@ impl Desk {
         let mut done = run.clone();
         done.succeed(at, outcome, logs, self.now()).map_err(corrupt)?;
         let node = run.node(at);
-        let owed = self.owed.clone();
+        let (key, owed) = (run.step(at).key(), self.owed.clone());
+        let journal = self.forget_calls(&key);
         let mut command = self.command(&mut done, Next::Hold);
         let workflow = self.row.workflow;
         let change = |write| StateChange { workflow, node: node.name.clone(), write };
@@ -294,6 +336,7 @@ impl Desk {
             Err(error @ StoreError::StateConflict { .. }) => {
                 // Nothing was written: it is all still owed, and a new attempt reads afresh.
                 self.owed = owed;
+                self.journals.extend(journal.map(|entries| (key, entries)));
                 let class = match node.effect.repeatable() {
                     true => ErrorClass::Transient,
                     false => ErrorClass::Conflict,
@@ -302,6 +345,15 @@ impl Desk {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// A step that has succeeded is not run again, so nobody asks for its calls.
+    fn forget_calls(&mut self, key: &StepKey) -> Option<Vec<JournalEntry>> {
+        let journal = self.journals.remove(key)?;
+        let of_another = |entry: &Journaled| (&entry.node, entry.item) != (&key.node, key.item);
+        self.owed.journal.retain(of_another);
+        self.owed.forgets.push(key.clone());
+        Some(journal)
     }
 
     /// Remembers the calls of an attempt that failed for the step's next one.
@@ -314,6 +366,27 @@ impl Desk {
         let key = run.step(at).key();
         let journaled = |entry| Journaled { node: key.node.clone(), item: key.item, entry };
         self.owed.journal.extend(entries.iter().cloned().map(journaled));
-        self.journals.entry(key).or_default().extend(entries);
+        journal::add(self.journals.entry(key).or_default(), entries);
+    }
+}
+
+/// Asks until the evaluator has room for an answer, or the attempts of the run are cut off.
+async fn until_answered<Answer>(
+    ask: impl Fn() -> Answer,
+    cut_off: &CutOff,
+) -> Result<bool, StepError>
+where
+    Answer: Future<Output = Result<bool, StepError>>,
+{
+    loop {
+        let answer = ask().await;
+        let busy = answer.as_ref().is_err_and(|error| error.class == ErrorClass::Transient);
+        if !busy || cut_off.0.is_cancelled() {
+            return answer;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(BUSY_WAIT) => {}
+            () = cut_off.0.cancelled() => {}
+        }
     }
 }

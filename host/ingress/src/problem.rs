@@ -157,6 +157,13 @@ impl Problem {
                 Self::new(unavailable, "store-busy", "Too much at once", error.to_string())
                     .retry_after(RETRY_BUSY_S)
             }
+            StoreError::Overloaded(_) => Self::new(
+                unavailable,
+                "evaluator-unavailable",
+                "Too much at once",
+                error.to_string(),
+            )
+            .retry_after(RETRY_BUSY_S),
             StoreError::Full => {
                 Self::new(unavailable, "disk-full", "No space left", error.to_string())
                     .retry_after(RETRY_FULL_S)

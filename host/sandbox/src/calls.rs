@@ -1,13 +1,15 @@
 //! The calls of one attempt, in the order they were asked for: their records, those included that
-//! nobody knows the end of, and the journal of those that a later attempt is not to make again.
+//! nobody knows the end of, and what of them a later attempt is left.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{Method, Uri};
 use tokio::time::Instant;
 use tombolo_core::clock::Timestamp;
-use tombolo_core::ports::egress::{CallRecord, InboundResponse, OutboundCall};
-use tombolo_core::ports::journal::{JournalEntry, changes, request_hash};
+use tombolo_core::effect::Effect;
+use tombolo_core::ledger::{Ask, Ledger};
+use tombolo_core::ports::egress::{CallRecord, InboundResponse};
+use tombolo_core::ports::journal::{JournalEntry, request_hash};
 
 use crate::failure::Failure;
 
@@ -18,9 +20,8 @@ pub(crate) struct CallLog(Arc<Mutex<Calls>>);
 #[derive(Debug, Default)]
 struct Calls {
     entries: Vec<Entry>,
-    /// How many of them can change the other side.
-    changes: u32,
-    journal: Vec<JournalEntry>,
+    /// Those that can change the other side, and those of earlier attempts.
+    ledger: Ledger,
     /// See [`Taken::stuck`].
     stuck: Option<Failure>,
 }
@@ -30,6 +31,8 @@ struct Entry {
     record: CallRecord,
     /// None once the call is over.
     since: Option<Instant>,
+    /// Its place among the step's changes, if it is sent and can change the other side.
+    change: Option<u32>,
     /// True if the other side may have been changed and nobody knows.
     uncertain: bool,
 }
@@ -39,15 +42,27 @@ struct Entry {
 pub(crate) struct Taken {
     /// One for each call.
     pub(crate) records: Vec<CallRecord>,
-    /// Calls that changed the other side and were answered well.
-    pub(crate) journal: Vec<JournalEntry>,
     /// True if a call may have changed the other side and nobody knows whether it did.
     pub(crate) uncertain: bool,
     /// What the journal of earlier attempts makes impossible.
     pub(crate) stuck: Option<Failure>,
+    ledger: Ledger,
+}
+
+impl Taken {
+    /// What the attempt adds to the journal of its step, should it fail.
+    pub(crate) fn journal(&mut self, effect: Effect) -> Vec<JournalEntry> {
+        self.ledger.close(effect)
+    }
 }
 
 impl CallLog {
+    /// With what earlier attempts left.
+    pub(crate) fn new(journal: &[JournalEntry]) -> Self {
+        let calls = Calls { ledger: Ledger::new(journal), ..Calls::default() };
+        Self(Arc::new(Mutex::new(calls)))
+    }
+
     /// Opens the next record, unless there are `limit` already.
     pub(crate) fn begin(
         &self,
@@ -59,8 +74,6 @@ impl CallLog {
         let mut calls = self.lock();
         let sequence =
             u32::try_from(calls.entries.len()).ok().filter(|sequence| *sequence < limit)?;
-        let change = changes(method).then_some(calls.changes);
-        calls.changes += u32::from(change.is_some());
         calls.entries.push(Entry {
             record: CallRecord {
                 sequence,
@@ -79,17 +92,18 @@ impl CallLog {
                 duration_ms: 0,
             },
             since: Some(Instant::now()),
+            change: None,
             uncertain: false,
         });
-        Some(Ticket { log: self.clone(), sequence, change })
+        Some(Ticket { log: self.clone(), sequence })
     }
 
     /// Everything. A call that is still under way ends here, its outcome unknown.
     pub(crate) fn take(&self) -> Taken {
-        let Calls { entries, journal, stuck, .. } = std::mem::take(&mut *self.lock());
+        let Calls { entries, ledger, stuck } = std::mem::take(&mut *self.lock());
         let uncertain = entries.iter().any(|entry| entry.uncertain);
         let records = entries.into_iter().map(Entry::into_record).collect();
-        Taken { records, journal, uncertain, stuck }
+        Taken { records, uncertain, stuck, ledger }
     }
 
     fn lock(&self) -> MutexGuard<'_, Calls> {
@@ -110,11 +124,21 @@ impl Entry {
     }
 }
 
+/// How a call ended that the egress was given.
+pub(crate) struct Ended<'a> {
+    /// None if there is none.
+    pub(crate) answer: Option<&'a InboundResponse>,
+    pub(crate) record: CallRecord,
+    /// True if the other side may have done what was asked without anybody knowing.
+    pub(crate) unknown: bool,
+    /// What the answers that are kept may take together, in bytes.
+    pub(crate) room: usize,
+}
+
 /// One call under way.
 pub(crate) struct Ticket {
     log: CallLog,
     sequence: u32,
-    change: Option<u32>,
 }
 
 impl Ticket {
@@ -122,42 +146,48 @@ impl Ticket {
         self.sequence
     }
 
-    /// Its position among those that can change the other side.
-    pub(crate) fn change(&self) -> Option<u32> {
-        self.change
+    /// A request that changes nothing goes to the egress now. False if the attempt is over: then it
+    /// must not.
+    pub(crate) fn read(&self, hash: [u8; 32]) -> bool {
+        self.with(|entry| entry.record.request_hash = hex::encode(hash))
     }
 
-    /// The request goes to the egress now. False if the attempt is over: then it must not.
-    pub(crate) fn sending(&self, call: &OutboundCall) -> bool {
-        self.with(|entry| {
-            let hash = request_hash(&call.method, &call.uri, &call.body);
-            entry.record.request_hash = hex::encode(hash);
-            entry.uncertain = call.change.is_some();
-        })
-    }
-
-    /// The egress answered. `unknown` says that the other side may have done what was asked
-    /// without anybody knowing.
-    pub(crate) fn done(&self, record: CallRecord, unknown: bool) {
-        self.with(|entry| {
-            entry.uncertain &= unknown;
-            entry.record = record;
-            entry.since = None;
-        });
-    }
-
-    /// Keeps the call and its answer for a later attempt, if the call is one to be made once.
-    pub(crate) fn journal(&self, call: &OutboundCall, answer: &InboundResponse, limit: usize) {
+    /// What becomes of a request that can change the other side: if it is sent, then now. None if
+    /// the attempt is over.
+    pub(crate) fn change(&self, hash: [u8; 32]) -> Option<Ask> {
         let mut calls = self.log.lock();
-        let kept: usize = calls.journal.iter().map(JournalEntry::bytes).sum();
-        calls.journal.extend(JournalEntry::of(call, answer, limit.saturating_sub(kept)));
+        let Calls { entries, ledger, .. } = &mut *calls;
+        let entry = entry_of(entries, self.sequence)?;
+        entry.record.request_hash = hex::encode(hash);
+        let ask = ledger.ask(hash);
+        if let Ask::Send(place) = ask {
+            entry.change = Some(place);
+            entry.uncertain = true;
+        }
+        Some(ask)
+    }
+
+    /// The egress answered: the record, whether anybody knows what came of the call, and what of it
+    /// a later attempt is left. All at once, because the attempt may end at any time.
+    pub(crate) fn done(&self, ended: Ended<'_>) {
+        let mut calls = self.log.lock();
+        let Calls { entries, ledger, .. } = &mut *calls;
+        let Some(entry) = entry_of(entries, self.sequence) else {
+            return;
+        };
+        entry.record = ended.record;
+        entry.since = None;
+        entry.uncertain &= ended.unknown;
+        match (entry.change, ended.answer) {
+            (Some(place), Some(answer)) => ledger.answered(place, answer, ended.room),
+            (Some(place), None) => ledger.failed(place),
+            (None, _) => {}
+        }
     }
 
     /// An earlier attempt made the call; nothing is sent.
-    pub(crate) fn repeated(&self, call: &OutboundCall, answer: &InboundResponse) {
+    pub(crate) fn repeated(&self, answer: &InboundResponse) {
         self.with(|entry| {
-            let hash = request_hash(&call.method, &call.uri, &call.body);
-            entry.record.request_hash = hex::encode(hash);
             entry.record.status = Some(answer.status.as_u16());
             entry.record.from_journal = true;
             entry.since = None;
@@ -180,10 +210,13 @@ impl Ticket {
 
     /// Does nothing once the records were taken, and says so by false.
     fn with(&self, f: impl FnOnce(&mut Entry)) -> bool {
-        let mut calls = self.log.lock();
-        let at = usize::try_from(self.sequence).ok();
-        at.and_then(|at| calls.entries.get_mut(at)).map(f).is_some()
+        entry_of(&mut self.log.lock().entries, self.sequence).map(f).is_some()
     }
+}
+
+/// None once the records were taken.
+fn entry_of(entries: &mut [Entry], sequence: u32) -> Option<&mut Entry> {
+    entries.get_mut(usize::try_from(sequence).ok()?)
 }
 
 fn milliseconds_since(since: Instant) -> u64 {
@@ -208,13 +241,45 @@ mod tests {
         let log = CallLog::default();
         let uri = Uri::from_static("https://user:pw@api.example.com/a/b?token=s3cret");
         let ticket = log.begin(&Method::POST, &uri, Timestamp(1), 2).unwrap();
-        ticket.with(|entry| entry.uncertain = true);
+        assert_eq!(ticket.change([1; 32]), Some(Ask::Send(0)));
         let Taken { records, uncertain, .. } = log.take();
         assert!(uncertain, "nobody knows");
         assert_eq!(records[0].url, "https://api.example.com/a/b?…");
         assert!(records[0].error.as_deref().unwrap().contains("ended before the answer"));
         ticket.never_sent("too late to matter");
         assert_eq!(log.take().records, []);
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_ends_knows_of_a_call_and_keeps_it_or_neither() {
+        let log = CallLog::default();
+        let uri = Uri::from_static("https://api.example.com/");
+        let begin = || log.begin(&Method::POST, &uri, Timestamp(1), 9).unwrap();
+        let answer = InboundResponse {
+            status: http::StatusCode::CREATED,
+            headers: http::HeaderMap::new(),
+            body: bytes::Bytes::new(),
+        };
+        let done = |ticket: &Ticket, record: &CallRecord| {
+            let record = record.clone();
+            ticket.done(Ended { answer: Some(&answer), record, unknown: false, room: 99 });
+        };
+        let first = begin();
+        first.change([1; 32]).unwrap();
+        let record = log.lock().entries[0].record.clone();
+        done(&first, &record);
+        let late = begin();
+        late.change([2; 32]).unwrap();
+        let mut taken = log.take();
+        assert!(taken.uncertain, "the second");
+        let kept: Vec<bool> =
+            taken.journal(Effect::Unsafe).iter().map(|entry| !entry.failed()).collect();
+        assert_eq!(kept, [true, false]);
+        // An answer that comes now is nobody's.
+        done(&late, &record);
+        let mut taken = log.take();
+        assert_eq!((taken.records.len(), taken.journal(Effect::Unsafe).len()), (0, 0));
+        assert_eq!(late.change([3; 32]), None, "nothing is sent");
     }
 
     #[tokio::test]

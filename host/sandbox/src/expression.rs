@@ -233,11 +233,14 @@ fn explain(trouble: Trouble, index: usize) -> ExpressionError {
     match trouble {
         Trouble::Error(error) => from_evaluator(error, index),
         Trouble::Failure(failure) => {
-            let limit = failure.is_limit();
+            // Processor time is bounded on its own, far below: the wall clock runs out when others
+            // have all the turns.
+            let busy = matches!(failure, Failure::Busy { .. } | Failure::Timeout { .. });
+            let limit = failure.is_limit() && !busy;
             let message = match &failure {
                 Failure::Malformed { reason } => reason.clone(),
                 Failure::Timeout { limit_ms } => format!(
-                    "the expression did not finish within {limit_ms} ms (limit expression.timeout_ms)"
+                    "the expression got no turn for long enough within {limit_ms} ms (ten times the limit expression.timeout_ms)"
                 ),
                 Failure::Cpu { limit_ms: _ } => {
                     "the expression used up its processor time (limit expression.timeout_ms)"
@@ -258,13 +261,11 @@ fn explain(trouble: Trouble, index: usize) -> ExpressionError {
                 _ if limit => LIMIT,
                 Failure::Malformed { reason } if reason.starts_with(DEEP) => LIMIT,
                 Failure::Malformed { reason } if reason.starts_with(UNUSABLE) => FAILED,
-                Failure::Malformed { .. } | Failure::Busy { .. } => UNAVAILABLE,
+                Failure::Malformed { .. } => UNAVAILABLE,
+                _ if busy => UNAVAILABLE,
                 _ => FAILED,
             };
-            let class = match &failure {
-                Failure::Busy { .. } => ErrorClass::Transient,
-                _ => ErrorClass::InvalidInput,
-            };
+            let class = if busy { ErrorClass::Transient } else { ErrorClass::InvalidInput };
             ExpressionError { index, class, code: code.to_owned(), message, position: None }
         }
     }
@@ -311,6 +312,15 @@ mod tests {
         assert!(values(&format!(r#"{{"values":[{deep}]}}"#), 1).is_ok());
         let error = values(&format!(r#"{{"values":[[{deep}]]}}"#), 1).unwrap_err();
         assert!(error.starts_with(DEEP), "{error}");
+    }
+
+    #[test]
+    fn an_evaluator_that_gets_no_turn_is_no_fault_of_the_expression() {
+        let class = |failure| explain(Trouble::Failure(failure), 0).class;
+        for busy in [Failure::Busy { waited_ms: 1 }, Failure::Timeout { limit_ms: 1 }] {
+            assert_eq!(class(busy), ErrorClass::Transient);
+        }
+        assert_eq!(class(Failure::Cpu { limit_ms: 1 }), ErrorClass::InvalidInput);
     }
 
     #[test]

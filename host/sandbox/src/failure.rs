@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use tombolo_core::effect::Effect;
 use tombolo_core::error::{ErrorClass, StepError};
-use tombolo_core::ports::sandbox::{INTERRUPTED, LogLine};
+use tombolo_core::ports::sandbox::{INTERRUPTED, LogLine, SANDBOX_BUSY};
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
@@ -144,7 +144,7 @@ impl Failure {
     /// Stable, for programs.
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::Busy { .. } => "sandbox-busy",
+            Self::Busy { .. } => SANDBOX_BUSY,
             Self::Interrupted => INTERRUPTED,
             Self::Timeout { .. } => "step-timeout",
             Self::Cpu { .. } => "cpu-limit",

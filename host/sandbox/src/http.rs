@@ -13,16 +13,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tombolo_core::clock::Clock;
 use tombolo_core::effect::Effect;
+use tombolo_core::ledger::Ask;
 use tombolo_core::ports::egress::{
     Caller, Connection, Egress, EgressError, InboundResponse, OutboundCall,
 };
-use tombolo_core::ports::journal::{JournalEntry, request_hash};
+use tombolo_core::ports::journal::{JournalEntry, changes, request_hash};
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
     WasiHttpHooks,
 };
 
-use crate::calls::{CallLog, Ticket, without_query};
+use crate::calls::{CallLog, Ended, Ticket, without_query};
 use crate::failure::Failure;
 use crate::log::LogSink;
 use crate::settings::HttpBounds;
@@ -59,36 +60,14 @@ pub(crate) struct Session {
     pub(crate) journal: Arc<[JournalEntry]>,
 }
 
-impl Session {
-    /// What an earlier attempt made at the place of this call.
-    fn journaled(&self, call: &OutboundCall) -> Option<Journaled<'_>> {
-        let entry = self.journal.iter().find(|entry| Some(entry.place) == call.change)?;
-        let same = entry.request_hash == request_hash(&call.method, &call.uri, &call.body);
-        Some(match &entry.response {
-            Some(answer) if same => Journaled::Same(answer),
-            None if same => Journaled::TooLarge,
-            _ => Journaled::Another,
-        })
-    }
-}
-
-/// What stands in the journal where a call is about to be made.
-enum Journaled<'a> {
-    /// The same call, with its answer.
-    Same(&'a InboundResponse),
-    /// The same call, whose answer could not be kept.
-    TooLarge,
-    /// Another call.
-    Another,
-}
-
 impl Outgoing {
     pub(crate) fn new(bounds: HttpBounds, logs: LogSink, session: Option<Session>) -> Self {
+        let journal = session.as_ref().map(|session| Arc::clone(&session.journal));
         Self {
             bounds,
             open: Arc::new(Semaphore::new(bounds.open_calls)),
             logs,
-            calls: CallLog::default(),
+            calls: CallLog::new(&journal.unwrap_or_default()),
             session,
         }
     }
@@ -187,40 +166,56 @@ impl Admitted {
                 return Err(error);
             }
         };
+        let hash = request_hash(&parts.method, &parts.uri, &body);
+        let change = if changes(&parts.method) {
+            match self.ticket.change(hash) {
+                Some(Ask::Send(place)) => Some(place),
+                Some(Ask::Given(answer)) => {
+                    self.ticket.repeated(&answer);
+                    return self.respond(answer);
+                }
+                Some(Ask::TooLarge) => {
+                    let limit = self.bounds.journal_bytes;
+                    return self.stuck(|sequence| Failure::Journal { sequence, limit });
+                }
+                Some(Ask::Mismatch) => {
+                    return self.stuck(|sequence| Failure::Mismatch { sequence });
+                }
+                None => return Err(Error::HttpRequestDenied),
+            }
+        } else if self.ticket.read(hash) {
+            None
+        } else {
+            return Err(Error::HttpRequestDenied);
+        };
         let call = OutboundCall {
             caller: Arc::clone(&self.session.caller),
             connection: self.session.connection.clone(),
             sequence: self.ticket.sequence(),
-            change: self.ticket.change(),
+            change,
             method: parts.method,
             uri: parts.uri,
             headers: parts.headers,
             body,
             budget: self.budget(options),
         };
-        match self.session.journaled(&call) {
-            Some(Journaled::Same(answer)) => {
-                self.ticket.repeated(&call, answer);
-                let answer = answer.clone();
-                return self.respond(answer);
-            }
-            Some(Journaled::Another) => {
-                self.ticket.stuck(Failure::Mismatch { sequence: call.sequence });
-                return Err(Error::HttpRequestDenied);
-            }
-            Some(Journaled::TooLarge) => {
-                let limit = self.bounds.journal_bytes;
-                self.ticket.stuck(Failure::Journal { sequence: call.sequence, limit });
-                return Err(Error::HttpRequestDenied);
-            }
-            None if self.ticket.sending(&call) => {}
-            None => return Err(Error::HttpRequestDenied),
-        }
-        let (answer, record) = self.session.egress.send(call.clone()).await;
-        self.ticket.done(record, unknown(&answer));
-        if let Ok(answer) = &answer {
-            self.ticket.journal(&call, answer, self.bounds.journal_bytes);
-        }
+        self.exchange(call).await
+    }
+
+    /// The journal of earlier attempts makes the call impossible.
+    fn stuck(self, why: impl FnOnce(u32) -> Failure) -> Result<Response<WasiBody>, Error> {
+        self.ticket.stuck(why(self.ticket.sequence()));
+        Err(Error::HttpRequestDenied)
+    }
+
+    async fn exchange(self, call: OutboundCall) -> Result<Response<WasiBody>, Error> {
+        let (answer, record) = self.session.egress.send(call).await;
+        self.ticket.done(Ended {
+            answer: answer.as_ref().ok(),
+            record,
+            unknown: unknown(&answer),
+            room: self.bounds.journal_bytes,
+        });
         match answer {
             Ok(answer) => self.respond(answer),
             Err(error) => {

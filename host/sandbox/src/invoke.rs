@@ -101,7 +101,9 @@ impl Host<'_> {
     }
 
     async fn finish(&self, ran: Ran, effect: Effect) -> Invoked {
-        let Ran { answer, logs, calls: Taken { records, journal, uncertain, .. }, state } = ran;
+        let Ran { answer, logs, mut calls, state } = ran;
+        let journal = calls.journal(effect);
+        let Taken { records, uncertain, .. } = calls;
         let result = match answer {
             Ok(Answer::Done(outcome)) => match parse(outcome.output).await {
                 Ok(output) => Ok(Outcome { output, ports: outcome.ports }),
@@ -142,11 +144,11 @@ fn is_pure(plugin: &Loaded, invocation: &Invocation) -> bool {
     plugin.descriptor.world == World::Transform || invocation.caller.effect == Effect::Pure
 }
 
-/// A plugin may hope that trying again is fine; where a call that must not be made twice was left
-/// without an answer, it is not the plugin that decides.
+/// A plugin may say what it likes of a failure; where a call that must not be made twice was left
+/// without an answer, it is that which has to be looked up. Any other class has a treatment that
+/// repeats the step in the end: a retry, a mended connection, a redrive.
 fn certain(mut error: StepError, effect: Effect, uncertain: bool) -> StepError {
-    let again = matches!(error.class, ErrorClass::Transient | ErrorClass::RateLimited);
-    if uncertain && again && !effect.repeatable() {
+    if uncertain && !effect.repeatable() {
         error.class = ErrorClass::UnknownOutcome;
     }
     error
@@ -200,6 +202,29 @@ fn class(class: wit::ErrorClass) -> ErrorClass {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_class_a_plugin_names_a_lost_unsafe_call_is_unknown() {
+        use ErrorClass as C;
+        let classes = [
+            C::InvalidInput,
+            C::Auth,
+            C::NotFound,
+            C::Conflict,
+            C::RateLimited,
+            C::Transient,
+            C::Permanent,
+            C::UnknownOutcome,
+        ];
+        for class in classes {
+            let told = |effect, uncertain| {
+                certain(StepError::new(class, "c", "m"), effect, uncertain).class
+            };
+            assert_eq!(told(Effect::Unsafe, true), C::UnknownOutcome, "{class:?}");
+            assert_eq!(told(Effect::Unsafe, false), class);
+            assert_eq!(told(Effect::Keyed, true), class);
+        }
+    }
 
     #[test]
     fn unreadable_details_are_kept_as_text() {

@@ -14,6 +14,7 @@
 //! ```
 
 mod failure;
+mod rate_limit;
 mod request;
 mod response;
 mod retry_after;

@@ -1,12 +1,12 @@
 //! Reading one response, and turning one that is no success into an error.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use ::http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::retry_after;
+use super::{rate_limit, retry_after};
 use crate::error::{ErrorClass, NodeError};
 
 /// How many characters of a body that is not JSON go into an error's details.
@@ -86,7 +86,8 @@ impl Response {
     }
 
     /// The error that this status stands for, see [`ErrorClass::of_status`]. Its code is `http-404`
-    /// and the like, its details hold the status and the body, and `Retry-After` is understood.
+    /// and the like, its details hold the status and the body, and `Retry-After` is understood, or
+    /// where there is none, after a 429 or a 503, what says when the limit of calls is over.
     pub fn into_error(self) -> NodeError {
         let status = self.incoming.status;
         let reason = StatusCode::from_u16(status)
@@ -99,10 +100,16 @@ impl Response {
             format!("{} {} answered {status} {reason}", self.method, self.place),
         )
         .with_details(json!({ "status": status, "body": self.error_body() }));
-        match self.header("retry-after").and_then(|header| retry_after::parse(header, now())) {
+        match self.wait(now()) {
             Some(wait) => error.retry_after(wait),
             None => error,
         }
+    }
+
+    fn wait(&self, now: SystemTime) -> Option<Duration> {
+        self.header("retry-after")
+            .and_then(|header| retry_after::parse(header, now))
+            .or_else(|| rate_limit::wait(self.incoming.status, |name| self.header(name), now))
     }
 
     fn error_body(&self) -> Value {
@@ -154,6 +161,16 @@ mod tests {
             error.details.as_deref(),
             Some(&json!({"status": 429, "body": {"message": "slow down"}}))
         );
+    }
+
+    #[test]
+    fn retry_after_comes_before_what_limits_say() {
+        let limit = ("RateLimit", r#""default";r=0;t=30"#);
+        let wait =
+            |headers: &[(&str, &str)]| response(429, headers, "").into_error().retry_after_ms;
+        assert_eq!(wait(&[limit]), Some(30_000));
+        assert_eq!(wait(&[limit, ("Retry-After", "3")]), Some(3_000));
+        assert_eq!(wait(&[limit, ("Retry-After", "soon")]), Some(30_000));
     }
 
     #[test]

@@ -14,9 +14,7 @@ const MAX_EVENTS: usize = 40;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_kills_under_load_lose_nothing_and_double_nothing() -> anyhow::Result<()> {
-    // A run that is under way in five deaths in a row is taken for their cause, and fails. Here they
-    // come faster than a backlog is worked off.
-    let server = Server::start_with(|options| options.set("engine.max_claims", 1_000)).await?;
+    let server = Server::start().await?;
     let cycles = CYCLES * crate::times();
     let mut rng = StdRng::seed_from_u64(crate::seeds().start);
     let steps: Vec<usize> = (0..cycles).map(|_| rng.random_range(1..=MAX_EVENTS)).collect();

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tombolo_core::ports::store::{
-    Accepted, Claim, Claimed, Lease, Page, Reading, RunFilter, RunLog, StoreError, WorkerId,
+    Accepted, Claim, Claimed, Lease, Page, Reading, RunFilter, RunLog, StoreError, Wanted, WorkerId,
 };
 use tombolo_store::SqliteStore;
 
@@ -111,7 +111,8 @@ impl Load {
 
     async fn claim(&self, limit: usize) -> Result<(), StoreError> {
         let (worker, held) = (self.worker.clone(), Vec::new());
-        let claim = Claim { worker, limit, now: NOW, until: LATER, held };
+        let wanted = Wanted::Due { suspects: limit };
+        let claim = Claim { worker, limit, now: NOW, until: LATER, held, wanted };
         for claimed in self.store.claim(claim).await? {
             let Claimed::Run(claimed) = claimed else { panic!("damaged: {claimed:?}") };
             let stage = if claimed.steps.is_empty() { Stage::Accepted } else { Stage::Started };

@@ -9,7 +9,7 @@ use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{EventId, RunId, TenantId, WorkflowId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::egress::{CallRecord, InboundResponse};
-use tombolo_core::ports::journal::JournalEntry;
+use tombolo_core::ports::journal::{JournalEntry, Kept};
 use tombolo_core::ports::sandbox::StateWrite;
 use tombolo_core::ports::store::{
     Accept, Call, Journaled, Lease, NewEvent, NewRun, Next, Reading, RunLimits, RunLog, RunView,
@@ -162,7 +162,7 @@ impl Story {
             headers: HeaderMap::new(),
             body: Bytes::from(self.0.to_string()),
         };
-        let entry = JournalEntry { place: 0, request_hash: [7; 32], response: Some(response) };
+        let entry = JournalEntry { place: 0, request_hash: [7; 32], kept: Kept::Answer(response) };
         Journaled { node: "first".to_owned(), item: 0, entry }
     }
 

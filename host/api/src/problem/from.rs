@@ -22,6 +22,9 @@ impl From<StoreError> for Problem {
             StoreError::Busy { .. } | StoreError::Locked => {
                 Self::new(Kind::StoreBusy, error.to_string()).retry_after(BUSY_RETRY)
             }
+            StoreError::Overloaded(_) => {
+                Self::new(Kind::EvaluatorFailed, error.to_string()).retry_after(BUSY_RETRY)
+            }
             StoreError::Full => {
                 Self::new(Kind::DiskFull, error.to_string()).retry_after(FULL_RETRY)
             }

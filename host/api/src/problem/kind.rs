@@ -71,7 +71,7 @@ kinds! {
     WorkflowNotFound = NOT_FOUND "workflow-not-found" "There is no such workflow", "List the workflows: `GET /api/v1/workflows`.";
     VersionNotFound = NOT_FOUND "version-not-found" "The workflow has no such version", "List them: `GET /api/v1/workflows/{name}/versions`.";
     InvalidWorkflow = UNPROCESSABLE_ENTITY "invalid-workflow" "The workflow file has issues", "Correct what `issues` lists: each has a pointer and, where there is one, a suggestion.";
-    EvaluatorFailed = SERVICE_UNAVAILABLE "evaluator-failed" "The expressions could not be checked", "Try again after `Retry-After` seconds.";
+    EvaluatorFailed = SERVICE_UNAVAILABLE "evaluator-failed" "The expressions could not be checked or evaluated", "Try again after `Retry-After` seconds.";
     ConnectionNotFound = NOT_FOUND "connection-not-found" "There is no such connection", "List the connections: `GET /api/v1/connections`.";
     CredentialsRequired = UNPROCESSABLE_ENTITY "credentials-required" "The address changed, so `auth` has to be sent again", "Send `auth` with its secret: stored credentials are never sent to a new address.";
     IdempotencyKeyInvalid = BAD_REQUEST "idempotency-key-invalid" "The `Idempotency-Key` is malformed", "Send one header with 1 to 255 visible ASCII characters, with or without double quotes.";

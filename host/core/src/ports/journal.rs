@@ -1,52 +1,76 @@
-//! The journal of a step: calls of an attempt that failed which changed the other side and were
-//! answered well. A later attempt of the step is given these answers instead of calling again, so
+//! The journal of a step: the calls of attempts that failed which can change the other side. A later
+//! attempt of the step is given the answers of those that went well instead of calling again, so
 //! that a node that makes three calls and fails at the third repeats the third only.
 //!
-//! A call is found by its place among the step's changing calls, and has to be the same request.
+//! Which call a request is, is decided by [`crate::ledger`].
 
 use bytes::Bytes;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use sha2::{Digest, Sha256};
 
-use super::egress::{InboundResponse, OutboundCall};
-use crate::effect::Effect;
+use super::egress::InboundResponse;
 
-/// A finished call.
+/// A call of an earlier attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JournalEntry {
     /// Position among the calls of the step that can change the other side, counted from 0.
     pub place: u32,
     /// See [`request_hash`].
     pub request_hash: [u8; 32],
-    /// The answer, as the plugin was given it. None if it was too large to be kept: then the call
-    /// is not made again either.
-    pub response: Option<InboundResponse>,
+    /// What came of it.
+    pub kept: Kept,
 }
 
-impl JournalEntry {
-    /// The entry of a call, if its answer is worth keeping: it changed the other side, and did so
-    /// well. A read is repeated; so is what the other side refused. `room` is for the answer, in
-    /// bytes.
-    pub fn of(call: &OutboundCall, response: &InboundResponse, room: usize) -> Option<Self> {
-        let place = call.change.filter(|_| call.caller.effect > Effect::Read)?;
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kept {
+    /// It went well; the answer, as the plugin was given it.
+    Answer(InboundResponse),
+    /// It went well, and the answer was too large to be kept: it is not made again either.
+    TooLarge,
+    /// It was refused or never answered: it is made again.
+    Failed,
+}
+
+impl Kept {
+    /// What is kept of an answer; None if it is no good one. `room` is for it, in bytes.
+    pub fn of(response: &InboundResponse, room: usize) -> Option<Self> {
         let well = response.status.is_success() || response.status.is_redirection();
         well.then(|| {
             let mut response = response.clone();
             // Nobody keeps a jar, and a session is a secret.
             response.headers.remove(SET_COOKIE);
-            Self {
-                place,
-                request_hash: request_hash(&call.method, &call.uri, &call.body),
-                response: Some(response).filter(|response| weight(response) <= room),
-            }
+            if weight(&response) <= room { Self::Answer(response) } else { Self::TooLarge }
         })
+    }
+}
+
+impl JournalEntry {
+    /// True if the call is made again.
+    pub fn failed(&self) -> bool {
+        self.kept == Kept::Failed
     }
 
     /// What its answer takes, in bytes.
     pub fn bytes(&self) -> usize {
-        self.response.as_ref().map_or(0, weight)
+        match &self.kept {
+            Kept::Answer(response) => weight(response),
+            Kept::TooLarge | Kept::Failed => 0,
+        }
     }
+}
+
+/// Adds what an attempt left. What went well at a place stays: it is what happened first.
+pub fn add(journal: &mut Vec<JournalEntry>, entries: Vec<JournalEntry>) {
+    for entry in entries {
+        match journal.iter_mut().find(|known| known.place == entry.place) {
+            Some(known) if known.failed() => *known = entry,
+            Some(_) => {}
+            None => journal.push(entry),
+        }
+    }
+    journal.sort_by_key(|entry| entry.place);
 }
 
 fn weight(response: &InboundResponse) -> usize {
@@ -109,6 +133,16 @@ mod tests {
         assert_eq!(response_from_text(99, &text, Bytes::new()), None);
         let beyond = vec![("x".to_owned(), "日".to_owned())];
         assert_eq!(response_from_text(200, &beyond, Bytes::new()), None);
+    }
+
+    #[test]
+    fn what_went_well_takes_the_place_of_a_failure_and_never_the_other_way_round() {
+        let entry = |place, kept| JournalEntry { place, request_hash: [0; 32], kept };
+        let mut journal = vec![entry(0, Kept::Failed), entry(1, Kept::TooLarge)];
+        let next = vec![entry(2, Kept::Failed), entry(1, Kept::Failed), entry(0, Kept::TooLarge)];
+        add(&mut journal, next);
+        let expected = [entry(0, Kept::TooLarge), entry(1, Kept::TooLarge), entry(2, Kept::Failed)];
+        assert_eq!(journal, expected);
     }
 
     #[test]

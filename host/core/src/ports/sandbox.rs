@@ -65,6 +65,10 @@ impl Interrupt for Uninterrupted {
 /// The code of an attempt that was interrupted.
 pub const INTERRUPTED: &str = "interrupted";
 
+/// The code of an attempt that has not begun, because no instance was free for too long; its class
+/// is `transient`.
+pub const SANDBOX_BUSY: &str = "sandbox-busy";
+
 /// Reads the committed state of one node of one workflow.
 #[async_trait]
 pub trait StateReader: Send + Sync + std::fmt::Debug {

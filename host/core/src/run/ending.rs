@@ -3,6 +3,7 @@
 
 use super::model::{Run, StepAt};
 use super::ready::failure_of;
+use super::standing::is_postponed;
 use super::state::{Illegal, StepEvent, StepState};
 use crate::clock::Timestamp;
 use crate::error::{ErrorClass, StepError};
@@ -87,6 +88,7 @@ impl Run {
                 self.abandon_or_lose(at, unknown(&error.code, lost), now)?;
             }
         }
+        self.hasten(now);
         // Items that have not begun are left to their list: a redrive of it lets them begin.
         for at in self.ready(now)?.into_iter().filter(|at| !at.is_item()) {
             self.refuse(at, error.clone(), now)?;
@@ -103,6 +105,16 @@ impl Run {
         }
         self.taken.clear();
         Ok(())
+    }
+
+    /// Steps that were postponed are next.
+    fn hasten(&mut self, now: Timestamp) {
+        for at in self.places() {
+            if is_postponed(self.step(at)) {
+                self.step_mut(at).due_at = Some(now);
+                self.sort_in(at);
+            }
+        }
     }
 
     /// Nobody knows whether the step took effect.

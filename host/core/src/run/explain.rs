@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::model::{Run, StepAt};
+use super::standing::is_postponed;
 use super::state::{RunState, StepState};
 use crate::clock::Timestamp;
 use crate::error::ErrorClass;
@@ -68,6 +69,9 @@ pub struct StepWhy {
     pub why: Why,
 }
 
+/// The code of a step that starts later because the host has too much to do.
+const HOST_BUSY: &str = "host-busy";
+
 /// Items of one list that are explained one by one.
 pub const MAX_ITEMS_EXPLAINED: usize = 20;
 
@@ -117,7 +121,7 @@ fn why_run(around: &Surroundings<'_>, waits: Option<Why>) -> Why {
             "cancel-requested",
             "somebody asked for its end; it ends as soon as a worker has it",
         )
-        .until(due),
+        .until(due.filter(|due| *due > around.now)),
         RunState::Queued if waits_for_place(around) => Why::new(
             "waits-for-place",
             "other runs have the places that it needs (the workflow's `limits`); it goes on when one \
@@ -156,7 +160,10 @@ fn waits_for_place(around: &Surroundings<'_>) -> bool {
 impl Run {
     /// The step that tells best what the run waits for: of a list, the item and not the node.
     fn first_waiting(&self) -> Option<StepAt> {
-        let waits = |at: &StepAt| self.step(*at).state == StepState::Waiting;
+        let waits = |at: &StepAt| {
+            let step = self.step(*at);
+            step.state == StepState::Waiting || is_postponed(step)
+        };
         let is_list = |at: &StepAt| !at.is_item() && self.items.contains_key(&at.node);
         let waiting = || self.places().filter(waits);
         waiting().find(|at| !is_list(at)).or_else(|| waiting().next())
@@ -203,7 +210,14 @@ impl Run {
     }
 
     fn why_pending(&self, at: StepAt) -> Why {
-        let node = self.node(at);
+        let (node, step) = (self.node(at), self.step(at));
+        if is_postponed(step) {
+            let said = step.error.as_ref().map_or("", |error| error.message.as_str());
+            let message = format!("the host is too busy for it; no attempt is spent: {said}");
+            return Why::new(HOST_BUSY, message)
+                .until(step.due_at)
+                .action("if it lasts: more `sandbox.instances`, or fewer runs at a time");
+        }
         let stands = |wanted: &dyn Fn(StepState) -> bool| -> Vec<&str> {
             let before = node.inputs.iter().map(|edge| self.step(edge.from));
             before.filter(|step| wanted(step.state)).map(|step| step.node.as_str()).collect()

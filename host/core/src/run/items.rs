@@ -1,6 +1,7 @@
 //! The items of one for-each node, and which of them can be worked on next.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::state::StepState;
 use crate::clock::Timestamp;
@@ -80,13 +81,13 @@ impl Items {
         }
         let row = &self.rows[place(item)];
         match (row.state, row.due_at) {
-            (StepState::Pending, _) => {
+            (StepState::Pending, None) => {
                 self.pending.insert(item);
             }
             (StepState::Running, _) => {
                 self.running.insert(item);
             }
-            (StepState::Waiting, Some(due)) => {
+            (StepState::Waiting | StepState::Pending, Some(due)) => {
                 self.waiting.insert((due, item));
                 self.dues.insert(item, due);
             }
@@ -158,6 +159,12 @@ impl Items {
         self.waiting.first().map(|(due, _)| *due)
     }
 
+    /// The same of those that are not due at `now`.
+    pub(super) fn first_due_after(&self, now: Timestamp) -> Option<Timestamp> {
+        let later = (Bound::Excluded((now, u32::MAX)), Bound::Unbounded);
+        self.waiting.range(later).next().map(|(due, _)| *due)
+    }
+
     /// Forgets what nobody asks for again of all items that have ended.
     pub(super) fn slim_ended(&mut self) {
         for item in 1..=self.count() {
@@ -167,13 +174,12 @@ impl Items {
         }
     }
 
-    /// Forgets an ended item's input and logs.
+    /// Forgets the input of an item that has succeeded.
     pub(super) fn slim(&mut self, item: u32) {
         let row = self.row_mut(item);
         if row.state == StepState::Succeeded {
             row.input = None;
         }
-        row.logs = Vec::new();
     }
 }
 

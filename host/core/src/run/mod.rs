@@ -14,6 +14,7 @@ mod history_tests;
 mod items;
 #[cfg(test)]
 mod items_tests;
+mod logs;
 mod model;
 mod progress;
 mod ready;
@@ -40,6 +41,7 @@ pub use cannot::CannotRepair;
 pub use ending::{give_up_steps, given_up_letters};
 pub use explain::{Explanation, MAX_ITEMS_EXPLAINED, StepWhy, Surroundings, Why, explain};
 pub use failure::{FailedSteps, MAX_STEPS_TOLD, MAX_STEPS_TOLD_BYTES, brief, failed_steps};
+pub use logs::MAX_RUN_LOG_BYTES;
 pub use model::{Broken, MAX_RUN_BYTES, Run, StepAt};
 pub use progress::Failed;
 pub use repair::{Redrive, Repaired};

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::items::Items;
+use super::logs;
 use super::state::{Illegal, StepEvent, StepState};
 use crate::error::{ErrorClass, StepError};
 use crate::json::Json;
@@ -53,6 +54,8 @@ pub struct Run {
     pub(super) taken: BTreeSet<StepAt>,
     /// Bytes of the inputs and outputs.
     held_bytes: usize,
+    /// Bytes of the logs.
+    pub(super) held_log_bytes: usize,
 }
 
 /// Stored steps that do not fit their plan.
@@ -70,7 +73,7 @@ impl Run {
     pub fn restore(plan: Arc<Plan>, stored: Vec<StepRow>) -> Result<Self, Broken> {
         let steps = plan.nodes.iter().map(|node| StepRow::pending(&node.name, 0)).collect();
         let (items, changed, taken) = Default::default();
-        let mut run = Self { plan, steps, items, changed, taken, held_bytes: 0 };
+        let mut run = Self { plan, steps, items, changed, taken, held_bytes: 0, held_log_bytes: 0 };
         // Nodes before their items: the list says how many there are.
         let (of_items, of_nodes): (Vec<_>, Vec<_>) =
             stored.into_iter().partition(|row| row.item > 0);
@@ -90,6 +93,13 @@ impl Run {
             items.slim_ended();
         }
         run.held_bytes = run.rows().map(bytes).sum();
+        run.held_log_bytes = logs::held(run.rows());
+        for at in run.places() {
+            // A result is never written again.
+            if matches!(run.step(at).state, StepState::Succeeded | StepState::Skipped) {
+                run.forget_logs(at);
+            }
+        }
         Ok(run)
     }
 
@@ -236,20 +246,21 @@ impl Run {
         self.changed.extend(places);
     }
 
-    /// Forgets what nobody asks for again of items that have ended, once it is stored.
+    /// Forgets what nobody asks for again of steps that have ended, once it is stored.
     pub fn slim(&mut self, stored: &[StepRow]) {
-        for row in stored.iter().filter(|row| row.item > 0 && row.state.ended()) {
+        for row in stored.iter().filter(|row| row.state.ended()) {
             let Some(at) = self.find(&row.node, row.item) else {
                 continue;
             };
             if self.is_changed(at) {
                 continue;
             }
-            self.held_bytes = self.held_bytes.saturating_sub(bytes(self.step(at)));
-            if let Some(items) = self.items.get_mut(&at.node) {
+            self.forget_logs(at);
+            let before = bytes(self.step(at));
+            if let Some(items) = self.items.get_mut(&at.node).filter(|_| at.is_item()) {
                 items.slim(at.item);
             }
-            self.held_bytes += bytes(self.step(at));
+            self.held_bytes = self.held_bytes.saturating_sub(before) + bytes(self.step(at));
         }
     }
 }

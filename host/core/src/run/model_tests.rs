@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::clock::Timestamp;
 use crate::effect::Effect;
 use crate::run::testing::{NOW, at, end, fail, plan, ready, run, start, state, succeed};
 use crate::run::{RunState, Standing, Treatment};
@@ -180,4 +181,29 @@ fn a_time_that_has_come_after_what_was_waited_for_is_nothing() {
     assert_eq!(state(&waiting, "ask"), StepState::Waiting, "another time");
     waiting.time_has_come(0, due, due).unwrap();
     assert_eq!(waiting.step(0).error.as_ref().unwrap().code, "callback-expired");
+}
+
+#[test]
+fn a_step_that_is_put_off_begins_anew_when_it_is_due() {
+    let later = Timestamp(NOW.0 + 1_000);
+    let busy = || StepError::new(ErrorClass::Transient, "sandbox-busy", "no room");
+    for under_way in [false, true] {
+        let mut run = run(plan(json!({"a": {}})));
+        let handed_out = run.ready(NOW).unwrap();
+        if under_way {
+            start(&mut run, "a");
+        }
+        run.postpone(handed_out[0], busy(), later).unwrap();
+        assert!(run.ready(NOW).unwrap().is_empty());
+        assert_eq!((run.next_due(NOW), run.next_due(later)), (Some(later), None));
+        assert!(matches!(run.standing(), Standing::Parked { due: Some(due), .. } if due == later));
+
+        let mut given_up = run.clone();
+        given_up.give_up(&busy(), NOW).unwrap();
+        assert_eq!(state(&given_up, "a"), StepState::Dead);
+
+        assert_eq!(run.ready(later).unwrap(), handed_out);
+        succeed(&mut run, "a", &[]);
+        assert_eq!((run.step(0).spent, end(&run)), (1, RunState::Succeeded));
+    }
 }

@@ -27,7 +27,8 @@ impl Run {
     pub fn skip(&mut self, at: impl Into<StepAt>, now: Timestamp) -> Result<(), Illegal> {
         let at = at.into();
         self.change(at, StepEvent::Skip)?;
-        self.step_mut(at).ended_at = Some(now);
+        let step = self.step_mut(at);
+        (step.error, step.due_at, step.ended_at) = (None, None, Some(now));
         self.sort_in(at);
         Ok(())
     }
@@ -67,8 +68,8 @@ impl Run {
         step.spent += 1;
         step.ports = outcome.ports;
         step.error = None;
-        step.logs = logs;
         step.ended_at = Some(now);
+        self.set_logs(at, logs);
         self.sort_in(at);
         Ok(())
     }
@@ -82,6 +83,26 @@ impl Run {
         let at = at.into();
         self.change(at, StepEvent::Suspend)?;
         self.step_mut(at).due_at = due;
+        self.sort_in(at);
+        Ok(())
+    }
+
+    /// The host is too busy for the step, which has done nothing: it begins anew at `due`, and no
+    /// attempt is spent.
+    pub fn postpone(
+        &mut self,
+        at: impl Into<StepAt>,
+        error: StepError,
+        due: Timestamp,
+    ) -> Result<(), Illegal> {
+        let at = at.into();
+        if self.step(at).state == StepState::Running {
+            self.change(at, StepEvent::Abandon)?;
+        }
+        self.taken.remove(&at);
+        let step = self.step_mut(at);
+        step.error = Some(error);
+        step.due_at = Some(due);
         self.sort_in(at);
         Ok(())
     }
@@ -159,12 +180,12 @@ impl Run {
         let step = self.step_mut(at);
         step.spent += u32::from(counts);
         step.error = Some(error);
-        step.logs = logs;
         match treatment {
             Treatment::Retry { at: due } => step.due_at = Some(due),
             Treatment::Pause => step.due_at = None,
             Treatment::Dead | Treatment::Unknown => step.ended_at = Some(failed.now),
         }
+        self.set_logs(at, logs);
         self.sort_in(at);
         Ok(treatment)
     }
@@ -173,7 +194,8 @@ impl Run {
         let (node, step) = (self.node(at), self.step(at));
         let spent = step.spent + u32::from(error.class != ErrorClass::RateLimited);
         let attempts = step.attempt.saturating_sub(step.redriven_after);
-        let tried = Tried { attempts, spent };
+        let since = step.started_at.unwrap_or(failed.now);
+        let tried = Tried { attempts, spent, since };
         treat(error, node, tried, failed)
     }
 

@@ -40,6 +40,7 @@ impl Run {
             let at = StepAt::from(node);
             match self.steps[node].state {
                 _ if self.taken.contains(&at) => {}
+                StepState::Pending if self.steps[node].due_at.is_some_and(|due| due > now) => {}
                 StepState::Pending => match self.verdict(node) {
                     Verdict::Wait => {}
                     Verdict::Start => ready.push(at),
@@ -135,6 +136,7 @@ impl Run {
         let step = self.step_mut(at);
         step.attempt += 1;
         step.started_at.get_or_insert(now);
+        (step.error, step.due_at) = (None, None);
         self.set_input(at, Some(list));
         let count = self.list_length(node).unwrap_or(0);
         self.items.insert(node, super::items::Items::new(&self.plan.nodes[node].name, count));

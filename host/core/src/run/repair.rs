@@ -198,6 +198,7 @@ impl Run {
         step.due_at = None;
         step.ended_at = None;
         step.edits += u32::from(forget_calls);
+        self.begin_anew(at);
         if at.is_item() {
             self.sort_in(at);
             return self.revive_list(at);
@@ -214,6 +215,15 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// The time that a node gives its attempts (`retry.within`) begins with the next one.
+    fn begin_anew(&mut self, at: StepAt) {
+        let node = self.node(at);
+        let attempts = node.builtin().is_none() && (at.is_item() || node.each.is_none());
+        if attempts && node.retry.within.is_some() {
+            self.step_mut(at).started_at = None;
+        }
     }
 
     /// A for-each node goes on when one of its items does.

@@ -40,6 +40,8 @@ pub struct Tried {
     pub attempts: u32,
     /// Those that count: all but the rate limited ones.
     pub spent: u32,
+    /// When the first of them started.
+    pub since: Timestamp,
 }
 
 /// Decides: first what nobody may overrule, then the node's `retry.if`, then its `retry.on`, then
@@ -55,9 +57,11 @@ pub fn treat(error: &StepError, node: &PlanNode, tried: Tried, failed: Failed) -
         .or_else(|| node.retry.on.get(&class).copied());
     match (decision, class) {
         (Some(Decision::Fail), _) => Treatment::Dead,
-        (_, ErrorClass::RateLimited) => after_rate_limit(error, &node.retry, tried, failed.now),
+        (_, ErrorClass::RateLimited) => {
+            within(&node.retry, tried, after_rate_limit(error, &node.retry, tried, failed.now))
+        }
         (Some(Decision::Retry), _) | (None, ErrorClass::Transient | ErrorClass::UnknownOutcome) => {
-            again(error, &node.retry, tried.spent, failed)
+            within(&node.retry, tried, again(error, &node.retry, tried.spent, failed))
         }
         (None, ErrorClass::Auth) if node.connection.is_some() => Treatment::Pause,
         (
@@ -68,6 +72,15 @@ pub fn treat(error: &StepError, node: &PlanNode, tried: Tried, failed: Failed) -
             | ErrorClass::Conflict
             | ErrorClass::Permanent,
         ) => Treatment::Dead,
+    }
+}
+
+/// An attempt that would come too late for the node is none.
+fn within(policy: &Retry, tried: Tried, treatment: Treatment) -> Treatment {
+    let last = policy.within.map(|within| tried.since.plus(within.0));
+    match treatment {
+        Treatment::Retry { at } if last.is_some_and(|last| at > last) => Treatment::Dead,
+        other => other,
     }
 }
 
@@ -137,7 +150,7 @@ mod tests {
     }
 
     fn decide(class: ErrorClass, effect: Effect, spent: u32, jitter: f64) -> Treatment {
-        let tried = Tried { attempts: spent, spent };
+        let tried = Tried { attempts: spent, spent, since: NOW };
         treat(&error(class, None), &node(effect), tried, failed(jitter))
     }
 
@@ -149,6 +162,23 @@ mod tests {
         };
         assert_eq!([wait(1), wait(2), wait(3)], [1, 10, 60]);
         assert_eq!(decide(ErrorClass::Transient, Effect::Read, 4, 1.0), Treatment::Dead);
+    }
+
+    #[test]
+    fn no_attempt_is_due_later_than_the_node_allows() {
+        let mut hasty = node(Effect::Read);
+        hasty.retry.within = Some(Span(Duration::from_secs(30)));
+        let decide = |class, asked: Option<u64>, since_s: u64| {
+            let since = Timestamp(NOW.0 - i64::try_from(since_s * 1_000).unwrap());
+            let tried = Tried { attempts: 1, spent: 1, since };
+            treat(&error(class, asked), &hasty, tried, failed(1.0))
+        };
+        let at = |after_s| Treatment::Retry { at: NOW.plus(Duration::from_secs(after_s)) };
+        assert_eq!(decide(ErrorClass::Transient, None, 29), at(1), "just in time");
+        assert_eq!(decide(ErrorClass::Transient, None, 30), Treatment::Dead);
+        assert_eq!(decide(ErrorClass::RateLimited, Some(20_000), 10), at(20));
+        assert_eq!(decide(ErrorClass::RateLimited, Some(20_000), 11), Treatment::Dead);
+        assert_eq!(decide(ErrorClass::UnknownOutcome, None, 30), Treatment::Dead);
     }
 
     #[test]
@@ -164,7 +194,7 @@ mod tests {
     fn a_rate_limit_is_obeyed_and_spends_nothing() {
         let limited = error(ErrorClass::RateLimited, Some(7_000));
         let limited_after = |error: &StepError, attempts| {
-            let tried = Tried { attempts, spent: 0 };
+            let tried = Tried { attempts, spent: 0, since: NOW };
             match treat(error, &node(Effect::Unsafe), tried, failed(0.0)) {
                 Treatment::Retry { at } => Some(at.since(NOW)),
                 _ => None,
@@ -191,7 +221,7 @@ mod tests {
         let mut stubborn = node(Effect::Unsafe);
         stubborn.retry.on = BTreeMap::from([(ErrorClass::UnknownOutcome, Decision::Retry)]);
         let judged = Failed { judged: Some(true), ..failed(0.0) };
-        let tried = Tried { attempts: 1, spent: 1 };
+        let tried = Tried { attempts: 1, spent: 1, since: NOW };
         let lost = error(ErrorClass::UnknownOutcome, None);
         assert_eq!(treat(&lost, &stubborn, tried, judged), Treatment::Unknown, "whoever says so");
     }
@@ -209,7 +239,7 @@ mod tests {
         let mut calls_out = node(Effect::Keyed);
         calls_out.connection = Some("crm".to_owned());
         let refused = error(ErrorClass::Auth, None);
-        let tried = Tried { attempts: 9, spent: 9 };
+        let tried = Tried { attempts: 9, spent: 9, since: NOW };
         assert_eq!(treat(&refused, &calls_out, tried, failed(0.0)), Treatment::Pause);
         calls_out.retry.on = BTreeMap::from([(ErrorClass::Auth, Decision::Fail)]);
         assert_eq!(treat(&refused, &calls_out, tried, failed(0.0)), Treatment::Dead);
@@ -217,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_node_overrules_what_is_usual_for_a_class() {
-        let tried = Tried { attempts: 1, spent: 1 };
+        let tried = Tried { attempts: 1, spent: 1, since: NOW };
         let mut own = node(Effect::Read);
         own.retry.on = BTreeMap::from([
             (ErrorClass::NotFound, Decision::Retry),

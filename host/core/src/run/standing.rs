@@ -45,7 +45,8 @@ impl Run {
         {
             return Standing::Busy;
         }
-        if self.steps.iter().any(|step| step.state == StepState::Waiting) {
+        let waits = |step: &StepRow| step.state == StepState::Waiting || is_postponed(step);
+        if self.steps.iter().any(waits) {
             let (due, connections) = (self.first_due(), self.paused_connections());
             return Standing::Parked { due, connections };
         }
@@ -70,12 +71,15 @@ impl Run {
     }
 
     fn first_due(&self) -> Option<Timestamp> {
-        let nodes = self
-            .steps
-            .iter()
-            .filter(|step| step.state == StepState::Waiting)
-            .filter_map(|step| step.due_at);
+        let nodes = self.steps.iter().filter_map(waits_until);
         nodes.chain(self.items.values().filter_map(|items| items.first_due())).min()
+    }
+
+    /// When the first step is due of those that are not due at `now`: the others were handed out, or
+    /// wait for something else.
+    pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let nodes = self.steps.iter().filter_map(waits_until).filter(|due| *due > now);
+        nodes.chain(self.items.values().filter_map(|items| items.first_due_after(now))).min()
     }
 
     /// Connections whose credentials were refused to a step that waits for new ones.
@@ -170,6 +174,16 @@ impl Run {
             .find(|(step, node)| step.state == StepState::Succeeded && is_respond(node))
             .and_then(|(step, _)| step.output.as_ref())
     }
+}
+
+/// The time that a step waits for.
+fn waits_until(step: &StepRow) -> Option<Timestamp> {
+    step.due_at.filter(|_| matches!(step.state, StepState::Waiting | StepState::Pending))
+}
+
+/// True for a step that was to start when the host was too busy for it.
+pub(super) fn is_postponed(step: &StepRow) -> bool {
+    step.state == StepState::Pending && step.due_at.is_some()
 }
 
 /// True if an item that fails fails its node. Where it is skipped or collected, the workflow has

@@ -245,6 +245,10 @@ pub struct Retry {
     /// The wait between them.
     #[serde(default)]
     pub backoff: Backoff,
+    /// No attempt is due later than so long after the first one started, rate limits included; a
+    /// redrive begins anew. None means as long as there are attempts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Span>,
     /// An expression that decides instead of the error's class whether a failed attempt is repeated;
     /// it sees `.error` and `.attempt`.
     #[serde(rename = "if", default, skip_serializing_if = "Option::is_none")]
@@ -275,6 +279,7 @@ impl Default for Retry {
         Self {
             attempts: Self::default_attempts(),
             backoff: Backoff::default(),
+            within: None,
             condition: None,
             on: BTreeMap::new(),
         }

@@ -11,7 +11,7 @@ use tombolo_core::ports::sandbox::Outcome;
 use tombolo_core::ports::store::{LetterCursor, LetterFilter, StepKey};
 use tombolo_core::run::{CannotRepair, Redrive, Repaired, Run, RunState, StepAt};
 
-use super::opened::{Opened, stored};
+use super::opened::{Journals, Opened, stored};
 use crate::Engine;
 
 /// Letters that are read at once.
@@ -38,7 +38,8 @@ impl Engine {
                     return Err(error);
                 }
             };
-            opened.go_on(chosen.clone(), redrive.forget_calls).await?;
+            let journals = if redrive.forget_calls { Journals::Forget } else { Journals::Keep };
+            opened.go_on(chosen.clone(), journals).await?;
             Ok(Redriven { steps: chosen })
         })
     }

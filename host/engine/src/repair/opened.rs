@@ -18,6 +18,15 @@ use crate::leases::{Held, Leases};
 use crate::registry::NoPlan;
 use crate::{Inner, alerts, desk};
 
+/// What becomes of the calls that earlier attempts of repaired steps made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Journals {
+    /// The next attempt is given them.
+    Keep,
+    /// There is no next attempt, or it makes them anew.
+    Forget,
+}
+
 /// A run that is ours for the time of its repair.
 pub(super) struct Opened {
     inner: Arc<Inner>,
@@ -103,14 +112,17 @@ impl Opened {
     pub async fn go_on(
         mut self,
         repaired: Vec<StepKey>,
-        forget_calls: bool,
+        journals: Journals,
     ) -> Result<(), RepairError> {
         let now = self.inner.ports.clock.now();
         // Its time was up, or will be before it has done anything.
         let over = self.ended.is_some() || self.deadline.is_some_and(|deadline| deadline <= now);
         let settle = Settle {
             steps: self.run.take_changes(),
-            forgets: if forget_calls { repaired.clone() } else { Vec::new() },
+            forgets: match journals {
+                Journals::Keep => Vec::new(),
+                Journals::Forget => repaired.clone(),
+            },
             letters: Letters { closed: repaired, ..Letters::default() },
             audit: std::mem::take(&mut self.audit),
             deadline: over.then(|| now.plus(self.run.plan().timeout)),

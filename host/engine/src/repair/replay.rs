@@ -7,7 +7,9 @@ use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{EventId, RunId};
 use tombolo_core::ports::intake::Subscriptions;
 use tombolo_core::ports::repair::{By, RepairError, ReplayOrder, ReplayPlan, VersionChoice};
-use tombolo_core::ports::store::{Accept, NewEvent, NewRun, RunLimits, RunView, StepRow};
+use tombolo_core::ports::store::{
+    Accept, NewEvent, NewRun, RunLimits, RunView, StepRow, StoreError,
+};
 use tombolo_core::run::{CannotRepair, From, Replay, Run};
 use tombolo_core::workflow::Plan;
 
@@ -62,7 +64,7 @@ pub(super) async fn start(
 ) -> Result<(RunId, ReplayPlan), RepairError> {
     let planned = plan(inner, &order).await?;
     let (plan, now) = (planned.plan.clone(), inner.ports.clock.now());
-    let accept = accept(inner, &order, planned, now).await;
+    let accept = accept(inner, &order, planned, now).await?;
     let new = accept.runs[0].id;
     let detail = json!({
         "reason": by.reason, "from": from_text(&order.from), "version": plan.version, "run": new,
@@ -78,17 +80,26 @@ pub(super) async fn start(
     Ok((run.unwrap_or(new), plan))
 }
 
-async fn accept(inner: &Inner, order: &ReplayOrder, planned: Planned, now: Timestamp) -> Accept {
+async fn accept(
+    inner: &Inner,
+    order: &ReplayOrder,
+    planned: Planned,
+    now: Timestamp,
+) -> Result<Accept, StoreError> {
     let row = planned.view.run;
     let id = EventId::new(&*inner.ports.ids);
     let live = inner.ports.registry.workflow(order.tenant, &planned.view.workflow_name);
     let mut flow = match &live {
-        Some(live) => flow::of(&inner.ports, order.tenant, live, &planned.view.event.payload).await,
+        Some(live) => {
+            let payload = &planned.view.event.payload;
+            let flow = flow::of(&inner.ports, order.tenant, live, payload).await;
+            flow.map_err(|busy| flow::overloaded(&busy))?
+        }
         None => RunLimits::default(),
     };
     // Somebody asked for this run, and for no other.
     (flow.debounce, flow.singleton) = (None, None);
-    Accept {
+    Ok(Accept {
         event: NewEvent {
             id,
             tenant: order.tenant,
@@ -114,7 +125,7 @@ async fn accept(inner: &Inner, order: &ReplayOrder, planned: Planned, now: Times
             ended: None,
             flow,
         }],
-    }
+    })
 }
 
 fn from_text(from: &From) -> String {

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tombolo_core::clock::Clock;
 use tombolo_core::error::ErrorClass;
-use tombolo_core::ports::intake::Answer;
+use tombolo_core::ports::intake::{Answer, Intake};
 use tombolo_core::run::RunState;
 
 use crate::support::{Bench, state};
@@ -71,4 +72,73 @@ async fn a_process_that_starts_in_the_past_takes_over_what_was_left() {
     bench.clock.back(HOUR);
     bench.start().await;
     assert_eq!(state(&bench.ended(run).await), RunState::Succeeded);
+}
+
+#[tokio::test]
+async fn starts_that_are_spread_keep_their_distance_when_the_clock_is_set_back() {
+    let bench = Bench::new().await;
+    let engine = bench.start().await;
+    let limits = json!({"throttle": {"runs": 1, "per": "10s"}});
+    engine.apply(json!({"a": {"use": "test.read"}}), json!({"limits": limits})).await;
+    let first = engine.run("1").await;
+    let second = engine.run("2").await;
+    bench.ended(first).await;
+    bench.clock.back(HOUR);
+    let in_time = bench.clock.now().plus(Duration::from_secs(10));
+    bench.until(second, |view| view.available_at == Some(in_time)).await;
+    let third = engine.run("3").await;
+    let after_it = in_time.plus(Duration::from_secs(10));
+    bench.until(third, |view| view.available_at == Some(after_it)).await;
+    assert!(bench.sandbox.attempts_of("a", second).is_empty());
+    bench.clock.forward(Duration::from_secs(10));
+    assert_eq!(state(&bench.ended(second).await), RunState::Succeeded);
+}
+
+#[tokio::test]
+async fn events_that_are_gathered_wait_as_long_as_before() {
+    let bench = Bench::new().await;
+    let engine = bench.start().await;
+    let limits = json!({"debounce": {"wait": "10s", "max": "30s"}});
+    engine.apply(json!({"a": {"use": "test.read"}}), json!({"limits": limits})).await;
+    let run = engine.run("1").await;
+    bench.clock.back(HOUR);
+    let in_time = bench.clock.now().plus(Duration::from_secs(10));
+    bench.until(run, |view| view.available_at == Some(in_time)).await;
+    bench.clock.forward(Duration::from_secs(5));
+    assert_eq!(engine.run("2").await, run);
+    let later = bench.clock.now().plus(Duration::from_secs(10));
+    bench.until(run, |view| view.available_at == Some(later)).await;
+    bench.clock.forward(Duration::from_secs(10));
+    assert_eq!(state(&bench.ended(run).await), RunState::Succeeded);
+}
+
+#[tokio::test]
+async fn a_deadline_stays_when_the_clock_is_set_back() {
+    let bench = Bench::new().await;
+    let engine = bench.start().await;
+    let more = json!({"timeout": "1h", "limits": {"concurrency": [{"runs": 1}]}});
+    engine.apply(json!({"a": {"use": "test.read"}}), more).await;
+    let (started, _never) = bench.sandbox.hold("a");
+    engine.run("1").await;
+    started.await.unwrap();
+    let waits = engine.run("2").await;
+    let before = bench.until(waits, |_| true).await;
+    bench.clock.back(HOUR);
+    others_pass_at(&engine).await;
+    let after = bench.until(waits, |_| true).await;
+    assert_eq!(
+        (after.available_at, after.run.deadline),
+        (before.available_at, before.run.deadline)
+    );
+    bench.clock.forward(2 * HOUR);
+    assert_eq!(bench.ended(waits).await.run.error.unwrap().code, "run-timeout");
+}
+
+/// A run of another workflow that has to be claimed: the engine has noticed what time it is.
+async fn others_pass_at(engine: &crate::support::Running) {
+    let queued = json!({"limits": {"concurrency": [{"runs": 1}]}});
+    engine.apply_as("other", json!({"n": {"use": "test.read"}}), queued).await;
+    let arrival = engine.arrival_for("other", "1");
+    let (_, answer) = engine.engine.accept_and_wait(arrival, HOUR).await.unwrap();
+    assert!(matches!(answer, Answer::Ready { status: 200, .. }));
 }

@@ -5,11 +5,12 @@
 use std::time::Duration;
 
 use crate::support::mortal::{Mortal, Trouble};
-use crate::support::{Bench, state, step};
+use crate::support::{Bench, soon, state, step};
 use serde_json::{Value, json};
 use tombolo_core::error::ErrorClass;
 use tombolo_core::ports::intake::Intake;
-use tombolo_core::ports::store::{Reading, RunView, StoreError};
+use tombolo_core::ports::repair::Repairs;
+use tombolo_core::ports::store::{Reading, RunView, StepKey, StoreError};
 use tombolo_core::run::{RunState, StepState};
 
 /// One step of each effect, an unsafe one beside them and one after them.
@@ -46,9 +47,10 @@ async fn calls_of_a_run() -> usize {
     let bench = Bench::new().await;
     let engine = bench.start().await;
     engine.apply(nodes(), json!({})).await;
+    let before = engine.store.writes();
     let run = engine.run("1").await;
     check(&bench, &bench.ended(run).await, "without trouble");
-    engine.store.calls()
+    engine.store.writes() - before
 }
 
 #[tokio::test]
@@ -66,9 +68,9 @@ async fn a_process_may_die_at_every_call_of_the_store() {
             let accepting = engine.run("1");
             let accepted = tokio::select! {
                 run = accepting => Some(run),
-                () = until_dead(&engine.store) => None,
+                () = engine.store.dies() => None,
             };
-            until_dead(&engine.store).await;
+            engine.store.dies().await;
             engine.kill();
             let engine = bench.start().await;
             // The sender got no answer, or its run; it delivers again in both cases.
@@ -76,12 +78,6 @@ async fn a_process_may_die_at_every_call_of_the_store() {
             assert!(accepted.is_none_or(|accepted| accepted == run), "{what}");
             check(&bench, &bench.ended(run).await, &what);
         }
-    }
-}
-
-async fn until_dead(store: &Mortal) {
-    while !store.is_dead() {
-        tokio::task::yield_now().await;
     }
 }
 
@@ -226,4 +222,54 @@ async fn a_lease_that_ran_out_is_not_taken_by_its_own_process() {
     go_on.send(json!(1)).unwrap();
     assert_eq!(state(&bench.ended(run).await), RunState::Succeeded);
     assert_eq!(bench.sandbox.attempts("a").len(), 2, "one of each run");
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_read_costs_nothing_that_is_under_way() {
+    let bench = Bench::new().await;
+    bench.connect("crm").await;
+    let engine = bench.start().await;
+    let nodes = json!({
+        "send": {"use": "test.unsafe"},
+        "ask": {"use": "callback", "with": {"expires": "1h"}},
+        "look": {"use": "test.read", "connection": "crm", "after": ["ask"]},
+    });
+    engine.apply(nodes, json!({})).await;
+    let (sends, sent) = bench.sandbox.hold("send");
+    let (looks, looked) = bench.sandbox.hold("look");
+    let run = engine.run("1").await;
+    soon(sends).await.unwrap();
+    // What came, and then the connection.
+    engine.store.fail_reads(2);
+    let ask = StepKey { node: "ask".into(), item: 0 };
+    engine.engine.signal(bench.tenant, run, ask, json!(1).into()).await.unwrap();
+    soon(looks).await.unwrap();
+    assert_eq!(engine.store.bad_reads(), 0);
+    looked.send(json!(1)).unwrap();
+    sent.send(json!(1)).unwrap();
+    assert_eq!(state(&bench.ended(run).await), RunState::Succeeded);
+    assert_eq!(bench.sandbox.attempts("send").len(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_for_too_long_gets_the_run_back_in_good_order() {
+    let mut bench = Bench::new().await;
+    // A bound that is reached at once.
+    bench.settings.lease_ms = 0;
+    let engine = bench.start().await;
+    let nodes = json!({
+        "keyed": {"use": "test.keyed"},
+        "hello": {"use": "respond", "with": {"body": 1}, "after": ["keyed"]},
+        "long": {"use": "test.read"},
+    });
+    engine.apply(nodes, json!({})).await;
+    let (long, _never) = bench.sandbox.hold("long");
+    let (keyed, done) = bench.sandbox.hold("keyed");
+    let run = engine.run("1").await;
+    soon(keyed).await.unwrap();
+    soon(long).await.unwrap();
+    engine.store.plan(0, Trouble::Fails(StoreError::Database("an error of the disk".into())));
+    done.send(json!(1)).unwrap();
+    assert_eq!(state(&bench.ended(run).await), RunState::Succeeded);
+    assert_eq!(bench.sandbox.attempts("keyed").len(), 1, "what it has done is not done again");
 }

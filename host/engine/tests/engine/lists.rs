@@ -10,7 +10,7 @@ use tombolo_core::ports::repair::{By, Repairs, ReplayOrder};
 use tombolo_core::ports::store::RunView;
 use tombolo_core::run::{From, RepeatedItems, RunState, StepState};
 
-use crate::support::{Bench, Script, state, step};
+use crate::support::{Bench, Script, soon, state, step};
 
 fn list(policy: &str, limit: u32, count: u32) -> Value {
     let items: Vec<u32> = (0..count).collect();
@@ -166,4 +166,32 @@ async fn a_replay_goes_on_with_the_items_that_are_not_done() {
     let expected: Vec<Value> = (0..3).map(|n| json!({"n": n, "at": n})).collect();
     assert_eq!(ended.run.output.unwrap().value(), &json!({ "all": expected }));
     assert_eq!(bench.sandbox.attempts("list").len(), 4, "two before, two again");
+}
+
+#[tokio::test]
+async fn a_list_is_durable_before_anything_is_called_under_its_keys() {
+    let bench = Bench::new().await;
+    let engine = bench.start().await;
+    let nodes = json!({
+        "source": {"use": "test.read"},
+        "list": {
+            "use": "test.keyed", "after": ["source"], "with": {"id": "${ .item }"},
+            "each": {"items": "${ .steps.source.ids }", "limit": 1},
+        },
+    });
+    engine.apply(nodes, json!({})).await;
+    let (source, gives) = bench.sandbox.hold("source");
+    let (item, _never) = bench.sandbox.hold("list");
+    let run = engine.run("1").await;
+    soon(source).await.unwrap();
+    gives.send(json!({"ids": ["a", "b"]})).unwrap();
+    soon(item).await.unwrap();
+    engine.kill();
+
+    // Asked again, the source would say something else.
+    let (_asked_again, gives) = bench.sandbox.hold("source");
+    gives.send(json!({"ids": ["z", "a", "b"]})).unwrap();
+    bench.start().await;
+    let ended = bench.ended(run).await;
+    assert_eq!(ended.run.output.unwrap().value(), &json!([{"id": "a"}, {"id": "b"}]));
 }

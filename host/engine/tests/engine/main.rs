@@ -2,6 +2,7 @@
 
 mod alerts;
 mod builtins;
+mod busy;
 mod clock;
 mod crash_points;
 mod events;
@@ -9,10 +10,13 @@ mod failures;
 mod faults;
 mod flow;
 mod housekeeping;
+mod journals;
 mod lists;
 mod promises;
 mod repair;
 mod repair_ends;
+mod slots;
 mod support;
 mod treatment;
+mod under_way;
 mod writes;

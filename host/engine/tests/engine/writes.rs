@@ -72,7 +72,7 @@ async fn a_run_pays_for_its_effects_and_not_for_its_steps() {
         ("a wait", waits, None, 4),
         ("a publish", publishes, None, 2),
         ("a call of another workflow, both runs", calls, None, 6),
-        ("a list of 1,000 keyed items", list, None, 5),
+        ("a list of 1,000 keyed items", list, None, 6),
     ];
     let mut wrong = Vec::new();
     for (name, nodes, fails_first, expected) in shapes {

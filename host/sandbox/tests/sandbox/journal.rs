@@ -1,6 +1,8 @@
 //! What an attempt that failed leaves for the next one: the answers of calls that are not to be made
 //! again.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use serde_json::{Value, json};
 use tombolo_core::effect::Effect;
 use tombolo_core::error::ErrorClass;
@@ -48,7 +50,8 @@ async fn only_the_call_that_failed_is_made_again() {
     let lab = Lab::new(settings());
     let caller = lab.install("guest_caller").await;
     let first = failed(&lab, caller).await;
-    assert_eq!(first.journal.iter().map(|entry| entry.place).collect::<Vec<_>>(), [0, 1]);
+    let failed: Vec<_> = first.journal.iter().map(|entry| (entry.place, entry.failed())).collect();
+    assert_eq!(failed, [(0, false), (1, false), (2, true)]);
 
     lab.outside.answers(|call| response(200, format!("again {}", call.uri.path())));
     let second = lab.run(calls(caller, &three()).journal(&first.journal)).await;
@@ -76,6 +79,45 @@ async fn another_request_at_the_same_place_is_an_error_of_its_own() {
     assert_eq!((error.code.as_str(), error.class), ("journal-mismatch", ErrorClass::Permanent));
     assert!(error.message.contains("call 0"), "{}", error.message);
     assert_eq!(lab.outside.calls().len(), sent, "nothing was sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_failed_on_the_way_does_not_shift_the_ones_after_it() {
+    let lab = Lab::new(settings());
+    let caller = lab.install("guest_caller").await;
+    let (update, create, link) = (post("/update", ""), post("/create", ""), post("/link", ""));
+    lab.outside.answers(|call| match call.uri.path() {
+        "/update" => response(404, ""),
+        "/create" => response(201, "created"),
+        _ => response(503, ""),
+    });
+    let first = lab.run(calls(caller, &[update.clone(), create, link.clone()])).await;
+    lab.outside.answers(|_| response(200, "now"));
+    let second = lab.run(calls(caller, &[update, link]).journal(&first.journal)).await;
+    assert_eq!(*second.result.unwrap().output.value(), json!(["now", "now"]));
+    assert_eq!(paths(&lab), ["/update", "/create", "/link", "/update", "/link"]);
+    let places: Vec<_> = lab.outside.calls().iter().map(|call| call.change).collect();
+    assert_eq!(places, [Some(0), Some(1), Some(2), Some(0), Some(2)], "each under its own key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_the_plugin_tried_again_itself_is_not_made_a_third_time() {
+    let lab = Lab::new(settings());
+    let caller = lab.install("guest_caller").await;
+    let seen = AtomicU32::new(0);
+    lab.outside.answers(move |call| match call.uri.path() {
+        "/create" if seen.fetch_add(1, Ordering::Relaxed) == 0 => response(429, "slow down"),
+        "/create" => response(201, "created"),
+        _ => response(503, ""),
+    });
+    let (create, link) = (post("/create", ""), post("/link", ""));
+    let first = lab.run(calls(caller, &[create.clone(), create.clone(), link.clone()])).await;
+    let places: Vec<_> = lab.outside.calls().iter().map(|call| call.change).collect();
+    assert_eq!(places, [Some(0), Some(0), Some(1)], "again under the same key");
+    lab.outside.answers(|_| response(200, "now"));
+    let second = lab.run(calls(caller, &[create, link]).journal(&first.journal)).await;
+    assert_eq!(*second.result.unwrap().output.value(), json!(["created", "now"]));
+    assert_eq!(paths(&lab), ["/create", "/create", "/link", "/link"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,7 +69,6 @@ pub(crate) struct Renew {
 pub(crate) struct Cancel {
     pub(crate) tenant: TenantId,
     pub(crate) run: RunId,
-    pub(crate) now: Timestamp,
 }
 
 /// What a request for one run met.

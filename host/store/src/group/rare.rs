@@ -20,6 +20,8 @@ pub(crate) enum Rare {
     Probe(Pending<(), ()>),
     GiveBack(Pending<Vec<Lease>, ()>),
     TakeOver(Pending<Timestamp, u64>),
+    /// From one time to an earlier one.
+    SetBack(Pending<(Timestamp, Timestamp), u64>),
     Open(Pending<Open, OpenedLease>),
     Signal(Pending<SignalItem, Signalled>),
     Tenant(Pending<(Tenant, Timestamp), Tenant>),
@@ -44,6 +46,7 @@ macro_rules! on_pending {
             Rare::Probe($pending) => $call,
             Rare::GiveBack($pending) => $call,
             Rare::TakeOver($pending) => $call,
+            Rare::SetBack($pending) => $call,
             Rare::Open($pending) => $call,
             Rare::Signal($pending) => $call,
             Rare::Tenant($pending) => $call,

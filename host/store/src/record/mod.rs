@@ -17,7 +17,7 @@ pub(crate) use accept::{AcceptItem, RunItem};
 pub use body::INLINE_LIMIT_BYTES;
 pub(crate) use body::{Body, StoredBody};
 pub(crate) use connection::{auth_columns, auth_from_columns};
-pub(crate) use journal::{JournalRecord, JournaledAnswer};
+pub(crate) use journal::{FAILED, JournalRecord, JournaledAnswer};
 pub(crate) use letter::LetterRecord;
 pub(crate) use payload::{Payload, unpack};
 pub(crate) use plugin::PluginItem;

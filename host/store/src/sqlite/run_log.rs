@@ -10,7 +10,7 @@ use tombolo_core::ports::store::{
     Signalled, StoreError, WorkerId,
 };
 
-use super::row::id_bytes;
+use super::row::{id, id_bytes, id_list};
 use super::signal_row::{self, signals};
 use super::{SqliteStore, claim};
 use crate::group::{Cancel, Command, Leased, OpenedLease, Rare, Renew};
@@ -25,6 +25,11 @@ impl RunLog for SqliteStore {
 
     async fn take_over(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.writes.write(now, |pending| Command::Rare(Box::new(Rare::TakeOver(pending)))).await
+    }
+
+    async fn set_back(&self, from: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        let set_back = |pending| Command::Rare(Box::new(Rare::SetBack(pending)));
+        self.writes.write((from, now), set_back).await
     }
 
     async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError> {
@@ -92,9 +97,19 @@ impl RunLog for SqliteStore {
         &self,
         tenant: TenantId,
         run: RunId,
-        now: Timestamp,
+        _now: Timestamp,
     ) -> Result<CancelRequest, StoreError> {
-        self.writes.write(Cancel { tenant, run, now }, Command::Cancel).await
+        self.writes.write(Cancel { tenant, run }, Command::Cancel).await
+    }
+
+    async fn cancel_requested(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {
+        let query = sqlx::query(
+            "SELECT q.run_id FROM queue q CROSS JOIN run r
+               ON r.tenant_id = q.tenant_id AND r.id = q.run_id
+             WHERE q.run_id IN (SELECT unhex(value) FROM json_each(?)) AND r.cancel_requested",
+        )
+        .bind(id_list(among.iter().map(|run| run.0)));
+        self.read_all(query, |row| Ok(RunId(id(row, 0)?))).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {

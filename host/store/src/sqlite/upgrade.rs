@@ -9,7 +9,8 @@ use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{ContentHash, RunId, TenantId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::store::{
-    Claim, Claimed, Housekeeping, Next, Open, Opened, Reading, RunLog, Settle, Vacuumed, WorkerId,
+    Claim, Claimed, Housekeeping, Next, Open, Opened, Reading, RunLog, Settle, Vacuumed, Wanted,
+    WorkerId,
 };
 use tombolo_core::run::RunState;
 use uuid::Uuid;
@@ -63,7 +64,14 @@ async fn what_was_stored_before_is_read_and_goes_on() {
 
     let worker = WorkerId("w".to_owned());
     let (now, until) = (NOW, Timestamp(NOW.0 + 30_000));
-    let claim = Claim { worker: worker.clone(), limit: 9, now, until, held: Vec::new() };
+    let claim = Claim {
+        worker: worker.clone(),
+        limit: 9,
+        now,
+        until,
+        held: Vec::new(),
+        wanted: Wanted::Due { suspects: 9 },
+    };
     let claimed = match store.claim(claim).await.unwrap().remove(0) {
         Claimed::Run(run) => *run,
         Claimed::Damaged { reason, .. } => panic!("{reason}"),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures_util::future::join_all;
 use serde_json::json;
 use tombolo_core::id::RunId;
-use tombolo_core::ports::store::{ClaimedRun, Lease, Next};
+use tombolo_core::ports::store::{ClaimedRun, Lease, Next, Wanted};
 use tombolo_core::run::RunState;
 
 use crate::world::{LATER, NOW, World, after, done, parked, succeeded, worker};
@@ -150,4 +150,51 @@ pub async fn what_a_process_holds_is_not_claimed_by_it(world: World) {
     let until = after(2_000_000);
     assert_eq!(world.store.renew(&[mine], until).await, Ok(Vec::new()));
     assert!(world.claim("another", 9, long_after).await.is_empty());
+}
+
+pub async fn suspects_are_claimed_apart(world: World) {
+    let fresh = async |key: &str| world.accept(world.event(key)).await;
+    let (first, second) = (fresh("1").await, fresh("2").await);
+    // Their worker dies twice.
+    for turn in 0..2 {
+        assert_eq!(world.claim("w", 10, after(turn * 30_000)).await.len(), 2);
+    }
+    let third = fresh("3").await;
+
+    let now = after(60_000);
+    assert_eq!(world.claim_wanted(Wanted::Due { suspects: 0 }, now).await, [third]);
+    let one = world.claim_wanted(Wanted::Due { suspects: 1 }, now).await;
+    let [one] = one[..] else { panic!("{one:?}") };
+    assert!([first, second].contains(&one));
+    // Died again: the other has been blamed less often.
+    let other = world.claim_wanted(Wanted::Due { suspects: 1 }, after(90_000)).await;
+    assert!(other.contains(&if one == first { second } else { first }), "{other:?}");
+}
+
+pub async fn what_is_to_end_is_claimed_alone(world: World) {
+    let mut late = world.event("late");
+    late.runs[0].deadline = Some(after(10));
+    let late = world.accept(late).await;
+    let unwanted = world.accept(world.event("unwanted")).await;
+    world.accept(world.event("other")).await;
+    world.store.request_cancel(world.tenant, unwanted, after(5)).await.unwrap();
+
+    assert_eq!(world.claim_wanted(Wanted::Ending, after(9)).await, [unwanted]);
+    assert_eq!(world.claim_wanted(Wanted::Ending, after(10)).await, [late]);
+    assert!(world.claim_wanted(Wanted::Ending, after(20)).await.is_empty());
+}
+
+pub async fn a_clock_that_was_set_back_keeps_nothing_waiting(world: World) {
+    const JUMP: i64 = 3_600_000;
+    let mut late = world.event("1");
+    late.event.received_at = after(JUMP);
+    let due = world.accept(late).await;
+    let lease = world.hold("2", "w").await;
+    world.settle(&lease, parked(after(JUMP + 1_000))).await.unwrap();
+
+    assert_eq!(world.store.set_back(after(JUMP), after(10)).await, Ok(1));
+
+    assert_eq!(world.view(due).await.available_at, Some(after(10)));
+    let waits = world.view(lease.run).await.available_at;
+    assert_eq!(waits, Some(after(JUMP + 1_000)), "a time that was named stays");
 }

@@ -55,6 +55,9 @@ macro_rules! conformance {
                 taking_over_makes_leased_runs_due,
                 next_due_is_the_earliest_of_all,
                 what_a_process_holds_is_not_claimed_by_it,
+                suspects_are_claimed_apart,
+                what_is_to_end_is_claimed_alone,
+                a_clock_that_was_set_back_keeps_nothing_waiting,
             ],
             settle: [
                 results_are_there_after_it,

@@ -4,7 +4,7 @@ use serde_json::json;
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::RunId;
 use tombolo_core::json::Json;
-use tombolo_core::ports::journal::JournalEntry;
+use tombolo_core::ports::journal::{JournalEntry, Kept};
 use tombolo_core::ports::store::{
     CancelRequest, ClaimedRun, Journaled, Next, Open, Opened, Settle, StoreError,
 };
@@ -23,7 +23,7 @@ fn opened(opened: Opened) -> (ClaimedRun, RunState) {
 }
 
 fn journaled(node: &str) -> Journaled {
-    let entry = JournalEntry { place: 0, request_hash: [7; 32], response: None };
+    let entry = JournalEntry { place: 0, request_hash: [7; 32], kept: Kept::TooLarge };
     Journaled { node: node.to_owned(), item: 0, entry }
 }
 

@@ -6,7 +6,7 @@ use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::{ContentHash, RunId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::egress::CallRecord;
-use tombolo_core::ports::journal::JournalEntry;
+use tombolo_core::ports::journal::{JournalEntry, Kept};
 use tombolo_core::ports::store::{
     Call, Journaled, Lease, Letters, NewLetter, NewPlugin, Next, Opened, Page, Parent, RunFilter,
     Settle, StepRow, Swept,
@@ -77,7 +77,7 @@ fn everything(world: &World, lease: &Lease) -> Settle {
             duration_ms: 12,
         },
     };
-    let entry = JournalEntry { place: 0, request_hash: [7; 32], response: None };
+    let entry = JournalEntry { place: 0, request_hash: [7; 32], kept: Kept::TooLarge };
     Settle {
         steps: vec![done("deal", long("deal")), waits("approval")],
         calls: vec![call],

@@ -8,7 +8,7 @@ use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::{ContentHash, RunId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::egress::{CallRecord, InboundResponse};
-use tombolo_core::ports::journal::JournalEntry;
+use tombolo_core::ports::journal::{JournalEntry, Kept};
 use tombolo_core::ports::sandbox::LogLine;
 use tombolo_core::ports::store::{Call, Journaled, Lease, Next, StepRow, StoreError};
 use tombolo_core::run::{RunState, StepState};
@@ -231,23 +231,30 @@ pub async fn a_journal_comes_back_with_the_claim(world: World) {
         headers,
         body: Bytes::from_static(b"\0\xff"),
     };
-    let entry = |place, response| Journaled {
+    let entry = |place, kept| Journaled {
         node: "deal".to_owned(),
         item: 0,
-        entry: JournalEntry { place, request_hash: [place as u8; 32], response },
+        entry: JournalEntry { place, request_hash: [place as u8; 32], kept },
     };
     let mut results = world.results(&lease, parked(NOW));
-    results.journal = vec![entry(0, Some(answer)), entry(1, None)];
+    let kept = Kept::Answer(answer);
+    results.journal =
+        vec![entry(0, kept.clone()), entry(1, Kept::TooLarge), entry(2, Kept::Failed)];
     world.store.settle(results.clone()).await.unwrap();
 
     let claimed = world.claim("w", 1, LATER).await.remove(0);
     assert_eq!(claimed.journal, results.journal);
 
-    // What was first at a place stays.
+    // What went well at a place stays; what failed gives way.
     let mut again = world.results(&claimed.lease, parked(NOW));
-    again.journal = vec![entry(0, None), entry(2, None)];
+    again.journal = vec![entry(0, Kept::Failed), entry(2, kept.clone()), entry(3, Kept::TooLarge)];
     world.store.settle(again).await.unwrap();
     let claimed = world.claim("w", 1, after(1_000_000)).await.remove(0);
-    let expected = [&results.journal[..], &[entry(2, None)]].concat();
+    let expected = [
+        entry(0, kept.clone()),
+        entry(1, Kept::TooLarge),
+        entry(2, kept),
+        entry(3, Kept::TooLarge),
+    ];
     assert_eq!(claimed.journal, expected);
 }

@@ -12,7 +12,7 @@ use tombolo_core::json::Json;
 use tombolo_core::ports::store::{
     Accept, Accepted, Applied, Claim, Claimed, ClaimedRun, Lease, NewEvent, NewRun, NewVersion,
     Next, Open, Opened, RunView, Settle, Signal, StepKey, StepRow, Store, StoreError, Tenant,
-    WorkerId,
+    Wanted, WorkerId,
 };
 use tombolo_core::run::{RunState, StepState};
 use tombolo_store::Bounds;
@@ -156,9 +156,18 @@ impl World {
         held: Vec<RunId>,
     ) -> Vec<ClaimedRun> {
         let until = Timestamp(now.0 + 30_000);
-        let claim = Claim { worker: worker(owner), limit, now, until, held };
+        let wanted = Wanted::Due { suspects: limit };
+        let claim = Claim { worker: worker(owner), limit, now, until, held, wanted };
         let claimed = self.store.claim(claim).await.unwrap();
         claimed.into_iter().map(readable).collect()
+    }
+
+    /// The runs that a claim of ten brings.
+    pub async fn claim_wanted(&self, wanted: Wanted, now: Timestamp) -> Vec<RunId> {
+        let (until, held) = (Timestamp(now.0 + 30_000), Vec::new());
+        let claim = Claim { worker: worker("w"), limit: 10, now, until, held, wanted };
+        let claimed = self.store.claim(claim).await.unwrap();
+        claimed.iter().map(Claimed::run).collect()
     }
 
     /// Results of a run: nothing yet.

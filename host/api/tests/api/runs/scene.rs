@@ -9,7 +9,7 @@ use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::RunId;
 use tombolo_core::ports::store::{
     Claim, Claimed, ClaimedRun, Letters, NewLetter, Next, Open, Opened, Pause, RunLog, Settle,
-    StepKey, StepRow, WorkerId,
+    StepKey, StepRow, Wanted, WorkerId,
 };
 use tombolo_core::run::{RunState, StepState};
 
@@ -48,6 +48,7 @@ pub async fn claim(host: &Host) -> ClaimedRun {
         now,
         until: now.plus(Duration::from_secs(60)),
         held: Vec::new(),
+        wanted: Wanted::Due { suspects: 1 },
     };
     match host.store.claim(claim).await.unwrap().remove(0) {
         Claimed::Run(run) => *run,

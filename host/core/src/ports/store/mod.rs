@@ -24,7 +24,7 @@ pub use reading::{Cursor, EventView, Page, Reading, RunFilter, RunSummary, RunVi
 pub use rows::{EventRow, Parent, RunRow, StepKey, StepRow};
 pub use run_log::{
     Accept, Accepted, CancelRequest, Claim, Claimed, ClaimedRun, Ended, Lease, NewEvent, NewRun,
-    Open, Opened, RunLog, WorkerId,
+    Open, Opened, RunLog, SUSPECT_CLAIMS, Wanted, WorkerId,
 };
 pub use settle::{Call, Journaled, Next, Pause, Settle, StateChange};
 pub use signal::{Signal, Signalled};
@@ -61,6 +61,10 @@ pub enum StoreError {
         /// The bound.
         limit: usize,
     },
+    /// What had to be computed before the write was not, for lack of room. Nothing was written. Try
+    /// again later.
+    #[error("too much at once: {0}")]
+    Overloaded(String),
     /// Another process holds the database. Nothing was written. Try again later.
     #[error("another process holds the database")]
     Locked,
@@ -76,4 +80,21 @@ pub enum StoreError {
     /// The database failed; it may work again later.
     #[error("the database failed: {0}")]
     Database(String),
+}
+
+impl StoreError {
+    /// True if the same may work later.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Busy { .. }
+            | Self::Overloaded(_)
+            | Self::Locked
+            | Self::Full
+            | Self::Database(_) => true,
+            Self::LeaseLost { .. }
+            | Self::StateConflict { .. }
+            | Self::Corrupt(_)
+            | Self::Refused(_) => false,
+        }
+    }
 }

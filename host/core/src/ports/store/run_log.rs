@@ -134,6 +134,25 @@ pub struct Claim {
     pub until: Timestamp,
     /// Runs that this process works on: not to be claimed, even if their leases ran out.
     pub held: Vec<RunId>,
+    /// Which of those that are due.
+    pub wanted: Wanted,
+}
+
+/// Claims without progress after which a run may be what ended its workers.
+pub const SUSPECT_CLAIMS: u32 = 2;
+
+/// Which of the runs that are due a claim takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// All, but of the suspects ([`SUSPECT_CLAIMS`]) so many at most, those with the fewest claims
+    /// first: the fewer of them are under way together, the fewer are blamed for what one does.
+    Due {
+        /// So many.
+        suspects: usize,
+    },
+    /// Runs that need no work, because somebody asked for their end or their time is up. They are
+    /// looked for among the longest due.
+    Ending,
 }
 
 /// A run that is ours for the time of the lease, with all that is known of it.
@@ -171,6 +190,16 @@ pub enum Claimed {
         /// The rest, if the run's own row and its event are there.
         readable: Option<Box<ClaimedRun>>,
     },
+}
+
+impl Claimed {
+    /// Which run it is.
+    pub fn run(&self) -> RunId {
+        match self {
+            Self::Run(claimed) => claimed.lease.run,
+            Self::Damaged { lease, .. } => lease.run,
+        }
+    }
 }
 
 /// A request for one run, wherever it stands, to repair it.
@@ -225,13 +254,19 @@ pub trait RunLog: Send + Sync {
     async fn accept(&self, batch: Vec<Accept>) -> Result<Vec<Accepted>, StoreError>;
 
     /// Makes every leased run due now, and returns how many there were. Only for a process that
-    /// knows itself to be the only one at this store: then every lease is a dead process's.
+    /// knows itself to be the only one at this store: then every lease is a dead process's. If runs
+    /// in the queue came after `now`, this is [`RunLog::set_back`], too.
     async fn take_over(&self, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Makes up for a clock that jumped back from `from` to `now`: what was due is due, and waits
+    /// that were counted from the old time (of throttles and debounces) are as long as before.
+    /// Returns how many runs are due by that. Deadlines, retries and waits keep their times.
+    async fn set_back(&self, from: Timestamp, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Leases runs that are due: `lease_epoch + 1`, `claims + 1`, state `running`, available again
     /// when the lease ends. A run whose lease ended is due, so there is no reaper.
     ///
-    /// High priorities come first. A run that does not get back the places it gave up when it was
+    /// Suspects come first, then the high priorities. A run that does not get back the places it gave up when it was
     /// parked is left out, as if it had not been due.
     ///
     /// Leases whose runs could not be looked at are given back before an error is returned.
@@ -256,14 +291,17 @@ pub trait RunLog: Send + Sync {
     /// resets `claims`.
     async fn settle(&self, settle: Settle) -> Result<(), StoreError>;
 
-    /// Records the wish to end a run and the runs it waits for, and makes them due at once unless
-    /// they are leased.
+    /// Records the wish to end a run and the runs it waits for, and makes them due before all others
+    /// unless they are leased.
     async fn request_cancel(
         &self,
         tenant: TenantId,
         run: RunId,
         now: Timestamp,
     ) -> Result<CancelRequest, StoreError>;
+
+    /// Which of these runs go on and are to end, because somebody asked for it.
+    async fn cancel_requested(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError>;
 
     /// When the next run in the queue is due (a leased one: when its lease ends). None if none is
     /// due by itself.

@@ -29,7 +29,7 @@ pub struct Call {
     pub record: CallRecord,
 }
 
-/// A call of a step that a later attempt is not to make again.
+/// A call of a step, for a later attempt of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Journaled {
     /// The node's name.
@@ -71,7 +71,7 @@ pub struct Settle {
     pub steps: Vec<StepRow>,
     /// Calls made since the last settle.
     pub calls: Vec<Call>,
-    /// Those of failed attempts that are not to be made again.
+    /// Those of failed attempts that can change the other side.
     pub journal: Vec<Journaled>,
     /// State of nodes.
     pub state: Vec<StateChange>,
@@ -82,7 +82,7 @@ pub struct Settle {
     pub signal: Option<Signal>,
     /// Steps whose signals are used up.
     pub used: Vec<StepKey>,
-    /// Steps whose journal goes: their calls are made anew.
+    /// Steps whose journal goes: they have no later attempt, or their calls are made anew.
     pub forgets: Vec<StepKey>,
     /// Dead letters that came or went.
     pub letters: Letters,

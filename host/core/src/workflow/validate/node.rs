@@ -77,6 +77,14 @@ impl<'a> Compiler<'a> {
         let Some(retry) = &node.retry else {
             return;
         };
+        if retry.within.is_some_and(|within| within.0.is_zero()) {
+            let message = "no attempt after the first would be due within no time";
+            let fix = "leave it out, or say `\"attempts\": 1` for a single attempt";
+            self.add(
+                Issue::new(format!("{pointer}/retry/within"), "too-short", message)
+                    .suggest(Some(fix.to_owned())),
+            );
+        }
         let blind = retry.on.get(&ErrorClass::UnknownOutcome) == Some(&Decision::Retry);
         if blind && !effect.repeatable() {
             let message = "an unsafe effect whose outcome nobody knows is never repeated";

@@ -3,33 +3,26 @@
 
 mod look;
 pub mod mortal;
+pub mod scripted;
 mod told;
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use mortal::Mortal;
+use mortal::{Mortal, Trouble};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 use told::Told;
 use tombolo_core::clock::{Clock, Timestamp};
 use tombolo_core::descriptor::{Descriptor, Operation};
 use tombolo_core::effect::{Effect, World};
-use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::{ConnectionId, ContentHash, IdSource, RunId, TenantId};
-use tombolo_core::json::Json;
 use tombolo_core::ports::authoring::{Authoring, WebhookRules};
 use tombolo_core::ports::callback::CallbackAddresses;
-use tombolo_core::ports::egress::{Auth, CallLimits, CallRecord, Connection};
+use tombolo_core::ports::egress::{Auth, CallLimits, Connection};
 use tombolo_core::ports::intake::{Answer, Arrival, Intake, Subscriptions};
-use tombolo_core::ports::sandbox::{
-    Evaluation, ExpressionError, INTERRUPTED, InstallError, Installed, Invocation, Invoked,
-    Outcome, Sandbox, StateWrite,
-};
 use tombolo_core::ports::store::{
     Access, Catalog, NewPlugin, Reading, RunView, StoreError, Tenant,
 };
@@ -39,6 +32,8 @@ use tombolo_core::workflow::VerifyScheme;
 use tombolo_engine::{Engine, EngineSettings, Ports, Registry};
 use tombolo_store::{SqliteSettings, SqliteStore};
 use uuid::Uuid;
+
+pub use scripted::{Script, Scripted};
 
 /// Bound of everything a test waits for.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -82,173 +77,6 @@ impl IdSource for Counter {
 impl Random for Counter {
     fn unit(&self) -> f64 {
         1.0
-    }
-}
-
-/// What an operation does next.
-pub enum Script {
-    Fail(StepError),
-    /// Succeeds, and writes the entry `k` if it still has this version.
-    Write(u64),
-    /// Waits until the test lets it go on; the sender's end tells that the attempt has started.
-    Hold(oneshot::Sender<()>, oneshot::Receiver<Value>),
-    /// Succeeds with its input.
-    Echo,
-    /// Makes a call and waits for its answer until it is interrupted. True if the other side may
-    /// have changed something by then.
-    Calls(oneshot::Sender<()>, bool),
-}
-
-/// A sandbox whose operations do what they are told, node by node, and give their input otherwise.
-#[derive(Default)]
-pub struct Scripted {
-    scripts: Mutex<HashMap<String, VecDeque<Script>>>,
-    attempts: Mutex<Vec<Attempted>>,
-}
-
-/// An attempt that was made.
-struct Attempted {
-    node: String,
-    run: RunId,
-    number: u32,
-    key: String,
-}
-
-impl Scripted {
-    pub fn next(&self, node: &str, script: Script) {
-        self.scripts.lock().unwrap().entry(node.to_owned()).or_default().push_back(script);
-    }
-
-    pub fn fail(&self, node: &str, class: ErrorClass) {
-        self.next(node, Script::Fail(StepError::new(class, "scripted", "as the test says")));
-    }
-
-    /// Holds the node's next attempt; first to be awaited, then to be sent to.
-    pub fn hold(&self, node: &str) -> (oneshot::Receiver<()>, oneshot::Sender<Value>) {
-        let (started, has_started) = oneshot::channel();
-        let (go_on, may_go_on) = oneshot::channel();
-        self.next(node, Script::Hold(started, may_go_on));
-        (has_started, go_on)
-    }
-
-    /// Forgets what a node was to do next.
-    pub fn forget(&self, node: &str) {
-        self.scripts.lock().unwrap().remove(node);
-    }
-
-    /// Attempts of a node so far: numbers and idempotency keys.
-    pub fn attempts(&self, node: &str) -> Vec<(u32, String)> {
-        let all = self.attempts.lock().unwrap();
-        all.iter().filter(|one| one.node == node).map(|one| (one.number, one.key.clone())).collect()
-    }
-
-    /// The same of one run.
-    pub fn attempts_of(&self, node: &str, run: RunId) -> Vec<(u32, String)> {
-        let all = self.attempts.lock().unwrap();
-        all.iter()
-            .filter(|one| one.node == node && one.run == run)
-            .map(|one| (one.number, one.key.clone()))
-            .collect()
-    }
-}
-
-#[async_trait]
-impl Sandbox for Scripted {
-    async fn install(&self, _: Bytes) -> Result<Installed, InstallError> {
-        Err(InstallError::CoreModule)
-    }
-
-    async fn invoke(&self, invocation: Invocation) -> Invoked {
-        let node = invocation.caller.node.clone();
-        let caller = &invocation.caller;
-        let (number, key) = (caller.attempt, caller.idempotency_key.clone());
-        let attempt = Attempted { node: node.clone(), run: caller.run, number, key };
-        self.attempts.lock().unwrap().push(attempt);
-        let script = self.scripts.lock().unwrap().get_mut(&node).and_then(VecDeque::pop_front);
-        let (mut state, mut calls) = (Vec::new(), Vec::new());
-        let result = match script {
-            Some(Script::Write(expected)) => {
-                state.push(StateWrite { key: "k".into(), expected, value: json!(expected).into() });
-                Ok(invocation.params.clone())
-            }
-            None | Some(Script::Echo) => Ok(invocation.params.clone()),
-            Some(Script::Fail(error)) => Err(error),
-            Some(Script::Hold(started, go_on)) => {
-                let _ = started.send(());
-                tokio::select! {
-                    value = go_on => match value {
-                        Ok(value) => Ok(value.into()),
-                        Err(_) => {
-                            invocation.interrupt.interrupted().await;
-                            Err(interrupted(&invocation))
-                        }
-                    },
-                    () = invocation.interrupt.interrupted() => Err(interrupted(&invocation)),
-                }
-            }
-            Some(Script::Calls(started, uncertain)) => {
-                calls.push(call());
-                let _ = started.send(());
-                invocation.interrupt.interrupted().await;
-                let mut error = interrupted(&invocation);
-                if !uncertain {
-                    error.class = ErrorClass::Transient;
-                }
-                Err(error)
-            }
-        };
-        let result = result.map(|output| Outcome { output, ports: Vec::new() });
-        Invoked { result, logs: Vec::new(), calls, state, journal: Vec::new() }
-    }
-
-    async fn evaluate(&self, evaluation: Evaluation) -> Result<Vec<Json>, ExpressionError> {
-        // The tests' only jq: `true` and `false`.
-        evaluation
-            .expressions
-            .iter()
-            .enumerate()
-            .map(|(index, text)| {
-                Json::parse(text).map_err(|error| ExpressionError {
-                    class: ErrorClass::InvalidInput,
-                    index,
-                    code: "expression-failed".into(),
-                    message: error.to_string(),
-                    position: Some(0),
-                })
-            })
-            .collect()
-    }
-
-    async fn check(&self, _: Vec<String>) -> Result<Vec<ExpressionError>, StepError> {
-        Ok(Vec::new())
-    }
-}
-
-/// How an attempt ends that was held until it was cut off: what it did by then nobody knows.
-fn interrupted(invocation: &Invocation) -> StepError {
-    let class = match invocation.caller.effect {
-        Effect::Unsafe => ErrorClass::UnknownOutcome,
-        _ => ErrorClass::Transient,
-    };
-    StepError::new(class, INTERRUPTED, "cut off")
-}
-
-fn call() -> CallRecord {
-    CallRecord {
-        sequence: 0,
-        method: "POST".into(),
-        url: "https://api.example.com/deals".into(),
-        request_headers: Vec::new(),
-        request_body: None,
-        request_hash: String::new(),
-        idempotency_key: None,
-        status: None,
-        response_headers: Vec::new(),
-        response_body: None,
-        error: Some("the attempt ended before the answer came".into()),
-        from_journal: false,
-        started_at: Timestamp(0),
-        duration_ms: 0,
     }
 }
 
@@ -341,6 +169,21 @@ impl Bench {
     /// An engine as a process has it after its start.
     pub async fn start(&self) -> Running {
         let store = Arc::new(Mortal::new(self.store.clone()));
+        self.start_on(store).await
+    }
+
+    /// A process that dies while it starts, at so many calls of the store.
+    pub async fn start_and_die(&self, after: usize, trouble: Trouble) {
+        let store = Arc::new(Mortal::new(self.store.clone()));
+        store.plan(after, trouble);
+        let dead = store.clone();
+        tokio::select! {
+            _ = self.start_on(store) => panic!("it has started"),
+            () = dead.dies() => {}
+        }
+    }
+
+    async fn start_on(&self, store: Arc<Mortal>) -> Running {
         let registry = Arc::new(Registry::new(
             mortal::port(&store),
             self.sandbox.clone(),
@@ -446,15 +289,19 @@ impl Running {
     }
 
     pub fn arrival(&self, key: &str) -> Arrival {
+        self.arrival_for("w", key)
+    }
+
+    pub fn arrival_for(&self, workflow: &str, key: &str) -> Arrival {
         Arrival {
             tenant: self.tenant,
-            source: "api:w".into(),
+            source: format!("api:{workflow}"),
             dedupe_key: key.into(),
             fingerprint: None,
             trigger: json!({"id": key}),
             event: serde_json::Map::new(),
             correlation_id: "c".into(),
-            subscribers: vec![self.registry.workflow(self.tenant, "w").expect("applied")],
+            subscribers: vec![self.registry.workflow(self.tenant, workflow).expect("applied")],
         }
     }
 
@@ -466,6 +313,12 @@ impl Running {
 
     pub async fn run(&self, key: &str) -> RunId {
         self.try_run(key).await.unwrap()
+    }
+
+    /// Starts a run of another workflow.
+    pub async fn run_of(&self, workflow: &str, key: &str) -> RunId {
+        let arrival = self.arrival_for(workflow, key);
+        self.engine.accept(vec![arrival]).await.unwrap()[0].runs()[0]
     }
 
     pub async fn try_run(&self, key: &str) -> Result<RunId, StoreError> {
@@ -485,6 +338,11 @@ impl Running {
     pub async fn stop(self) {
         self.engine.stop().await;
     }
+}
+
+/// What comes soon, or the test fails.
+pub async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("it comes in time")
 }
 
 /// State of a node's step in a view; `pending` if it is not stored.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{ContentHash, EventId, RunId, TenantId, WorkflowId};
@@ -46,12 +47,13 @@ pub struct Mortal {
     dead: AtomicBool,
     /// Calls so far.
     calls: AtomicUsize,
-    /// Claims that brought runs.
-    claims: AtomicUsize,
     /// Parts of sweeps.
     sweeps: AtomicUsize,
     /// What cannot be read of the next run that is claimed.
     spoilt: Mutex<Option<Spoilt>>,
+    /// The next claim that brings runs waits here before it tells so.
+    held_claim: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
+    bad_reads: AtomicUsize,
     /// At which call what happens.
     plan: Mutex<Option<(usize, Trouble)>>,
 }
@@ -62,9 +64,10 @@ impl Mortal {
             store,
             dead: false.into(),
             calls: 0.into(),
-            claims: 0.into(),
             sweeps: 0.into(),
             spoilt: Mutex::new(None),
+            held_claim: Mutex::new(None),
+            bad_reads: 0.into(),
             plan: Mutex::new(None),
         }
     }
@@ -78,14 +81,16 @@ impl Mortal {
         self.dead.load(Ordering::SeqCst)
     }
 
-    /// How many calls there were that the engine makes for its runs.
-    pub fn calls(&self) -> usize {
-        self.calls.load(Ordering::SeqCst)
+    /// Comes back when it is dead.
+    pub async fn dies(&self) {
+        while !self.is_dead() {
+            tokio::task::yield_now().await;
+        }
     }
 
-    /// Transactions that the engine has asked for.
+    /// How many writes there were. A look that brings nothing is none.
     pub fn writes(&self) -> usize {
-        self.calls() + self.claims.load(Ordering::SeqCst)
+        self.calls.load(Ordering::SeqCst)
     }
 
     /// Parts of sweeps so far.
@@ -116,9 +121,18 @@ impl Mortal {
         }
     }
 
-    /// Plans one trouble, `after` further calls from now.
+    /// Plans one trouble, `after` further writes from now.
     pub fn plan(&self, after: usize, trouble: Trouble) {
-        *self.plan.lock().unwrap() = Some((self.calls() + after, trouble));
+        *self.plan.lock().unwrap() = Some((self.writes() + after, trouble));
+    }
+
+    /// Holds the next claim that brings runs between the store and the process: first to be
+    /// awaited, then to be sent to.
+    pub fn hold_claim(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let (brought, has_brought) = oneshot::channel();
+        let (go_on, may_go_on) = oneshot::channel();
+        *self.held_claim.lock().unwrap() = Some((brought, may_go_on));
+        (has_brought, go_on)
     }
 
     async fn through<T>(
@@ -147,6 +161,30 @@ impl Mortal {
         }
     }
 
+    /// So many reads of a run under way fail from now on.
+    pub fn fail_reads(&self, count: usize) {
+        self.bad_reads.store(count, Ordering::SeqCst);
+    }
+
+    /// Reads that are to fail still.
+    pub fn bad_reads(&self) -> usize {
+        self.bad_reads.load(Ordering::SeqCst)
+    }
+
+    fn read_well(&self) -> Result<(), StoreError> {
+        let less = |left: usize| left.checked_sub(1);
+        match self.bad_reads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less) {
+            Ok(_) => Err(StoreError::Database("an error of the disk".to_owned())),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// True if such a trouble is planned for the write of that number.
+    fn takes_plan(&self, such: impl Fn(&Trouble) -> bool, number: usize) -> bool {
+        let mut plan = self.plan.lock().unwrap();
+        plan.take_if(|(at, trouble)| *at == number && such(trouble)).is_some()
+    }
+
     /// For ever, once the process is dead.
     async fn living(&self) {
         if self.is_dead() {
@@ -161,15 +199,34 @@ impl RunLog for Mortal {
         self.through(self.store.accept(batch)).await
     }
     async fn take_over(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.store.take_over(now).await
+        self.through(self.store.take_over(now)).await
+    }
+    async fn set_back(&self, from: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        self.living().await;
+        self.store.set_back(from, now).await
     }
     async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError> {
         self.living().await;
-        let claimed = self.store.claim(claim).await;
+        let due = self.store.next_due().await?.is_some_and(|due| due <= claim.now);
+        if due && self.takes_plan(|trouble| *trouble == Trouble::DiesBefore, self.writes()) {
+            self.die();
+        }
         self.living().await;
+        let claimed = self.store.claim(claim).await;
         // A look that brings nothing writes nothing.
-        let brought = claimed.as_ref().is_ok_and(|claimed| !claimed.is_empty());
-        self.claims.fetch_add(usize::from(brought), Ordering::SeqCst);
+        let brings = claimed.as_ref().is_ok_and(|claimed| !claimed.is_empty());
+        let held = if brings { self.held_claim.lock().unwrap().take() } else { None };
+        if let Some((brought, go_on)) = held {
+            let _ = brought.send(());
+            let _ = go_on.await;
+        }
+        if brings {
+            let number = self.calls.fetch_add(1, Ordering::SeqCst);
+            if self.takes_plan(|trouble| *trouble == Trouble::DiesAfter, number) {
+                self.die();
+            }
+        }
+        self.living().await;
         Ok(claimed?.into_iter().map(|claimed| self.spoiled(claimed)).collect())
     }
     async fn open(&self, open: Open) -> Result<Opened, StoreError> {
@@ -180,11 +237,14 @@ impl RunLog for Mortal {
     }
     async fn signals(&self, tenant: TenantId, run: RunId) -> Result<Vec<Signal>, StoreError> {
         self.living().await;
+        self.read_well()?;
         self.store.signals(tenant, run).await
     }
     async fn renew(&self, leases: &[Lease], until: Timestamp) -> Result<Vec<RunId>, StoreError> {
-        self.living().await;
-        self.store.renew(leases, until).await
+        if leases.is_empty() {
+            return self.store.renew(leases, until).await;
+        }
+        self.through(self.store.renew(leases, until)).await
     }
     async fn settle(&self, settle: Settle) -> Result<(), StoreError> {
         self.through(self.store.settle(settle)).await
@@ -195,7 +255,11 @@ impl RunLog for Mortal {
         run: RunId,
         now: Timestamp,
     ) -> Result<CancelRequest, StoreError> {
-        self.store.request_cancel(tenant, run, now).await
+        self.through(self.store.request_cancel(tenant, run, now)).await
+    }
+    async fn cancel_requested(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {
+        self.living().await;
+        self.store.cancel_requested(among).await
     }
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.living().await;
@@ -256,6 +320,7 @@ impl Catalog for Mortal {
         name: &str,
     ) -> Result<Option<Connection>, StoreError> {
         self.living().await;
+        self.read_well()?;
         self.store.connection(tenant, name).await
     }
     async fn connections(&self, tenant: TenantId) -> Result<Vec<Connection>, StoreError> {
@@ -268,7 +333,7 @@ impl Catalog for Mortal {
         now: Timestamp,
         audit: AuditEntry,
     ) -> Result<Option<u64>, StoreError> {
-        self.store.resume_connection(tenant, name, now, audit).await
+        self.through(self.store.resume_connection(tenant, name, now, audit)).await
     }
 }
 
@@ -291,7 +356,7 @@ impl LetterBox for Mortal {
         reason: String,
         audit: AuditEntry,
     ) -> Result<bool, StoreError> {
-        self.store.discard(tenant, run, step, reason, audit).await
+        self.through(self.store.discard(tenant, run, step, reason, audit)).await
     }
     async fn letter_count(&self, tenant: TenantId) -> Result<u64, StoreError> {
         self.living().await;
@@ -347,7 +412,7 @@ impl Access for Mortal {
         self.store.token(hash).await
     }
     async fn record(&self, tenant: TenantId, entry: AuditEntry) -> Result<(), StoreError> {
-        self.store.record(tenant, entry).await
+        self.through(self.store.record(tenant, entry)).await
     }
 }
 

@@ -12,6 +12,9 @@ use crate::group::Cancel;
 use crate::record::{cancel_state, id};
 use crate::sqlite::error::Fault;
 
+/// Before everything else that is due: it takes no work to end a run.
+const FIRST: Timestamp = Timestamp(0);
+
 /// Puts the wish on record, and makes the runs due at once unless somebody holds them.
 pub(super) fn apply(connection: &Connection, cancel: &Cancel) -> Result<CancelRequest, Fault> {
     let (tenant, run) = (id(&cancel.tenant.0), id(&cancel.run.0));
@@ -21,8 +24,8 @@ pub(super) fn apply(connection: &Connection, cancel: &Cancel) -> Result<CancelRe
         .optional()?;
     let met = cancel_state(state.as_deref())?;
     if met == CancelRequest::Requested {
-        request(connection, cancel.tenant, cancel.run, cancel.now)?;
-        reach_called(connection, cancel.tenant, cancel.run, cancel.now)?;
+        request(connection, cancel.tenant, cancel.run)?;
+        reach_called(connection, cancel.tenant, cancel.run)?;
     }
     Ok(met)
 }
@@ -33,7 +36,6 @@ pub(super) fn reach_called(
     connection: &Connection,
     tenant: TenantId,
     run: RunId,
-    now: Timestamp,
 ) -> Result<(), Fault> {
     let mut level = vec![run];
     for _ in 0..MAX_CALL_DEPTH {
@@ -45,7 +47,7 @@ pub(super) fn reach_called(
             break;
         }
         for run in &called {
-            request(connection, tenant, *run, now)?;
+            request(connection, tenant, *run)?;
         }
         level = called;
     }
@@ -62,14 +64,9 @@ fn called_by(connection: &Connection, tenant: TenantId, run: RunId) -> Result<Ve
     called.map(|id| Ok(RunId(Uuid::from_bytes(id?)))).collect()
 }
 
-fn request(
-    connection: &Connection,
-    tenant: TenantId,
-    run: RunId,
-    now: Timestamp,
-) -> Result<(), Fault> {
+fn request(connection: &Connection, tenant: TenantId, run: RunId) -> Result<(), Fault> {
     connection
         .prepare_cached("UPDATE run SET cancel_requested = 1 WHERE tenant_id = ? AND id = ?")?
         .execute([id(&tenant.0), id(&run.0)])?;
-    queue::wake(connection, run, now)
+    queue::wake(connection, run, FIRST)
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 use tombolo_core::id::{RunId, TenantId};
-use tombolo_core::ports::store::{Claim, Lease};
+use tombolo_core::ports::store::{Claim, Lease, SUSPECT_CLAIMS, Wanted};
 use uuid::Uuid;
 
 use super::flow;
@@ -12,11 +12,14 @@ use crate::record::{Damaged, id, unsigned};
 use crate::sqlite::error::Fault;
 use crate::sqlite::row::id_list;
 
-/// Leases what is due: the high priorities first, and of each the longest due.
+/// Longest due runs of each priority among which those are looked for that need no work.
+const LOOKED_AT: i64 = 1_000;
+
+/// Leases what is due and wanted.
 pub(super) fn apply(connection: &Connection, claim: &Claim) -> Result<Vec<Leased>, Fault> {
-    let leased = match turn::pick(connection, claim)? {
-        Turn::Usual => lease_longest_due(connection, claim)?,
-        Turn::These(runs) => lease(connection, claim, &runs)?,
+    let leased = match claim.wanted {
+        Wanted::Due { suspects } => lease_due(connection, claim, suspects.min(claim.limit))?,
+        Wanted::Ending => lease(connection, claim, &ending(connection, claim)?)?,
     };
     let mut claimed = Vec::with_capacity(leased.len());
     for (leased, flow) in leased {
@@ -55,6 +58,72 @@ fn stays_ended(connection: &Connection, leased: &Leased) -> Result<bool, Fault> 
     Ok(ended > 0)
 }
 
+/// A few suspects, then the high priorities, and of each the longest due.
+fn lease_due(
+    connection: &Connection,
+    claim: &Claim,
+    suspects: usize,
+) -> Result<Vec<(Leased, bool)>, Fault> {
+    let suspects = if suspects == 0 { Vec::new() } else { suspected(connection, claim, suspects)? };
+    let mut leased = match suspects.as_slice() {
+        [] => Vec::new(),
+        suspects => lease(connection, claim, suspects)?,
+    };
+    let limit = claim.limit - leased.len();
+    leased.extend(match turn::pick(connection, claim, limit)? {
+        Turn::Usual => lease_longest_due(connection, claim, limit)?,
+        Turn::These(runs) => lease(connection, claim, &runs)?,
+    });
+    Ok(leased)
+}
+
+/// Runs that may be what ended their workers, and that are due: see [`SUSPECT_CLAIMS`], which stands
+/// in the statements, too.
+fn suspected(connection: &Connection, claim: &Claim, limit: usize) -> Result<Vec<RunId>, Fault> {
+    const { assert!(SUSPECT_CLAIMS == 2, "as in the statements and the index") };
+    let mut statement = connection.prepare_cached(
+        "SELECT run_id FROM queue INDEXED BY queue_suspect
+         WHERE claims >= 2 AND available_at <= ?1
+           AND run_id NOT IN (SELECT unhex(value) FROM json_each(?3))
+         ORDER BY claims, available_at, run_id LIMIT ?2",
+    )?;
+    let runs = statement.query_map(params![claim.now.0, count(limit), held(claim)], read_run)?;
+    Ok(runs.collect::<Result<_, _>>()?)
+}
+
+/// Runs that are due and are to end: by a wish, which makes them the longest due, or because their
+/// time is up.
+fn ending(connection: &Connection, claim: &Claim) -> Result<Vec<RunId>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT q.run_id FROM (
+           SELECT tenant_id, run_id FROM queue WHERE priority = ?1 AND available_at <= ?2
+             AND run_id NOT IN (SELECT unhex(value) FROM json_each(?4))
+           ORDER BY available_at LIMIT ?5) q
+         CROSS JOIN run r ON r.tenant_id = q.tenant_id AND r.id = q.run_id
+         WHERE r.cancel_requested OR r.deadline <= ?2 LIMIT ?3",
+    )?;
+    let mut ending = Vec::new();
+    for priority in 0..3 {
+        let left = count(claim.limit - ending.len());
+        let runs = statement
+            .query_map(params![priority, claim.now.0, left, held(claim), LOOKED_AT], read_run)?;
+        ending.extend(runs.collect::<Result<Vec<_>, _>>()?);
+    }
+    Ok(ending)
+}
+
+fn read_run(row: &Row<'_>) -> Result<RunId, rusqlite::Error> {
+    Ok(RunId(Uuid::from_bytes(row.get(0)?)))
+}
+
+fn held(claim: &Claim) -> String {
+    id_list(claim.held.iter().map(|run| run.0))
+}
+
+fn count(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
 /// Takes a lease; the rest of the statement says which.
 macro_rules! lease {
     ($which:literal) => {
@@ -69,16 +138,20 @@ macro_rules! lease {
 }
 
 /// Where all that is due has the same priority.
-fn lease_longest_due(connection: &Connection, claim: &Claim) -> Result<Vec<(Leased, bool)>, Fault> {
+fn lease_longest_due(
+    connection: &Connection,
+    claim: &Claim,
+    limit: usize,
+) -> Result<Vec<(Leased, bool)>, Fault> {
     let mut lease = connection.prepare_cached(lease!(
-        "SELECT run_id FROM queue WHERE priority = 1 AND available_at <= ?3 \
+        "SELECT run_id FROM queue WHERE priority = 1 AND available_at <= ?3 AND claims < 2 \
            AND run_id NOT IN (SELECT unhex(value) FROM json_each(?5)) \
          ORDER BY available_at, run_id LIMIT ?4"
     ))?;
-    let limit = i64::try_from(claim.limit).unwrap_or(i64::MAX);
-    let held = id_list(claim.held.iter().map(|run| run.0));
-    let rows = lease
-        .query_map(params![claim.worker.0, claim.until.0, claim.now.0, limit, held], read_leased)?;
+    let rows = lease.query_map(
+        params![claim.worker.0, claim.until.0, claim.now.0, count(limit), held(claim)],
+        read_leased,
+    )?;
     rows.map(|row| Ok(row??)).collect()
 }
 

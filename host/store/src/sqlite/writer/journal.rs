@@ -1,11 +1,11 @@
-//! Calls that are not to be made again.
+//! Calls of earlier attempts.
 
 use rusqlite::{Connection, params};
 
-use crate::record::{JournalRecord, SettleItem, id};
+use crate::record::{FAILED, JournalRecord, SettleItem, id};
 use crate::sqlite::error::Fault;
 
-/// Deletes the journals of steps whose calls are to be made anew.
+/// Deletes the journals of steps that have no other attempt, or whose calls are to be made anew.
 pub(super) fn forget(connection: &Connection, item: &SettleItem) -> Result<(), Fault> {
     for step in &item.forgets {
         connection
@@ -15,7 +15,7 @@ pub(super) fn forget(connection: &Connection, item: &SettleItem) -> Result<(), F
     Ok(())
 }
 
-/// Writes the calls. What was written first at a place stays: it is what happened first.
+/// Writes the calls. What went well at a place stays: it is what happened first.
 pub(super) fn insert(connection: &Connection, item: &SettleItem) -> Result<(), Fault> {
     for entry in &item.journal {
         insert_one(connection, item, entry)?;
@@ -33,7 +33,10 @@ fn insert_one(
             "INSERT INTO journal (tenant_id, run_id, node, item, place, request_hash, status,
                headers, body)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (run_id, node, item, place) DO NOTHING",
+             ON CONFLICT (run_id, node, item, place) DO UPDATE SET
+               request_hash = excluded.request_hash, status = excluded.status,
+               headers = excluded.headers, body = excluded.body
+             WHERE journal.status = ?10",
         )?
         .execute(params![
             id(&item.tenant.0),
@@ -45,6 +48,7 @@ fn insert_one(
             entry.answer.as_ref().map(|answer| answer.status),
             entry.answer.as_ref().map(|answer| answer.headers.as_str()),
             entry.answer.as_ref().map(|answer| &answer.body[..]),
+            FAILED,
         ])?;
     Ok(())
 }

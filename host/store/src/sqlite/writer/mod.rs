@@ -21,6 +21,7 @@ mod payload;
 mod queue;
 mod rare;
 mod renew;
+mod set_back;
 mod settle;
 mod signal;
 mod state;

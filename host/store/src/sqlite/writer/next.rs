@@ -44,7 +44,7 @@ pub(super) fn apply(connection: &Connection, item: &SettleItem, held: Held) -> R
                 flow::leave(connection, run, item.now)?;
             }
             if *state == RunState::Cancelled {
-                cancel::reach_called(connection, item.tenant, item.lease.run, item.now)?;
+                cancel::reach_called(connection, item.tenant, item.lease.run)?;
             }
             Ok(())
         }

@@ -10,7 +10,9 @@ use tombolo_core::ports::egress::Connection;
 use tombolo_core::ports::store::{Added, Applied, NewVersion, Tenant, Token};
 use uuid::Uuid;
 
-use super::{audit, claim, forget, letter, loose, open, pause, payload, queue, signal, vacuum};
+use super::{
+    audit, claim, forget, letter, loose, open, pause, payload, queue, set_back, signal, vacuum,
+};
 use crate::group::Rare;
 use crate::record::{PluginItem, auth_columns, content_hash, from_json, id, to_json, unsigned};
 use crate::sqlite::error::Fault;
@@ -21,6 +23,7 @@ pub(super) fn apply(sqlite: &Sqlite, write: &mut Rare) -> Result<(), Fault> {
         Rare::Probe(pending) => pending.set(Ok(())),
         Rare::GiveBack(pending) => pending.set(Ok(claim::give_back(sqlite, &pending.ask)?)),
         Rare::TakeOver(pending) => pending.set(Ok(take_over(sqlite, pending.ask)?)),
+        Rare::SetBack(pending) => pending.set(Ok(set_back::apply(sqlite, pending.ask)?)),
         Rare::Open(pending) => pending.set(Ok(open::apply(sqlite, &pending.ask)?)),
         Rare::Signal(pending) => pending.set(Ok(signal::keep(sqlite, &pending.ask)?)),
         Rare::Tenant(pending) => {
@@ -54,6 +57,10 @@ fn take_over(sqlite: &Sqlite, now: Timestamp) -> Result<u64, Fault> {
         "UPDATE queue SET available_at = min(available_at, ?) WHERE lease_owner IS NOT NULL",
         [now.0],
     )?;
+    // It may have died before its clock was set back.
+    if let Some(latest) = set_back::latest_known(sqlite)? {
+        set_back::apply(sqlite, (latest, now))?;
+    }
     Ok(due as u64)
 }
 

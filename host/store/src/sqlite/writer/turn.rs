@@ -28,11 +28,13 @@ struct Due {
 }
 
 /// Looks at what is due.
-pub(super) fn pick(connection: &Connection, claim: &Claim) -> Result<Turn, Fault> {
+pub(super) fn pick(connection: &Connection, claim: &Claim, limit: usize) -> Result<Turn, Fault> {
     let usual = connection
         .prepare_cached(
-            "SELECT NOT EXISTS (SELECT 1 FROM queue WHERE priority = 0 AND available_at <= ?1)
-                AND NOT EXISTS (SELECT 1 FROM queue WHERE priority = 2 AND available_at <= ?1)",
+            "SELECT NOT EXISTS (
+                  SELECT 1 FROM queue WHERE priority = 0 AND available_at <= ?1 AND claims < 2)
+                AND NOT EXISTS (
+                  SELECT 1 FROM queue WHERE priority = 2 AND available_at <= ?1 AND claims < 2)",
         )?
         .query_row([claim.now.0], |row| row.get(0))?;
     if usual {
@@ -40,19 +42,23 @@ pub(super) fn pick(connection: &Connection, claim: &Claim) -> Result<Turn, Fault
     }
     let mut classes = Vec::with_capacity(3);
     for priority in 0..3 {
-        classes.push(due(connection, claim, priority)?);
+        classes.push(due(connection, claim, (priority, limit))?);
     }
-    Ok(Turn::These(choose(classes, claim.limit)))
+    Ok(Turn::These(choose(classes, limit)))
 }
 
-/// The longest due of a priority, as many as a claim takes at most.
-fn due(connection: &Connection, claim: &Claim, priority: i64) -> Result<Vec<Due>, Fault> {
+/// The longest due of a priority, so many at most, without suspects.
+fn due(
+    connection: &Connection,
+    claim: &Claim,
+    (priority, limit): (i64, usize),
+) -> Result<Vec<Due>, Fault> {
     let mut statement = connection.prepare_cached(
         "SELECT available_at, run_id FROM queue WHERE priority = ?1 AND available_at <= ?2
-           AND run_id NOT IN (SELECT unhex(value) FROM json_each(?4))
+           AND claims < 2 AND run_id NOT IN (SELECT unhex(value) FROM json_each(?4))
          ORDER BY available_at, run_id LIMIT ?3",
     )?;
-    let limit = i64::try_from(claim.limit).unwrap_or(i64::MAX);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let held = id_list(claim.held.iter().map(|run| run.0));
     let rows = statement.query_map(params![priority, claim.now.0, limit, held], |row| {
         let (since, run) = (Timestamp(row.get(0)?), RunId(Uuid::from_bytes(row.get(1)?)));

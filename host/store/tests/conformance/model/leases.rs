@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::RunId;
-use tombolo_core::ports::store::{Accepted, ClaimedRun, Opened};
+use tombolo_core::ports::store::{Accepted, ClaimedRun, Opened, SUSPECT_CLAIMS};
 use tombolo_core::run::RunState;
 
 use super::ensure_eq;
@@ -71,16 +71,22 @@ pub async fn claim(
     limit: usize,
 ) -> Result<(), String> {
     let (now, until) = (model.now, model.until());
-    let mut due: Vec<(Timestamp, RunId)> = model
+    // Suspects first, by their claims.
+    let mut due: Vec<(u32, Timestamp, RunId)> = model
         .runs
         .iter()
-        .filter_map(|(id, run)| Some((run.queued.as_ref()?.available_at?, *id)))
-        .filter(|(available_at, _)| *available_at <= now)
+        .filter_map(|(id, run)| {
+            let queued = run.queued.as_ref()?;
+            let suspected = queued.claims >= SUSPECT_CLAIMS;
+            let turn = if suspected { queued.claims } else { u32::MAX };
+            Some((turn, queued.available_at?, *id))
+        })
+        .filter(|(_, available_at, _)| *available_at <= now)
         .collect();
     due.sort();
     due.truncate(limit);
     let mut expected = BTreeMap::new();
-    for (_, id) in due {
+    for (_, _, id) in due {
         let run = model.runs.get_mut(&id).ok_or("due")?;
         let queued = run.queued.as_mut().ok_or("due")?;
         queued.owner = Some(WORKERS[worker]);

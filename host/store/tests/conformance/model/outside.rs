@@ -1,6 +1,7 @@
 //! What comes from outside: the wish to end a run, and signals for its steps.
 
 use serde_json::json;
+use tombolo_core::clock::Timestamp;
 use tombolo_core::id::RunId;
 use tombolo_core::ports::store::{CancelRequest, Signal, Signalled};
 
@@ -18,7 +19,8 @@ pub async fn cancel(world: &World, model: &mut Model, id: RunId) -> Result<(), S
     ensure_eq!(answer, Ok(CancelRequest::Requested));
     run.cancel_requested = true;
     if queued.owner.is_none() {
-        queued.wake(model.now);
+        // Before all others.
+        queued.wake(Timestamp(0));
     }
     Ok(())
 }

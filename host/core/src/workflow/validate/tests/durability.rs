@@ -58,6 +58,21 @@ fn an_unsafe_effect_is_never_repeated_blindly() {
 }
 
 #[test]
+fn the_time_for_attempts_is_a_length_of_time() {
+    let within = |within: &str| {
+        with(
+            "/nodes/note",
+            json!({"use": "hubspot.create-deal", "connection": "hubspot",
+                   "retry": {"within": within}}),
+        )
+    };
+    assert_eq!(found(within("1h")), []);
+    let all = found(within("0s"));
+    assert_eq!(all, [("/nodes/note/retry/within".into(), "too-short".into())]);
+    assert_eq!(found(within("soon"))[0].0, "/nodes/note/retry/within");
+}
+
+#[test]
 fn a_wait_is_read_where_it_is_written_out() {
     let wait = |with_: Value| with("/nodes/note", json!({"use": "wait", "with": with_}));
     assert_eq!(found(wait(json!({"for": "2h"}))), []);

@@ -1,0 +1,33 @@
+//! Runs that only have to be ended need no slot: somebody asked for their end, or their time is up.
+//! They are claimed beside those at work while all slots are taken.
+
+use std::sync::Arc;
+
+use tombolo_core::ports::store::Wanted;
+
+use crate::{Inner, claims};
+
+/// Runs that are ended at the same time without a slot.
+pub(crate) const ENDED_AT_ONCE: usize = 8;
+
+/// Ends them until the engine closes.
+pub(crate) async fn run(inner: Arc<Inner>) {
+    loop {
+        tokio::select! {
+            () = inner.ending.notified() => {}
+            () = tokio::time::sleep(inner.settings.poll()) => {}
+            () = inner.closing.cancelled() => return,
+        }
+        if inner.slots.available_permits() > 0 {
+            // The claim loop takes them with all others.
+            continue;
+        }
+        let permits = claims::free(&inner.ending_slots, ENDED_AT_ONCE);
+        if permits.is_empty() {
+            continue;
+        }
+        if let Err(error) = claims::claim(&inner, permits, Wanted::Ending).await {
+            tracing::error!(%error, "runs that are to end wait for a slot");
+        }
+    }
+}
