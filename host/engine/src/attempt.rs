@@ -12,13 +12,13 @@ use tombolo_core::json::Json;
 use tombolo_core::ports::egress::{Caller, Connection};
 use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::sandbox::{
-    Evaluation, Interrupt, Invocation, Invoked, Outcome, SANDBOX_BUSY, StateReader,
-    StateUnavailable,
+    Interrupt, Invocation, Invoked, Outcome, SANDBOX_BUSY, StateReader, StateUnavailable,
 };
 use tombolo_core::ports::store::{Store, StoreError};
 use tombolo_core::run::{RunScope, idempotency_key};
-use tombolo_core::workflow::{Parameters, PlanEach, PlanNode, Scope, Unresolved, Uses};
+use tombolo_core::workflow::{Parameters, PlanEach, PlanNode, Uses};
 
+use crate::asked::{Asked, shown};
 use crate::desk::read;
 use crate::{Inner, Ports};
 
@@ -69,12 +69,13 @@ fn unresolved_as(error: StepError) -> Prepared {
 
 /// Evaluates a node's condition and parameters.
 pub(crate) async fn prepare(ports: &Ports, of: &Of, node: &PlanNode, scope: RunScope) -> Prepared {
-    match resolve(ports, of, node, &node.parameters, &scope).await {
-        Ok(value) => decide(node, value, |mut value| {
-            Prepared::Input(value.get_mut("with").map(Value::take).unwrap_or_default().into())
-        }),
-        Err(error) => unresolved_as(error),
-    }
+    let asked = Asked { node, parameters: &node.parameters, scope: &scope };
+    let answers = match asked.evaluate(ports, of).await {
+        Ok(answers) => answers,
+        Err(error) => return unresolved_as(error),
+    };
+    let input = || asked.text("with", &answers).map(Prepared::Input);
+    asked.if_it_holds(&answers, input).unwrap_or_else(Prepared::Refused)
 }
 
 /// Evaluates the condition and the list of a for-each node.
@@ -85,16 +86,18 @@ pub(crate) async fn prepare_list(
     each: &PlanEach,
     scope: RunScope,
 ) -> Prepared {
-    match resolve(ports, of, node, &each.parameters, &scope).await {
-        Ok(value) => decide(node, value, |mut value| {
-            let list = value.pointer_mut("/each/items").map(Value::take).unwrap_or_default();
-            match check_list(node, &list) {
-                Ok(()) => Prepared::List(list.into()),
-                Err(error) => Prepared::Refused(error),
-            }
-        }),
-        Err(error) => unresolved_as(error),
-    }
+    let asked = Asked { node, parameters: &each.parameters, scope: &scope };
+    let answers = match asked.evaluate(ports, of).await {
+        Ok(answers) => answers,
+        Err(error) => return unresolved_as(error),
+    };
+    let list = || {
+        let mut each = asked.value("each", &answers)?.unwrap_or_default();
+        let list = each.get_mut("items").map(Value::take).unwrap_or_default();
+        check_list(node, &list)?;
+        Ok(Prepared::List(list.into()))
+    };
+    asked.if_it_holds(&answers, list).unwrap_or_else(Prepared::Refused)
 }
 
 fn check_list(node: &PlanNode, list: &Value) -> Result<(), StepError> {
@@ -129,8 +132,10 @@ pub(crate) async fn judge(
     condition: &Parameters,
     scope: RunScope,
 ) -> Result<bool, StepError> {
-    let value = resolve(ports, of, node, condition, &scope).await?;
-    let given = &value["retry"]["if"];
+    let asked = Asked { node, parameters: condition, scope: &scope };
+    let answers = asked.evaluate(ports, of).await?;
+    let retry = asked.value("retry", &answers)?.unwrap_or_default();
+    let given = &retry["if"];
     given.as_bool().ok_or_else(|| {
         let message = format!(
             "node `{}`: `retry.if` gave {}; it has to give true or false",
@@ -139,87 +144,6 @@ pub(crate) async fn judge(
         );
         StepError::new(ErrorClass::InvalidInput, "condition-not-boolean", message)
     })
-}
-
-async fn resolve(
-    ports: &Ports,
-    of: &Of,
-    node: &PlanNode,
-    parameters: &Parameters,
-    scope: &RunScope,
-) -> Result<Value, StepError> {
-    let (numbers, expressions): (Vec<usize>, Vec<String>) =
-        parameters.jq().map(|(number, text)| (number, text.to_owned())).unzip();
-    let values = if expressions.is_empty() {
-        Vec::new()
-    } else {
-        let evaluation = Evaluation {
-            tenant: of.tenant,
-            workflow: of.workflow,
-            version: of.version,
-            scope: scope.text(parameters.needs()),
-            expressions,
-            now: ports.clock.now(),
-        };
-        ports.sandbox.evaluate(evaluation).await.map_err(|error| {
-            let located = numbers.get(error.index).map(|number| &parameters.expressions()[*number]);
-            let (pointer, text) = located.map_or(("", ""), |located| {
-                (located.pointer.as_str(), located.expression.text.as_str())
-            });
-            let at = error.position.map(|at| format!(" at character {at}")).unwrap_or_default();
-            let message =
-                format!("node `{}`, {pointer}: `{text}`{at}: {}", node.name, error.message);
-            StepError::new(error.class, &error.code, message).with_details(serde_json::json!({
-                "node": node.name, "pointer": pointer, "expression": text,
-                "position": error.position,
-            }))
-        })?
-    };
-    let evaluated = |number: usize| {
-        numbers
-            .iter()
-            .position(|known| *known == number)
-            .and_then(|at| values.get(at))
-            .map(Json::value)
-    };
-    parameters.resolve(scope as &dyn Scope, &evaluated).map_err(|error| unresolved(node, &error))
-}
-
-fn unresolved(node: &PlanNode, error: &Unresolved) -> StepError {
-    let Unresolved { code, pointer, expression, message } = error;
-    let text = format!("node `{}`, {pointer}: `{expression}`: {message}", node.name);
-    StepError::new(ErrorClass::InvalidInput, code, text).with_details(serde_json::json!({
-        "node": node.name, "pointer": pointer, "expression": expression,
-    }))
-}
-
-/// `value` has the condition as `when`, if there is one.
-fn decide(node: &PlanNode, value: Value, go_on: impl FnOnce(Value) -> Prepared) -> Prepared {
-    if !node.conditional {
-        return go_on(value);
-    }
-    match value.get("when") {
-        // The condition of a for-each node is not its items'.
-        None | Some(Value::Bool(true)) => go_on(value),
-        Some(Value::Bool(false) | Value::Null) => Prepared::Skip,
-        Some(other) => {
-            let message = format!(
-                "node `{}`: `when` gave {}; it has to give true, false or null",
-                node.name,
-                shown(other)
-            );
-            Prepared::Refused(StepError::new(
-                ErrorClass::InvalidInput,
-                "condition-not-boolean",
-                message,
-            ))
-        }
-    }
-}
-
-/// The beginning of a value, for people.
-fn shown(value: &Value) -> String {
-    value.to_string().chars().take(80).collect()
 }
 
 /// Which attempt of which step.

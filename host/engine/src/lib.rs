@@ -4,6 +4,7 @@
 //! how a run ends are asked there. Never opens a socket and never runs a guest itself.
 
 mod alerts;
+mod asked;
 mod attempt;
 mod builtins;
 mod cancels;

@@ -19,7 +19,7 @@ pub(super) struct Writing<'f, 'v> {
     pub(super) text: String,
 }
 
-impl Writing<'_, '_> {
+impl<'f, 'v: 'f> Writing<'f, 'v> {
     /// Writes a part that stands `depth` levels deep.
     pub(super) fn write(&mut self, part: &Part, depth: usize) -> Result<(), Unresolved> {
         match part {
@@ -111,7 +111,7 @@ impl Writing<'_, '_> {
         Ok(())
     }
 
-    fn look_up(&self, number: usize) -> Result<Found<'_>, Unresolved> {
+    fn look_up(&self, number: usize) -> Result<Found<'f>, Unresolved> {
         const NULL: &Value = &Value::Null;
         let located: &Located = &self.parameters.expressions[number];
         match &located.expression.kind {
