@@ -266,6 +266,33 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
+/// How deep the arrays and objects of JSON text nest, without looking at anything else.
+pub fn levels(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        if quoted {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => quoted = false,
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'"' => quoted = true,
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
 /// What is left for a value that is being put together.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
@@ -363,6 +390,14 @@ mod tests {
         let mut budget = Budget::new(30);
         assert_eq!(budget.take(&value, 0), Ok(()));
         assert_eq!(budget.take(&value, 0), Err(TooMuch::Large), "once, not twice");
+    }
+
+    #[test]
+    fn levels_are_brackets_outside_strings() {
+        assert_eq!(levels(r#"{"a[[[":[1,"\"[["]}"#), 2);
+        assert_eq!(levels("1"), 0);
+        let deep = "[".repeat(MAX_DEPTH) + &"]".repeat(MAX_DEPTH);
+        assert_eq!(levels(&deep), MAX_DEPTH);
     }
 
     #[test]

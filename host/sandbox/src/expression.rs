@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::error::{ErrorClass, StepError};
-use tombolo_core::json::{Json, MAX_DEPTH};
+use tombolo_core::json::{self, Json, MAX_DEPTH};
 use tombolo_core::ports::sandbox::{Evaluation, ExpressionError};
 
 use crate::bindings::tombolo::node::types as wit;
@@ -209,7 +209,7 @@ fn question(scope: &str, expressions: &[String]) -> String {
 /// Cuts the answer into its values.
 fn values(text: &str, count: usize) -> Result<Vec<Json>, String> {
     // Around a value stand the object and its array.
-    if depth(text) > MAX_DEPTH + 2 {
+    if json::levels(text) > MAX_DEPTH + 2 {
         return Err(format!("{DEEP} {MAX_DEPTH} levels"));
     }
     let values: Values<'_> = serde_json::from_str(text).map_err(|error| malformed(&error))?;
@@ -224,33 +224,6 @@ fn values(text: &str, count: usize) -> Result<Vec<Json>, String> {
 
 const UNUSABLE: &str = "a value cannot be used";
 const DEEP: &str = "a value nests deeper than";
-
-/// How deep brackets nest, without looking at anything else.
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut quoted, mut escaped) = (false, false);
-    for byte in text.bytes() {
-        if quoted {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => quoted = false,
-                _ => {}
-            }
-            continue;
-        }
-        match byte {
-            b'"' => quoted = true,
-            b'[' | b'{' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
-}
 
 fn malformed(error: &serde_json::Error) -> String {
     format!("the evaluator's answer is not what was asked for: {error}")
@@ -334,8 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_counts_brackets_outside_strings() {
-        assert_eq!(depth(r#"{"a[[[":[1,"\"[["]}"#), 2);
+    fn a_value_that_nests_too_deeply_is_a_limit() {
         let deep = "[".repeat(MAX_DEPTH) + &"]".repeat(MAX_DEPTH);
         assert!(values(&format!(r#"{{"values":[{deep}]}}"#), 1).is_ok());
         let error = values(&format!(r#"{{"values":[[{deep}]]}}"#), 1).unwrap_err();

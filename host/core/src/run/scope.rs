@@ -142,6 +142,10 @@ impl Scope for RunScope {
         }
     }
 
+    fn member_text(&self, group: &str, name: &str) -> Option<&Json> {
+        if group == STEPS { self.steps.get(name) } else { None }
+    }
+
     fn is_group(&self, name: &str) -> bool {
         matches!(name, STEPS | ERRORS | CALLBACKS)
     }

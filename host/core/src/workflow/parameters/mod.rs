@@ -1,11 +1,20 @@
-//! A JSON value with expressions in its strings, and how it becomes a value without.
+//! A JSON value with expressions in its strings, and how it becomes one without.
 
-use serde_json::{Map, Value};
+mod fill;
+mod scope;
+mod write;
 
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use self::fill::Filling;
+use self::write::Writing;
 use super::expression::{Expression, Kind, Piece, Template, TemplateError};
 use super::needs::Needs;
-use super::path::{Path, Segment, follow};
-use crate::json::{Budget, MAX_DEPTH, TooMuch, push_pointer};
+use crate::json::{self, Budget, Json, MAX_DEPTH, TooMuch, push_pointer};
+
+pub use self::scope::Scope;
 
 /// A value of the workflow file, prepared: its expressions are numbered.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,12 +54,28 @@ pub struct Unresolved {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Part {
-    Constant(Value),
+    Constant(Constant),
     /// The value of the expression of this number.
     Hole(usize),
     Text(Vec<TextPart>),
     Array(Vec<Part>),
     Object(Vec<(String, Part)>),
+}
+
+/// A value without expressions, and what is asked of it at every use.
+#[derive(Debug, Clone, PartialEq)]
+struct Constant {
+    value: Value,
+    text: String,
+    /// How deep it nests.
+    levels: usize,
+}
+
+impl From<Value> for Constant {
+    fn from(value: Value) -> Self {
+        let text = value.to_string();
+        Self { levels: json::levels(&text), text, value }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -98,9 +123,77 @@ impl Parameters {
         scope: &dyn Scope,
         evaluated: &dyn Fn(usize) -> Option<&'a Value>,
     ) -> Result<Value, Unresolved> {
+        self.filling(scope, evaluated).fill(&self.root, 0)
+    }
+
+    /// As [`Parameters::resolve`], for the field `name` of an object: None if there is no such field.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn resolve_field<'a>(
+        &self,
+        name: &str,
+        scope: &dyn Scope,
+        evaluated: &dyn Fn(usize) -> Option<&'a Value>,
+    ) -> Result<Option<Value>, Unresolved> {
+        let part = self.field(name);
+        part.map(|part| self.filling(scope, evaluated).fill(&part, 1)).transpose()
+    }
+
+    /// As [`Parameters::resolve_field`], as text.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_field<'a>(
+        &self,
+        name: &str,
+        scope: &dyn Scope,
+        evaluated: &dyn Fn(usize) -> Option<&'a Json>,
+    ) -> Result<Option<Json>, Unresolved> {
+        let Some(part) = self.field(name) else {
+            return Ok(None);
+        };
+        let mut writing = Writing { parameters: self, scope, evaluated, text: String::new() };
+        writing.write(&part, 1)?;
+        Ok(Some(Json::from_trusted(writing.text)))
+    }
+
+    fn field(&self, name: &str) -> Option<Cow<'_, Part>> {
+        match &self.root {
+            Part::Object(fields) => {
+                fields.iter().find(|(field, _)| field == name).map(|(_, part)| Cow::Borrowed(part))
+            }
+            Part::Constant(Constant { value, .. }) => {
+                value.get(name).map(|value| Cow::Owned(Part::constant(value.clone())))
+            }
+            _ => None,
+        }
+    }
+
+    fn filling<'f, 'v>(
+        &'f self,
+        scope: &'f dyn Scope,
+        evaluated: &'f dyn Fn(usize) -> Option<&'v Value>,
+    ) -> Filling<'f, 'v> {
         let budget = Budget::new(MAX_PARAMETER_BYTES);
-        let mut filling = Filling { parameters: self, scope, evaluated, budget };
-        filling.fill(&self.root, 0)
+        Filling { parameters: self, scope, evaluated, budget }
+    }
+}
+
+impl Part {
+    fn constant(value: Value) -> Self {
+        Self::Constant(value.into())
+    }
+}
+
+impl Located {
+    fn failed(&self, message: String) -> Unresolved {
+        Unresolved {
+            code: "expression-failed",
+            pointer: self.pointer.clone(),
+            expression: self.expression.text.clone(),
+            message,
+        }
     }
 }
 
@@ -110,71 +203,6 @@ fn jq(expressions: &[Located]) -> impl Iterator<Item = (usize, &str)> {
         .enumerate()
         .filter(|(_, located)| located.expression.kind == Kind::Jq)
         .map(|(number, located)| (number, located.expression.text.as_str()))
-}
-
-/// Parameters on the way to a value.
-struct Filling<'f, 'v> {
-    parameters: &'f Parameters,
-    scope: &'f dyn Scope,
-    evaluated: &'f dyn Fn(usize) -> Option<&'v Value>,
-    budget: Budget,
-}
-
-impl Filling<'_, '_> {
-    fn fill(&mut self, part: &Part, depth: usize) -> Result<Value, Unresolved> {
-        match part {
-            Part::Constant(value) => {
-                self.budget.take(value, depth).map_err(|too_much| too_much.of(None))?;
-                Ok(value.clone())
-            }
-            Part::Hole(number) => self.value(*number, depth),
-            Part::Text(parts) => self.text(parts, depth),
-            Part::Array(items) => {
-                self.enter(depth)?;
-                items.iter().map(|item| self.fill(item, depth + 1)).collect()
-            }
-            Part::Object(fields) => {
-                self.enter(depth)?;
-                let mut object = Map::with_capacity(fields.len());
-                for (name, field) in fields {
-                    object.insert(name.clone(), self.fill(field, depth + 1)?);
-                }
-                Ok(Value::Object(object))
-            }
-        }
-    }
-
-    fn text(&mut self, parts: &[TextPart], depth: usize) -> Result<Value, Unresolved> {
-        let mut text = String::new();
-        for piece in parts {
-            match piece {
-                TextPart::Text(literal) => text.push_str(literal),
-                TextPart::Hole(number) => push_as_text(&mut text, &self.value(*number, depth)?),
-            }
-        }
-        Ok(Value::String(text))
-    }
-
-    /// Into an array or object of the file.
-    fn enter(&mut self, depth: usize) -> Result<(), Unresolved> {
-        if depth < MAX_DEPTH { Ok(()) } else { Err(TooMuch::Deep.of(None)) }
-    }
-
-    fn value(&mut self, number: usize, depth: usize) -> Result<Value, Unresolved> {
-        let located = &self.parameters.expressions[number];
-        let Located { pointer, expression } = located;
-        let value = match &expression.kind {
-            Kind::Path(path) => path.find(self.scope).map_err(|message| Unresolved {
-                code: "expression-failed",
-                pointer: pointer.clone(),
-                expression: expression.text.clone(),
-                message,
-            })?,
-            Kind::Jq => (self.evaluated)(number).unwrap_or(&Value::Null).clone(),
-        };
-        self.budget.take(&value, depth).map_err(|too_much| too_much.of(Some(located)))?;
-        Ok(value)
-    }
 }
 
 impl TooMuch {
@@ -195,63 +223,6 @@ impl TooMuch {
             (located.pointer.clone(), located.expression.text.clone())
         });
         Unresolved { code, pointer, expression, message }
-    }
-}
-
-/// What expressions read from: `.trigger`, `.steps.<name>` and so on, without putting them together
-/// in one value first.
-pub trait Scope {
-    /// The value of `.<name>`, if there is one; `steps` is asked for by [`Scope::member`].
-    fn field(&self, name: &str) -> Option<&Value>;
-
-    /// The value of `.<group>.<name>`, for groups that are kept apart.
-    fn member(&self, group: &str, name: &str) -> Option<&Value>;
-
-    /// Names of groups that are kept apart.
-    fn is_group(&self, name: &str) -> bool;
-
-    /// All of it as one value.
-    fn whole(&self) -> Value;
-}
-
-impl Path {
-    fn find(&self, scope: &dyn Scope) -> Result<Value, String> {
-        match self.0.as_slice() {
-            [Segment::Field(group), Segment::Field(name), rest @ ..] if scope.is_group(group) => {
-                follow(rest, scope.member(group, name).unwrap_or(&Value::Null)).cloned()
-            }
-            [Segment::Field(name), rest @ ..] if !scope.is_group(name) => {
-                follow(rest, scope.field(name).unwrap_or(&Value::Null)).cloned()
-            }
-            _ => self.get(&scope.whole()).cloned(),
-        }
-    }
-}
-
-impl Scope for Value {
-    fn field(&self, name: &str) -> Option<&Value> {
-        self.get(name)
-    }
-
-    fn member(&self, _: &str, _: &str) -> Option<&Value> {
-        None
-    }
-
-    fn is_group(&self, _: &str) -> bool {
-        // A path that starts at something without fields has to fail as jq has it.
-        !self.is_object()
-    }
-
-    fn whole(&self) -> Value {
-        self.clone()
-    }
-}
-
-/// Strings as they are, everything else as JSON.
-fn push_as_text(text: &mut String, value: &Value) {
-    match value {
-        Value::String(string) => text.push_str(string),
-        other => text.push_str(&other.to_string()),
     }
 }
 
@@ -282,13 +253,13 @@ impl Maker {
                     .collect();
                 fold_object(parts)
             }
-            other => Part::Constant(other.clone()),
+            other => Part::constant(other.clone()),
         }
     }
 
     fn text(&mut self, text: &str, pointer: &str) -> Part {
         match Template::parse(text) {
-            Ok(Template::Literal(literal)) => Part::Constant(Value::String(literal)),
+            Ok(Template::Literal(literal)) => Part::constant(Value::String(literal)),
             Ok(Template::Single(expression)) => Part::Hole(self.number(expression, pointer)),
             Ok(Template::Mixed(pieces)) => Part::Text(
                 pieces
@@ -303,7 +274,7 @@ impl Maker {
             ),
             Err(error) => {
                 self.errors.push((pointer.to_owned(), error));
-                Part::Constant(Value::Null)
+                Part::constant(Value::Null)
             }
         }
     }
@@ -320,10 +291,10 @@ fn fold_array(parts: Vec<Part>) -> Part {
         return Part::Array(parts);
     }
     let constants = parts.into_iter().filter_map(|part| match part {
-        Part::Constant(value) => Some(value),
+        Part::Constant(constant) => Some(constant.value),
         _ => None,
     });
-    Part::Constant(Value::Array(constants.collect()))
+    Part::constant(Value::Array(constants.collect()))
 }
 
 /// As [`fold_array`].
@@ -332,10 +303,10 @@ fn fold_object(parts: Vec<(String, Part)>) -> Part {
         return Part::Object(parts);
     }
     let constants = parts.into_iter().filter_map(|(name, part)| match part {
-        Part::Constant(value) => Some((name, value)),
+        Part::Constant(constant) => Some((name, constant.value)),
         _ => None,
     });
-    Part::Constant(Value::Object(constants.collect()))
+    Part::constant(Value::Object(constants.collect()))
 }
 
 #[cfg(test)]
@@ -361,6 +332,74 @@ mod tests {
             value,
             json!({"id": 7, "name": "Deal 7: [\"x\"]", "big": true, "constant": [1, {"a": "b"}]})
         );
+    }
+
+    /// A scope whose steps are kept as text.
+    struct Steps(Json);
+
+    impl Scope for Steps {
+        fn field(&self, _: &str) -> Option<&Value> {
+            None
+        }
+
+        fn member(&self, _: &str, _: &str) -> Option<&Value> {
+            Some(self.0.value())
+        }
+
+        fn member_text(&self, _: &str, _: &str) -> Option<&Json> {
+            Some(&self.0)
+        }
+
+        fn is_group(&self, name: &str) -> bool {
+            name == "steps"
+        }
+
+        fn whole(&self) -> Value {
+            json!({ "steps": { "a": self.0.value() } })
+        }
+    }
+
+    #[test]
+    fn a_field_is_written_as_it_is_resolved() {
+        let prepared = Parameters::prepare(&json!({
+            "when": "${ .steps.a.ok }",
+            "with": {
+                "whole": "${ .steps.a }", "part": ["${ .steps.a.n }", "${ .all.of | it }"],
+                "text \"quoted\"": "n is ${ .steps.a.n }\n", "constant": [1, {"a": "b"}], "scope": "${ . }",
+            },
+        }));
+        let prepared = prepared.unwrap();
+        let scope = Steps(Json::from_trusted(r#"{"ok": true, "n": 1.50}"#));
+        let jq = Json::from_trusted("[ 1 ]");
+        let written = prepared.write_field("with", &scope, &|_| Some(&jq)).unwrap().unwrap();
+        assert!(
+            written.text().starts_with(r#"{"whole":{"ok": true, "n": 1.50},"part":[1.5,[ 1 ]]"#)
+        );
+        let resolved = prepared.resolve_field("with", &scope, &|_| Some(jq.value())).unwrap();
+        assert_eq!(Some(written.value()), resolved.as_ref());
+        let when = prepared.resolve_field("when", &scope, &|_| None).unwrap();
+        assert_eq!(when, Some(json!(true)));
+        assert_eq!(prepared.write_field("each", &scope, &|_| None).unwrap(), None);
+
+        let constant = Parameters::prepare(&json!({"with": {"a": 1}})).unwrap();
+        let written = constant.write_field("with", &scope, &|_| None).unwrap().unwrap();
+        assert_eq!(written.text(), r#"{"a":1}"#);
+    }
+
+    #[test]
+    fn text_that_grows_too_large_or_too_deep_is_not_written() {
+        let write = |file: Value, step: String| {
+            let scope = Steps(Json::from_trusted(step));
+            let prepared = Parameters::prepare(&file).unwrap();
+            prepared.write_field("with", &scope, &|_| None).map(drop).map_err(|error| error.code)
+        };
+        let twice = json!({"with": ["${ .steps.a }", "${ .steps.a }"]});
+        let text = format!("\"{}\"", "x".repeat(MAX_PARAMETER_BYTES / 2));
+        assert_eq!(write(twice.clone(), text.clone()), Err("parameters-too-large"));
+        assert_eq!(write(json!({"with": "${ .steps.a }"}), text), Ok(()));
+        let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert_eq!(write(twice.clone(), deep(MAX_DEPTH - 2)), Ok(()));
+        assert_eq!(write(twice, deep(MAX_DEPTH - 1)), Err("parameters-too-deep"));
     }
 
     #[test]
