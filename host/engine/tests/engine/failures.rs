@@ -75,6 +75,7 @@ async fn what_a_rescue_calls_starts_no_rescue_when_it_fails() {
         run: of(&views, "child").run.id,
         from: From::Start,
         version: None,
+        repeat_unknown: false,
         dedupe_key: None,
     };
     let by = By { actor: Actor("token:test".into()), reason: None };

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::support::mortal::{Mortal, Trouble};
+use crate::support::mortal::Trouble;
 use crate::support::{Bench, soon, state, step};
 use serde_json::{Value, json};
 use tombolo_core::error::ErrorClass;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tombolo_core::error::ErrorClass;
 use tombolo_core::id::RunId;
-use tombolo_core::ports::store::{Claim, Claimed, Journaled, RunLog, WorkerId};
+use tombolo_core::ports::store::{Claim, Claimed, Journaled, RunLog, Wanted, WorkerId};
 use tombolo_core::run::RunState;
 
 use crate::support::scripted::Changes;
@@ -43,6 +43,7 @@ async fn journal(bench: &Bench, run: RunId) -> Vec<Journaled> {
         now: now.plus(HOUR * 2),
         until: now.plus(HOUR * 3),
         held: Vec::new(),
+        wanted: Wanted::Due { suspects: 1 },
     };
     match bench.store.claim(claim).await.unwrap().remove(0) {
         Claimed::Run(claimed) => {

@@ -103,10 +103,12 @@ impl RunLog for SqliteStore {
     }
 
     async fn cancel_requested(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {
+        // One that had ended by such a wish, and is repaired, is not to end again.
         let query = sqlx::query(
             "SELECT q.run_id FROM queue q CROSS JOIN run r
                ON r.tenant_id = q.tenant_id AND r.id = q.run_id
-             WHERE q.run_id IN (SELECT unhex(value) FROM json_each(?)) AND r.cancel_requested",
+             WHERE q.run_id IN (SELECT unhex(value) FROM json_each(?)) AND r.cancel_requested
+               AND r.ended_at IS NULL",
         )
         .bind(id_list(among.iter().map(|run| run.0)));
         self.read_all(query, |row| Ok(RunId(id(row, 0)?))).await

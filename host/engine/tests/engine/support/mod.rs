@@ -6,11 +6,10 @@ pub mod mortal;
 pub mod scripted;
 mod told;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use mortal::{Mortal, Trouble};
 use serde_json::{Value, json};
