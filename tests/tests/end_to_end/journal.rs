@@ -7,7 +7,7 @@ use anyhow::ensure;
 use axum::http::{StatusCode, Uri};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tombolo_tests::host::{guest, poll};
+use tombolo_tests::host::{RunView, guest, poll};
 use tombolo_tests::{Host, HostOptions};
 
 /// A server that refuses the first call of a path that begins with `/once/` or `/hang/`, never
@@ -109,5 +109,40 @@ async fn the_journal_outlives_the_process() -> anyhow::Result<()> {
     let run = host.ended(&id).await?;
     run.is("succeeded", &[])?;
     ensure!((upstream.count("/a"), upstream.count("/hang/b")) == (1, 3), "{run}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redrive_that_asks_for_other_calls_is_a_dead_letter_and_sends_nothing()
+-> anyhow::Result<()> {
+    let upstream = Counting::default();
+    let authority = upstream.start().await?;
+    let host = host(HostOptions::new(), &authority).await?;
+    let node = json!({
+        "use": "caller.calls", "connection": "api", "retry": {"attempts": 1},
+        "with": calls(&authority, &["/a", "/once/b"]),
+    });
+    host.apply(&json!({"name": "several", "nodes": {"calls": node}})).await?;
+    let run = host.run_to_end("several", &json!({})).await?;
+    run.is("failed", &[("calls", "dead")])?;
+
+    let input = calls(&authority, &["/other", "/once/b"]);
+    let body = json!({"node": "calls", "input": input});
+    host.post(&format!("/runs/{}/redrive", run.id()), &body).await?.expect(202)?;
+    let ended_again =
+        |view: &RunView| view.ended() && view.step("calls").is_ok_and(|step| step.attempts() > 1);
+    let mismatch = host.run_when(run.id(), "its end again", ended_again).await?;
+    mismatch.is("failed", &[("calls", "dead")])?;
+    ensure!(mismatch.step("calls")?.error_code() == "journal-mismatch", "{mismatch}");
+    let letters = host.get("/dead-letters?code=journal-mismatch").await?.expect(200)?;
+    ensure!(letters["items"][0]["run"] == run.id(), "{letters:#}");
+    ensure!((upstream.count("/a"), upstream.count("/other")) == (1, 0), "{mismatch}");
+
+    // Somebody says that the calls are to be made anew.
+    let input = input.to_string();
+    let said = ["run", "redrive", run.id(), "--node", "calls", "--input", &input, "--forget-calls"];
+    host.tombolo(&said).await?.expect(0)?;
+    host.run_when(run.id(), "its good end", |view| view.state() == "succeeded").await?;
+    ensure!((upstream.count("/a"), upstream.count("/other")) == (1, 1));
     Ok(())
 }
