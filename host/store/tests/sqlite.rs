@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tempfile::TempDir;
@@ -359,5 +360,20 @@ async fn wherever_the_log_is_cut_a_batch_is_whole_or_not_there() {
             assert_eq!(there, expected, "batch {batch}, cut at {wal_bytes}");
         }
         found.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_reader_waits_for_no_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    let settings =
+        SqliteSettings { busy_timeout: Duration::from_millis(20), ..SqliteSettings::default() };
+    let store = SqliteStore::open(&path, settings).await.unwrap();
+    let writer = rusqlite::Connection::open(&path).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // More at a time than there are connections so far.
+    for read in join_all((0..8).map(|_| store.tenant("acme"))).await {
+        assert_eq!(read, Ok(None));
     }
 }

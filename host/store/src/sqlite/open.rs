@@ -100,14 +100,20 @@ impl SqliteSettings {
         ]
     }
 
-    /// The order of the first pragmas matters: a page's size cannot change once there is a log, and
-    /// how free pages are given back not once there is a table. A file from before that was set
-    /// stays as it is until it is rewritten once: `PRAGMA auto_vacuum = INCREMENTAL; VACUUM`.
+    /// How the file is made. The order of the first pragmas matters, and is sqlx's: a page's size
+    /// cannot change once there is a log, and how free pages are given back not once there is a
+    /// table. A file from before that was set stays as it is until it is rewritten once:
+    /// `PRAGMA auto_vacuum = INCREMENTAL; VACUUM`.
+    fn making(&self, path: &Path) -> SqliteConnectOptions {
+        self.options(path).auto_vacuum(SqliteAutoVacuum::Incremental)
+    }
+
+    /// How the file is opened. `auto_vacuum` is not among them: to set it is a write, for which a new
+    /// reader would have to wait until the writer lets it.
     fn options(&self, path: &Path) -> SqliteConnectOptions {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .page_size(self.page_bytes)
-            .auto_vacuum(SqliteAutoVacuum::Incremental)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(self.synchronous())
             .busy_timeout(self.busy_timeout)
@@ -204,7 +210,7 @@ pub(super) async fn prepare(path: &Path, settings: &SqliteSettings) -> Result<Pl
     // Before anything else opens it: closing the last connection deletes the log.
     let place = Place { path: path.to_owned(), settings: settings.clone() };
     let place = check_unless_closed(place).await?;
-    let mut connection = settings.options(path).connect().await.map_err(fault)?;
+    let mut connection = settings.making(path).connect().await.map_err(fault)?;
     refuse_newer(&mut connection, path).await?;
     // `run` over a reference makes a future that a caller cannot send to another thread.
     MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(|error| match error {
