@@ -253,9 +253,7 @@ async fn a_store_that_cannot_be_read_costs_nothing_that_is_under_way() {
 
 #[tokio::test]
 async fn a_store_that_fails_for_too_long_gets_the_run_back_in_good_order() {
-    let mut bench = Bench::new().await;
-    // A bound that is reached at once.
-    bench.settings.lease_ms = 0;
+    let bench = Bench::new().await;
     let engine = bench.start().await;
     let nodes = json!({
         "keyed": {"use": "test.keyed"},
@@ -263,13 +261,24 @@ async fn a_store_that_fails_for_too_long_gets_the_run_back_in_good_order() {
         "long": {"use": "test.read"},
     });
     engine.apply(nodes, json!({})).await;
-    let (long, _never) = bench.sandbox.hold("long");
+    let (long, mut never) = bench.sandbox.hold("long");
     let (keyed, done) = bench.sandbox.hold("keyed");
     let run = engine.run("1").await;
     soon(keyed).await.unwrap();
     soon(long).await.unwrap();
-    engine.store.plan(0, Trouble::Fails(StoreError::Database("an error of the disk".into())));
+    engine.store.fail_writes(usize::MAX);
     done.send(json!(1)).unwrap();
+    let failed = async {
+        while engine.store.bad_writes() == usize::MAX {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(failed).await;
+    // The time of a lease has passed.
+    bench.clock.forward(Duration::from_secs(3600));
+    // What is under way is cut off.
+    soon(never.closed()).await;
+    engine.store.fail_writes(0);
     assert_eq!(state(&bench.ended(run).await), RunState::Succeeded);
     assert_eq!(bench.sandbox.attempts("keyed").len(), 1, "what it has done is not done again");
 }

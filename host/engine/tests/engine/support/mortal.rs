@@ -54,6 +54,7 @@ pub struct Mortal {
     /// The next claim that brings runs waits here before it tells so.
     held_claim: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
     bad_reads: AtomicUsize,
+    bad_writes: AtomicUsize,
     /// At which call what happens.
     plan: Mutex<Option<(usize, Trouble)>>,
 }
@@ -68,6 +69,7 @@ impl Mortal {
             spoilt: Mutex::new(None),
             held_claim: Mutex::new(None),
             bad_reads: 0.into(),
+            bad_writes: 0.into(),
             plan: Mutex::new(None),
         }
     }
@@ -140,6 +142,7 @@ impl Mortal {
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         self.living().await;
+        well(&self.bad_writes)?;
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
         let trouble = self.plan.lock().unwrap().take_if(|(at, _)| *at == number);
         match trouble.map(|(_, trouble)| trouble) {
@@ -171,12 +174,14 @@ impl Mortal {
         self.bad_reads.load(Ordering::SeqCst)
     }
 
-    fn read_well(&self) -> Result<(), StoreError> {
-        let less = |left: usize| left.checked_sub(1);
-        match self.bad_reads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less) {
-            Ok(_) => Err(StoreError::Database("an error of the disk".to_owned())),
-            Err(_) => Ok(()),
-        }
+    /// The same of writes.
+    pub fn fail_writes(&self, count: usize) {
+        self.bad_writes.store(count, Ordering::SeqCst);
+    }
+
+    /// Writes that are to fail still.
+    pub fn bad_writes(&self) -> usize {
+        self.bad_writes.load(Ordering::SeqCst)
     }
 
     /// True if such a trouble is planned for the write of that number.
@@ -190,6 +195,15 @@ impl Mortal {
         if self.is_dead() {
             std::future::pending().await
         }
+    }
+}
+
+/// Fails if there is something to fail, which is one less then.
+fn well(bad: &AtomicUsize) -> Result<(), StoreError> {
+    let less = |left: usize| left.checked_sub(1);
+    match bad.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less) {
+        Ok(_) => Err(StoreError::Database("an error of the disk".to_owned())),
+        Err(_) => Ok(()),
     }
 }
 
@@ -237,7 +251,7 @@ impl RunLog for Mortal {
     }
     async fn signals(&self, tenant: TenantId, run: RunId) -> Result<Vec<Signal>, StoreError> {
         self.living().await;
-        self.read_well()?;
+        well(&self.bad_reads)?;
         self.store.signals(tenant, run).await
     }
     async fn renew(&self, leases: &[Lease], until: Timestamp) -> Result<Vec<RunId>, StoreError> {
@@ -320,7 +334,7 @@ impl Catalog for Mortal {
         name: &str,
     ) -> Result<Option<Connection>, StoreError> {
         self.living().await;
-        self.read_well()?;
+        well(&self.bad_reads)?;
         self.store.connection(tenant, name).await
     }
     async fn connections(&self, tenant: TenantId) -> Result<Vec<Connection>, StoreError> {
