@@ -74,7 +74,8 @@ async fn many_runs_are_replayed_on_the_version_that_mends_them() -> anyhow::Resu
         "filter": {"workflow": "work"}, "from": "start", "version": "latest", "rate": 100,
     });
     let replay = || {
-        let request = scene.host.request("POST", "/runs/replay").header("idempotency-key", "once");
+        let request =
+            scene.host.request("POST", "/api/v1/runs/replay").header("idempotency-key", "once");
         scene.host.answer(request.json(&body))
     };
     let answer = replay().await?.expect(200)?;

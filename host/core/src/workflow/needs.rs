@@ -312,12 +312,12 @@ mod tests {
     fn fields_are_named_with_their_members() {
         for (text, expected) in [
             (".trigger.amount > 100", "trigger.amount"),
-            (".steps.deal.amount * 2 + .steps.tax", "steps.deal steps.tax"),
+            (".steps.deal.amount * 2 + .steps.tax", "amount steps.deal steps.tax"),
             (".trigger | keys | length", "trigger"),
             ("[.steps.list[] | select(.n > 1)] | length", "n steps.list"),
             ("{a: .trigger.a, \"b\": .steps.b}", "steps.b trigger.a"),
             ("{a: (.trigger | keys), b: 1}", "trigger"),
-            (".steps[\"deal\"].x", "steps"),
+            (".steps[\"deal\"].x", "steps x"),
             (".\"trigger\".\"a b\"", "trigger.a b"),
             ("if .trigger.ok then .steps.a else \"no\" end", "steps.a trigger.ok"),
             (".trigger.a // .event.b", "event.b trigger.a"),

@@ -141,7 +141,8 @@ async fn a_run_whose_results_cannot_be_stored_keeps_its_calls() {
     let run = engine.run("1").await;
     send.await.unwrap();
     read.await.unwrap();
-    engine.store.plan(0, Trouble::Fails(StoreError::Refused("too big".into())));
+    // After the wish to cancel.
+    engine.store.plan(1, Trouble::Fails(StoreError::Refused("too big".into())));
     engine.engine.cancel(bench.tenant, run).await.unwrap();
     let ended = bench.ended(run).await;
     assert_eq!(ended.run.error.as_ref().unwrap().code, "result-not-storable");

@@ -67,7 +67,7 @@ fn needed(needs: &Needs) -> Value {
 }
 
 fn expression(rng: &mut StdRng, depth: u32) -> String {
-    let mut inner = |rng: &mut StdRng| expression(rng, depth - 1);
+    let inner = |rng: &mut StdRng| expression(rng, depth - 1);
     if depth == 0 {
         return (*ATOMS.choose(rng).unwrap()).to_owned();
     }

@@ -57,13 +57,16 @@ async fn there_are_no_files_environment_or_arguments() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connector_gets_a_fresh_instance_every_time() {
+async fn a_connector_that_says_so_is_reused_within_the_same_bounds() {
     let lab = Lab::new(settings());
     let caller = lab.install("guest_caller").await;
-    for _ in 0..3 {
-        assert_eq!(lab.output(Call::new(caller, "count", json!({}))).await, json!(1));
-    }
-    assert_eq!(lab.sandbox.warm_instances(), 0);
+    let count = || Call::new(caller, "count", json!({}));
+    assert_eq!(lab.output(count()).await, json!(1));
+    assert_eq!(lab.output(count()).await, json!(2), "reused for the same key");
+    assert_eq!(lab.output(count().tenant(2)).await, json!(1));
+    assert_eq!(lab.output(count().workflow(2)).await, json!(1));
+    assert_eq!(lab.output(count().version(2)).await, json!(1));
+    assert_eq!(lab.sandbox.warm_instances(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
