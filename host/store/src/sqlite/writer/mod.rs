@@ -15,6 +15,7 @@ mod journal;
 mod letter;
 mod next;
 mod open;
+mod pack;
 mod pause;
 mod payload;
 mod queue;

@@ -4,8 +4,9 @@ use rusqlite::{Connection, params};
 use tombolo_core::clock::Timestamp;
 use tombolo_core::run::RunState;
 
+use super::pack::Numbers;
 use super::{cancel, flow, queue};
-use crate::record::{Outcome, SettleItem, hash_bytes, id};
+use crate::record::{Outcome, SettleItem, Text, hash_bytes, id};
 use crate::sqlite::error::Fault;
 
 /// What the queue knows of a run whose lease is held.
@@ -17,12 +18,21 @@ pub(super) struct Held {
     pub(super) flow: bool,
 }
 
-/// Writes it.
-pub(super) fn apply(connection: &Connection, item: &SettleItem, held: Held) -> Result<(), Fault> {
+/// Writes it. `packs` are those of the write, which the run names from now on.
+pub(super) fn apply(
+    connection: &Connection,
+    item: &SettleItem,
+    held: Held,
+    packs: &Numbers,
+) -> Result<(), Fault> {
     let run = (item.tenant, item.lease.run);
     match &item.next {
-        Outcome::Hold if held.claims > 0 => reset_claims(connection, item),
-        Outcome::Hold => Ok(()),
+        Outcome::Hold => {
+            if held.claims > 0 {
+                reset_claims(connection, item)?;
+            }
+            name_pack(connection, item, packs)
+        }
         Outcome::Park { state, available_at, connections } => {
             park(connection, item, *available_at, connections.as_deref())?;
             if let Some(names) = connections {
@@ -32,10 +42,11 @@ pub(super) fn apply(connection: &Connection, item: &SettleItem, held: Held) -> R
             if held.flow && *state == RunState::Waiting {
                 flow::step_aside(connection, run, item.now)?;
             }
-            set_state(connection, item, *state)
+            set_state(connection, item, *state)?;
+            name_pack(connection, item, packs)
         }
         Outcome::End { state, .. } => {
-            end(connection, item)?;
+            end(connection, item, packs)?;
             if held.flow {
                 flow::leave(connection, run, item.now)?;
             }
@@ -95,7 +106,17 @@ fn set_state(connection: &Connection, item: &SettleItem, state: RunState) -> Res
     Ok(())
 }
 
-fn end(connection: &Connection, item: &SettleItem) -> Result<(), Fault> {
+/// The run's row names the packs that were written for it, so that they go with it.
+fn name_pack(connection: &Connection, item: &SettleItem, packs: &Numbers) -> Result<(), Fault> {
+    if let Some(last) = packs.last() {
+        connection
+            .prepare_cached("UPDATE run SET pack = ? WHERE tenant_id = ? AND id = ?")?
+            .execute(params![last, id(&item.tenant.0), id(&item.lease.run.0)])?;
+    }
+    Ok(())
+}
+
+fn end(connection: &Connection, item: &SettleItem, packs: &Numbers) -> Result<(), Fault> {
     let Outcome::End { state, output, error } = &item.next else {
         return Ok(());
     };
@@ -105,7 +126,7 @@ fn end(connection: &Connection, item: &SettleItem) -> Result<(), Fault> {
     connection
         .prepare_cached(
             "UPDATE run SET state = ?, ended_at = ?, error = ?, output = ?, output_hash = ?,
-               last_epoch = ?
+               output_pack = ?, last_epoch = ?, pack = coalesce(?, pack)
              WHERE tenant_id = ? AND id = ?",
         )?
         .execute(params![
@@ -114,7 +135,9 @@ fn end(connection: &Connection, item: &SettleItem) -> Result<(), Fault> {
             error,
             output.text,
             hash_bytes(output.hash.as_ref()),
+            packs.of(output.text.as_ref().and_then(Text::pack))?,
             item.lease.epoch,
+            packs.last(),
             id(&item.tenant.0),
             id(&item.lease.run.0),
         ])?;

@@ -74,7 +74,7 @@ fn leased(open: &Open, epoch: i64, claims: u32) -> Leased {
 fn reopen(connection: &Connection, open: &Open, before: RunState) -> Result<(), Fault> {
     let statement = if before.ended() {
         "UPDATE run SET state = 'running', cancel_requested = 0, ended_at = NULL, error = NULL,
-           output = NULL, output_hash = NULL
+           output = NULL, output_hash = NULL, output_pack = NULL
          WHERE tenant_id = ? AND id = ?"
     } else {
         "UPDATE run SET state = 'running' WHERE tenant_id = ? AND id = ?"
