@@ -224,7 +224,7 @@ pub(crate) async fn write(inner: &Inner, command: Settle) -> Result<(), StoreErr
     }
 }
 
-/// Reads, and tries again as [`write`] does, for the time of a lease: what else goes on with the run
+/// Reads, and tries again as [`write()`] does, for the time of a lease: what else goes on with the run
 /// is not to be lost for it.
 pub(crate) async fn read<T, Answer>(
     inner: &Inner,
