@@ -231,10 +231,12 @@ impl Bench {
     pub async fn until(&self, run: RunId, wanted: impl Fn(&RunView) -> bool) -> RunView {
         let look = async {
             loop {
-                let view =
-                    self.store.run(self.tenant, run).await.unwrap().expect("the run is stored");
-                if wanted(&view) {
-                    return view;
+                // A look that fails, as while deaths keep the readers busy, is followed by the next.
+                if let Ok(view) = self.store.run(self.tenant, run).await {
+                    let view = view.expect("the run is stored");
+                    if wanted(&view) {
+                        return view;
+                    }
                 }
                 tokio::task::yield_now().await;
             }
