@@ -118,9 +118,9 @@ pub struct Bench {
 impl Bench {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("t.db"), SqliteSettings::default())
-            .await
-            .unwrap();
+        // Processes that die in a model keep the readers they had.
+        let settings = SqliteSettings { readers: 64, ..SqliteSettings::default() };
+        let store = SqliteStore::open(&folder.path().join("t.db"), settings).await.unwrap();
         let clock = Arc::new(HandClock(AtomicI64::new(1_700_000_000_000)));
         let ids = Arc::new(Counter::default());
         let tenant = TenantId::new(&*ids);
