@@ -9,11 +9,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tempfile::TempDir;
 use tombolo_core::clock::Timestamp;
-use tombolo_core::id::{EventId, RunId, TenantId, WorkflowId};
+use tombolo_core::id::{ContentHash, EventId, RunId, TenantId, WorkflowId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::store::{
-    Accept, Access, Catalog, NewEvent, NewRun, NewVersion, Reading, RunLog, StoreError, Tenant,
+    Accept, Access, Catalog, Claim, Claimed, Ended, Housekeeping, NewEvent, NewRun, NewVersion,
+    Next, Reading, RunLog, Settle, StepRow, StoreError, Tenant, WorkerId,
 };
+use tombolo_core::run::{RunState, StepState};
 use tombolo_store::{SqliteSettings, SqliteStore};
 use uuid::Uuid;
 
@@ -189,6 +191,99 @@ async fn a_payload_that_is_no_payload_is_damage() {
 }
 
 #[tokio::test]
+async fn a_pack_that_is_no_pack_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, store) = fresh(&folder, SqliteSettings::default()).await;
+    let mut accept = event(1, "text");
+    let done = StepRow {
+        state: StepState::Succeeded,
+        output: Some(Json::from_value("result".into())),
+        ..StepRow::pending("a", 0)
+    };
+    accept.runs[0].steps = vec![done];
+    store.accept(vec![accept, event(2, "other")]).await.unwrap();
+    let ids = [1, 2].map(|n| event(n, "").event.id);
+    assert!(store.event(tenant(), ids[0]).await.unwrap().is_some());
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let first = "(SELECT min(id) FROM pack)";
+    for bad in ["bytes = x'00'", "encoding = 7", "encoding = 1, bytes = x'28b52ffd'", "id = 99"] {
+        file.execute(&format!("UPDATE pack SET {bad} WHERE id = {first}"), []).unwrap();
+        let damaged = store.event(tenant(), ids[0]).await;
+        assert!(matches!(damaged, Err(StoreError::Corrupt(_))), "{bad}: {damaged:?}");
+        let damaged = store.run(tenant(), run(1)).await;
+        assert!(matches!(damaged, Err(StoreError::Corrupt(_))), "{bad}: {damaged:?}");
+        assert!(store.event(tenant(), ids[1]).await.unwrap().is_some(), "{bad}: others are whole");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_packs_and_keys_whose_runs_are_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, store) = fresh(&folder, SqliteSettings::default()).await;
+    let worker = WorkerId("w".to_owned());
+    let until = Timestamp(NOW.0 + 30_000);
+    store.accept(vec![event(1, "one"), event(2, "two")]).await.unwrap();
+    let claim = Claim { worker, limit: 1, now: NOW, until, held: Vec::new() };
+    let Claimed::Run(claimed) = store.claim(claim).await.unwrap().remove(0) else {
+        panic!("it is whole");
+    };
+    let lease = claimed.lease;
+    let output = Some(Json::from_value("result".into()));
+    let end = Next::End { state: RunState::Succeeded, output: output.clone(), error: None };
+    for next in [Next::Hold, Next::Hold, end] {
+        let step = StepRow { output: output.clone(), ..StepRow::pending("a", 0) };
+        let settle =
+            Settle { steps: vec![step], ..Settle::new(tenant(), lease.clone(), next, NOW) };
+        store.settle(settle).await.unwrap();
+    }
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let count = |table: &str| -> i64 {
+        let count = format!("SELECT count(*) FROM {table}");
+        file.query_row(&count, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((count("pack"), count("dedupe")), (5, 2));
+
+    let ended = (tenant(), workflow());
+    assert_eq!(store.forget(ended, Timestamp(NOW.0 + 1), 10).await, Ok(1));
+
+    assert_eq!((count("pack"), count("dedupe"), count("event")), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn a_run_of_a_webhook_takes_few_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, store) = fresh(&folder, SqliteSettings::default()).await;
+    store.close().await;
+    let before = fs::metadata(&path).unwrap().len();
+    let store = open(&path, SqliteSettings::default()).await;
+    const RUNS: u128 = 500;
+    for n in 0..RUNS {
+        let payload = serde_json::json!({
+            "trigger": {"id": n.to_string(), "name": "Ada", "email": "ada@example.com"},
+            "event": {"source": "hook:deals", "headers": {"content-type": "application/json"}},
+        });
+        let mut accept = event(n, "");
+        accept.event.payload = Json::from_value(payload.clone());
+        let step = |node| StepRow {
+            state: StepState::Succeeded,
+            input: Some(Json::from_value(payload.clone())),
+            output: Some(Json::from_value(payload["trigger"].clone())),
+            ..StepRow::pending(node, 0)
+        };
+        accept.runs[0].steps = vec![step("one"), step("two")];
+        accept.runs[0].ended = Some(Ended {
+            state: RunState::Succeeded,
+            output: Some(Json::from_value(payload)),
+            at: NOW,
+        });
+        store.accept(vec![accept]).await.unwrap();
+    }
+    store.close().await;
+    let bytes = u128::from(fs::metadata(&path).unwrap().len() - before) / RUNS;
+    assert!(bytes < 900, "{bytes} bytes for each run");
+}
+
+#[tokio::test]
 async fn what_is_no_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tombolo.db");
@@ -200,20 +295,30 @@ async fn what_is_no_database_is_refused() {
     assert!(error.to_string().contains("nowhere"), "{error}");
 }
 
-/// Overwrites the page of the file that holds this text.
-fn damage(path: &Path, text: &str) {
+/// The pack of this event, as it stands in the file.
+fn packed(path: &Path, n: u128) -> Vec<u8> {
+    let file = rusqlite::Connection::open(path).unwrap();
+    let packed = "SELECT p.bytes FROM event e JOIN pack p ON p.id = e.pack WHERE e.id = ?";
+    let id = event(n, "").event.id;
+    file.query_row(packed, [&id.0.as_bytes()[..]], |row| row.get(0)).unwrap()
+}
+
+/// Overwrites the page of the file that holds these bytes.
+fn damage(path: &Path, held: &[u8]) {
     let mut bytes = fs::read(path).unwrap();
     let page = SqliteSettings::default().page_bytes as usize;
-    let found = bytes.windows(text.len()).position(|window| window == text.as_bytes()).unwrap();
+    let found = bytes.windows(held.len()).position(|window| window == held).unwrap();
     let start = found / page * page;
     bytes[start..start + page].fill(0xAA);
     fs::write(path, bytes).unwrap();
 }
 
-/// A file with 500 events, each with a text of its own, that is closed.
+/// A file with 500 events, each with a text of its own, that is closed. Their packs take several
+/// pages.
 async fn filled(folder: &TempDir) -> PathBuf {
     let (path, store) = fresh(folder, SqliteSettings::default()).await;
-    let batch = (0..500).map(|n| event(n, &format!("text-{n}-"))).collect();
+    let batch =
+        (0..500).map(|n| event(n, &ContentHash::of(&n.to_be_bytes()).to_string())).collect();
     store.accept(batch).await.unwrap();
     store.close().await;
     path
@@ -228,7 +333,8 @@ async fn after_an_unclean_end_damage_is_found_at_every_start() {
     store.accept(vec![event(1000, "last")]).await.unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
     let copy = cut(&path, &elsewhere, None);
-    damage(&copy, "text-250-");
+    // Of the other file: whoever opens and closes the copy copies its log.
+    damage(&copy, &packed(&path, 250));
 
     // A start that is refused leaves what the next one is refused for.
     for _ in 0..2 {
@@ -245,7 +351,8 @@ async fn after_an_unclean_end_damage_is_found_at_every_start() {
 async fn after_a_clean_end_damage_is_found_when_it_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = filled(&folder).await;
-    damage(&path, "text-250-");
+    let held = packed(&path, 250);
+    damage(&path, &held);
 
     let store = open(&path, SqliteSettings::default()).await;
 

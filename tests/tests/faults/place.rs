@@ -96,6 +96,16 @@ fn is_whole(connection: &Connection) -> anyhow::Result<()> {
       WHERE hash IS NOT NULL AND hash NOT IN (SELECT hash FROM payload)";
     let lost = count(connection, lost)?;
     ensure!(lost == 0, "{lost} long texts are missing");
+    let lost = "SELECT count(*) FROM (
+        SELECT pack FROM event UNION ALL SELECT pack FROM run UNION ALL SELECT output_pack FROM run
+        UNION ALL SELECT pack FROM step UNION ALL SELECT pack FROM effect
+        UNION ALL SELECT before FROM pack)
+      WHERE pack IS NOT NULL AND pack NOT IN (SELECT id FROM pack)";
+    let lost = count(connection, lost)?;
+    ensure!(lost == 0, "{lost} packs are missing");
+    let known = count(connection, "SELECT count(*) FROM dedupe")?;
+    let events = count(connection, "SELECT count(*) FROM event")?;
+    ensure!(known == events, "{known} keys of {events} events");
     Ok(())
 }
 

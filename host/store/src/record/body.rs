@@ -1,30 +1,28 @@
-//! JSON that may be long: short text stands in the row, long text in `payload` by its hash.
-
-use std::sync::Arc;
+//! JSON that may be long: short text stands in a pack or in the row, long text in `payload` by its
+//! hash.
 
 use tombolo_core::id::{ContentHash, TenantId};
 use tombolo_core::json::Json;
 
-use super::{Damaged, Payload, unpack};
+use super::{Damaged, Payload, Text, unpack};
 
-/// JSON text up to so many bytes stands in its row. Longer text is kept once per tenant, by hash.
+/// JSON text up to so many bytes stands in a pack, or in its row. Longer text is kept once per tenant,
+/// by hash.
 pub const INLINE_LIMIT_BYTES: usize = 8 * 1024;
 
-/// Two columns: the text, or the hash of where the text is. Both are None for "no value".
+/// Two columns: the text or its place in a pack, or the hash of where the text is. Both are None for "no value".
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Body {
-    pub(crate) text: Option<Arc<str>>,
+    pub(crate) text: Option<Text>,
     pub(crate) hash: Option<ContentHash>,
 }
 
 impl Body {
-    /// Splits `json` off into `payloads` if it is long.
-    pub(crate) fn new(tenant: TenantId, json: Option<&Json>, payloads: &mut Vec<Payload>) -> Self {
-        let Some(text) = json.map(Json::text) else {
-            return Self::default();
-        };
+    /// Splits `json` off into `payloads` if it is long; else it stands in the row.
+    pub(crate) fn in_row(tenant: TenantId, json: &Json, payloads: &mut Vec<Payload>) -> Self {
+        let text = json.text();
         if text.len() <= INLINE_LIMIT_BYTES {
-            return Self { text: Some(text.into()), hash: None };
+            return Self { text: Some(Text::InRow(text.into())), hash: None };
         }
         let hash = ContentHash::of(text.as_bytes());
         payloads.push(Payload::new(tenant, hash, text.as_bytes()));
@@ -33,11 +31,12 @@ impl Body {
 
     /// Bytes that stand in the row.
     pub(crate) fn len(&self) -> usize {
-        self.text.as_ref().map_or(0, |text| text.len())
+        self.text.as_ref().map_or(0, Text::len)
     }
 }
 
-/// The columns of a body as they are read, with those of its payload where it has one.
+/// The columns of a body as they are read, with its text where that is in a pack, and with the
+/// columns of its payload where it has one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StoredBody<'a> {
     pub(crate) text: Option<String>,
@@ -77,12 +76,12 @@ mod tests {
     fn text_at_the_limit_stands_in_the_row_and_one_byte_more_does_not() {
         let tenant = TenantId(uuid::Uuid::nil());
         let mut payloads = Vec::new();
-        let short = Body::new(tenant, Some(&json(INLINE_LIMIT_BYTES)), &mut payloads);
+        let short = Body::in_row(tenant, &json(INLINE_LIMIT_BYTES), &mut payloads);
         assert_eq!(short.len(), INLINE_LIMIT_BYTES);
         assert!(short.hash.is_none() && payloads.is_empty());
 
         let text = json(INLINE_LIMIT_BYTES + 1);
-        let long = Body::new(tenant, Some(&text), &mut payloads);
+        let long = Body::in_row(tenant, &text, &mut payloads);
         assert!(long.text.is_none());
         assert_eq!(long.hash, Some(payloads[0].hash));
         let payload = Some((&*payloads[0].bytes, payloads[0].encoding as i64));

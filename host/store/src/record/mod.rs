@@ -4,21 +4,28 @@
 mod accept;
 mod body;
 mod connection;
+mod dedupe;
+mod digits;
 mod journal;
 mod letter;
+mod pack;
 mod payload;
 mod plugin;
 mod read;
 mod settle;
 mod signal;
 mod step;
+mod texts;
 
 pub(crate) use accept::{AcceptItem, RunItem};
 pub use body::INLINE_LIMIT_BYTES;
 pub(crate) use body::{Body, StoredBody};
 pub(crate) use connection::{auth_columns, auth_from_columns};
+pub(crate) use dedupe::{DedupeKey, dedupe_hash, dedupe_key};
+pub(crate) use digits::{Shortened, correlation_id};
 pub(crate) use journal::{FAILED, JournalRecord, JournaledAnswer};
 pub(crate) use letter::LetterRecord;
+pub(crate) use pack::{Pack, Unpacked};
 pub(crate) use payload::{Payload, unpack};
 pub(crate) use plugin::PluginItem;
 pub(crate) use read::{
@@ -28,3 +35,4 @@ pub(crate) use read::{
 pub(crate) use settle::{NEVER, Outcome, SettleItem, due};
 pub(crate) use signal::SignalItem;
 pub(crate) use step::{EffectRecord, StepRecord};
+pub(crate) use texts::{Gathered, Text, Texts};

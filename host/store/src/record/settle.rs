@@ -7,8 +7,8 @@ use tombolo_core::ports::store::{Lease, Letters, Next, Pause, Settle, StateChang
 use tombolo_core::run::RunState;
 
 use super::{
-    AcceptItem, Body, EffectRecord, JournalRecord, LetterRecord, Payload, SignalItem, StepRecord,
-    to_json,
+    AcceptItem, Body, EffectRecord, Gathered, JournalRecord, LetterRecord, SignalItem, StepRecord,
+    Texts, to_json,
 };
 
 /// Results of a run.
@@ -19,7 +19,8 @@ pub(crate) struct SettleItem {
     pub(crate) steps: Vec<StepRecord>,
     pub(crate) effects: Vec<EffectRecord>,
     pub(crate) journal: Vec<JournalRecord>,
-    pub(crate) payloads: Vec<Payload>,
+    /// Of the steps, the calls and the run's output.
+    pub(crate) texts: Gathered,
     pub(crate) state: Vec<StateChange>,
     pub(crate) starts: Vec<AcceptItem>,
     pub(crate) signal: Option<SignalItem>,
@@ -58,7 +59,7 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    fn new(tenant: TenantId, next: Next, payloads: &mut Vec<Payload>) -> Self {
+    fn new(tenant: TenantId, next: Next, texts: &mut Texts) -> Self {
         match next {
             Next::Hold => Self::Hold,
             Next::Park { state, available_at, connections } => Self::Park {
@@ -66,11 +67,14 @@ impl Outcome {
                 available_at: available_at.unwrap_or(NEVER),
                 connections: (!connections.is_empty()).then(|| to_json(&connections)),
             },
-            Next::End { state, output, error } => Self::End {
-                state,
-                output: Body::new(tenant, output.as_ref(), payloads),
-                error: error.as_ref().map(to_json),
-            },
+            Next::End { state, output, error } => {
+                texts.begin_row();
+                Self::End {
+                    state,
+                    output: texts.json(tenant, output.as_ref()),
+                    error: error.as_ref().map(to_json),
+                }
+            }
         }
     }
 }
@@ -86,14 +90,16 @@ pub(crate) fn due(available_at: Timestamp) -> Option<Timestamp> {
 impl From<Settle> for SettleItem {
     fn from(settle: Settle) -> Self {
         let tenant = settle.tenant;
-        let mut payloads = Vec::new();
+        let mut texts = Texts::default();
         let steps = settle.steps.into_iter();
-        let steps = steps.map(|step| StepRecord::new(tenant, step, &mut payloads)).collect();
+        let steps = steps.map(|step| StepRecord::new(tenant, step, &mut texts)).collect();
+        let effects = settle.calls.into_iter();
+        let effects = effects.map(|call| EffectRecord::new(call, &mut texts)).collect();
         Self {
             tenant,
             lease: settle.lease,
             steps,
-            effects: settle.calls.into_iter().map(EffectRecord::new).collect(),
+            effects,
             journal: settle.journal.into_iter().map(JournalRecord::new).collect(),
             state: settle.state,
             starts: settle.starts.into_iter().map(AcceptItem::from).collect(),
@@ -104,9 +110,9 @@ impl From<Settle> for SettleItem {
             pauses: settle.pauses,
             audit: settle.audit,
             deadline: settle.deadline,
-            next: Outcome::new(tenant, settle.next, &mut payloads),
+            next: Outcome::new(tenant, settle.next, &mut texts),
             now: settle.now,
-            payloads,
+            texts: texts.finish(),
         }
     }
 }
@@ -129,18 +135,17 @@ impl SettleItem {
         let letters = letters.opened.len() + letters.closed.len();
         let gone = self.used.len() + self.forgets.len();
         let beside = self.pauses.len() + self.audit.len() + usize::from(self.signal.is_some());
-        2 + below + self.payloads.len() + self.state.len() + starts + letters + gone + beside
+        2 + below + self.texts.rows() + self.state.len() + starts + letters + gone + beside
     }
 
-    /// Bytes of its long columns.
+    /// Bytes of its packs, payloads and long columns.
     pub(crate) fn bytes(&self) -> usize {
         let steps: usize = self.steps.iter().map(StepRecord::len).sum();
         let effects: usize = self.effects.iter().map(|effect| effect.record.len()).sum();
         let journal: usize = self.journal.iter().map(JournalRecord::len).sum();
-        let payloads: usize = self.payloads.iter().map(Payload::len).sum();
         let state: usize = self.state.iter().map(|change| change.write.value.text().len()).sum();
         let starts: usize = self.starts.iter().map(AcceptItem::bytes).sum();
         let signal = self.signal.as_ref().map_or(0, SignalItem::bytes);
-        steps + effects + journal + payloads + state + starts + signal
+        steps + effects + journal + self.texts.len() + state + starts + signal
     }
 }

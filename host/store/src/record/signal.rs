@@ -22,7 +22,7 @@ impl From<Signal> for SignalItem {
     fn from(signal: Signal) -> Self {
         let mut payloads = Vec::new();
         Self {
-            body: Body::new(signal.tenant, Some(&signal.body), &mut payloads),
+            body: Body::in_row(signal.tenant, &signal.body, &mut payloads),
             payloads,
             tenant: signal.tenant,
             run: signal.run,

@@ -4,7 +4,7 @@ use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{ContentHash, RunId, TenantId};
 use tombolo_core::ports::store::{Call, StepRow};
 
-use super::{Body, Payload, to_json};
+use super::{Body, Text, Texts, to_json};
 
 /// A row of `step`, without tenant and run.
 #[derive(Debug, Clone)]
@@ -16,27 +16,28 @@ pub(crate) struct StepRecord {
     pub(crate) spent: u32,
     pub(crate) input: Body,
     pub(crate) output: Body,
-    pub(crate) ports: Option<String>,
-    pub(crate) error: Option<String>,
+    pub(crate) ports: Option<Text>,
+    pub(crate) error: Option<Text>,
     pub(crate) due_at: Option<Timestamp>,
     pub(crate) started_at: Option<Timestamp>,
     pub(crate) ended_at: Option<Timestamp>,
     pub(crate) plugin: Option<ContentHash>,
-    pub(crate) logs: Option<String>,
+    pub(crate) logs: Option<Text>,
     pub(crate) child: Option<RunId>,
     pub(crate) edits: u32,
     pub(crate) redriven_after: u32,
 }
 
 impl StepRecord {
-    /// Makes the columns; long JSON goes to `payloads`.
-    pub(crate) fn new(tenant: TenantId, step: StepRow, payloads: &mut Vec<Payload>) -> Self {
+    /// Makes the columns; their texts go to `texts`.
+    pub(crate) fn new(tenant: TenantId, step: StepRow, texts: &mut Texts) -> Self {
+        texts.begin_row();
         Self {
-            input: Body::new(tenant, step.input.as_ref(), payloads),
-            output: Body::new(tenant, step.output.as_ref(), payloads),
-            ports: (!step.ports.is_empty()).then(|| to_json(&step.ports)),
-            error: step.error.as_ref().map(to_json),
-            logs: (!step.logs.is_empty()).then(|| to_json(&step.logs)),
+            input: texts.json(tenant, step.input.as_ref()),
+            output: texts.json(tenant, step.output.as_ref()),
+            ports: (!step.ports.is_empty()).then(|| texts.text(to_json(&step.ports))),
+            error: step.error.as_ref().map(|error| texts.text(to_json(error))),
+            logs: (!step.logs.is_empty()).then(|| texts.text(to_json(&step.logs))),
             state: step.state.name(),
             node: step.node,
             item: step.item,
@@ -52,15 +53,19 @@ impl StepRecord {
         }
     }
 
-    /// Bytes of its texts.
+    /// Which of the write's packs its texts are in, if any is.
+    pub(crate) fn pack(&self) -> Option<usize> {
+        self.texts().find_map(Text::pack)
+    }
+
+    /// Bytes of the texts that stand in the row.
     pub(crate) fn len(&self) -> usize {
-        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        self.node.len()
-            + self.input.len()
-            + self.output.len()
-            + text(&self.ports)
-            + text(&self.error)
-            + text(&self.logs)
+        self.node.len() + self.texts().map(Text::len).sum::<usize>()
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &Text> {
+        let texts = [&self.input.text, &self.output.text, &self.ports, &self.error, &self.logs];
+        texts.into_iter().flatten()
     }
 }
 
@@ -71,15 +76,16 @@ pub(crate) struct EffectRecord {
     pub(crate) item: u32,
     pub(crate) attempt: u32,
     pub(crate) sequence: u32,
-    pub(crate) record: String,
+    pub(crate) record: Text,
 }
 
 impl EffectRecord {
-    /// Makes the columns.
-    pub(crate) fn new(call: Call) -> Self {
+    /// Makes the columns; the record goes to `texts`.
+    pub(crate) fn new(call: Call, texts: &mut Texts) -> Self {
+        texts.begin_row();
         Self {
             sequence: call.record.sequence,
-            record: to_json(&call.record),
+            record: texts.text(to_json(&call.record)),
             node: call.node,
             item: call.item,
             attempt: call.attempt,

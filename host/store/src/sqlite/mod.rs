@@ -4,12 +4,14 @@ mod access;
 mod below;
 mod catalog;
 mod claim;
+mod dedupe;
 mod error;
 mod housekeeping;
 mod journal_row;
 mod keep;
 mod letters;
 mod open;
+mod pack_row;
 #[cfg(test)]
 mod plans;
 mod reading;

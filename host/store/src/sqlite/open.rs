@@ -16,6 +16,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection as _, SqliteConnection};
 use tombolo_core::ports::store::StoreError;
 
+use super::dedupe;
 use super::error::Fault;
 use crate::group::Bounds;
 
@@ -217,8 +218,20 @@ pub(super) async fn prepare(path: &Path, settings: &SqliteSettings) -> Result<Pl
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault(error),
         other => StoreError::Database(format!("{}: {other}", path.display())),
     })?;
+    let unhashed = sqlx::query_scalar(dedupe::UNHASHED).fetch_one(&mut connection).await;
+    let unhashed = unhashed.map_err(fault)?;
     connection.close().await.map_err(fault)?;
-    Ok(place)
+    if unhashed { hash_keys(place).await } else { Ok(place) }
+}
+
+async fn hash_keys(place: Place) -> Result<Place, StoreError> {
+    let hash = move || -> Result<Place, Fault> {
+        dedupe::fill(&mut place.connect()?)?;
+        Ok(place)
+    };
+    tokio::task::spawn_blocking(move || hash().map_err(StoreError::from))
+        .await
+        .unwrap_or_else(|error| Err(StoreError::Database(format!("hashing the keys: {error}"))))
 }
 
 /// The connections that read. None of them can write.

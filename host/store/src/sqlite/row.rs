@@ -1,12 +1,13 @@
 //! Single columns of a row as types of the port.
 
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, TypeInfo, ValueRef};
 use tombolo_core::clock::Timestamp;
 use tombolo_core::json::Json;
 use uuid::Uuid;
 
 use super::error::Fault;
+use super::pack_row::Packs;
 use crate::record::{Damaged, StoredBody};
 
 /// An id.
@@ -23,14 +24,22 @@ pub(super) fn maybe_id(row: &SqliteRow, column: usize) -> Result<Option<Uuid>, F
 }
 
 /// Columns that [`body`] reads.
-pub(super) const BODY: usize = 4;
+pub(super) const BODY: usize = 5;
 
-/// JSON that may be long: its text, its hash, and the bytes and encoding of its payload. `what` says
-/// whose it is.
-pub(super) fn body(row: &SqliteRow, column: usize, what: &str) -> Result<Option<Json>, Fault> {
+/// Where among them the pack is.
+pub(super) const BODY_PACK: usize = 4;
+
+/// JSON that may be long: its text or the position in its pack, its hash, the bytes and encoding of
+/// its payload, and its pack. `what` says whose it is.
+pub(super) fn body(
+    row: &SqliteRow,
+    column: usize,
+    packs: &Packs,
+    what: &str,
+) -> Result<Option<Json>, Fault> {
     let payload: Option<&[u8]> = bytes(row, column + 2)?;
     let stored = StoredBody {
-        text: row.try_get(column)?,
+        text: packs.text(row, column, column + BODY_PACK)?.map(str::to_owned),
         hash: bytes(row, column + 1)?,
         payload: match payload {
             Some(bytes) => Some((bytes, row.try_get(column + 3)?)),
@@ -38,6 +47,30 @@ pub(super) fn body(row: &SqliteRow, column: usize, what: &str) -> Result<Option<
         },
     };
     Ok(stored.json(what)?)
+}
+
+/// A column that holds values of several types.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Column<'a> {
+    Null,
+    Number(i64),
+    Text(&'a str),
+    Bytes(&'a [u8]),
+}
+
+/// Reads a column by the type of its value.
+pub(super) fn column(row: &SqliteRow, column: usize) -> Result<Column<'_>, Fault> {
+    let value = row.try_get_raw(column)?;
+    if value.is_null() {
+        return Ok(Column::Null);
+    }
+    let value_type = value.type_info();
+    Ok(match value_type.name() {
+        "INTEGER" => Column::Number(row.try_get(column)?),
+        "TEXT" => Column::Text(row.try_get(column)?),
+        "BLOB" => Column::Bytes(row.try_get(column)?),
+        other => return Err(Damaged(format!("a value of type {other} is none of ours")).into()),
+    })
 }
 
 /// Bytes, if there are any.

@@ -9,8 +9,9 @@ use tombolo_core::json::Json;
 use tombolo_core::ports::store::{EventRow, Parent, RunRow};
 
 use super::error::Fault;
-use super::row::{BODY, body, id, maybe_id, maybe_time, time};
-use crate::record::{Damaged, from_json, run_state, unsigned};
+use super::pack_row::Packs;
+use super::row::{BODY, BODY_PACK, Column, body, column, id, maybe_id, maybe_time, time};
+use crate::record::{Damaged, Shortened, from_json, run_state, unsigned};
 
 /// The columns that [`read`] expects, in order, of a run `r`. The output is left out of lists.
 macro_rules! run_columns {
@@ -24,7 +25,7 @@ macro_rules! run_columns {
 /// The run's output, as [`body`] reads it.
 macro_rules! output_columns {
     () => {
-        "r.output, r.output_hash, rp.bytes, rp.encoding"
+        "r.output, r.output_hash, rp.bytes, rp.encoding, r.output_pack"
     };
 }
 
@@ -38,7 +39,7 @@ macro_rules! output_payload {
 /// The payload of an event `e`, as [`body`] reads it.
 macro_rules! payload_columns {
     () => {
-        "e.payload, e.payload_hash, ep.bytes, ep.encoding"
+        "e.payload, e.payload_hash, ep.bytes, ep.encoding, e.pack"
     };
 }
 
@@ -57,6 +58,9 @@ pub(super) const RUN: usize = 18;
 /// Columns of [`run_columns`], [`output_columns`] and [`payload_columns`].
 pub(super) const RUN_WITH_EVENT: usize = RUN + 2 * BODY;
 
+/// Where a run with its event names packs.
+pub(super) const PACKS: [usize; 2] = [RUN + BODY_PACK, RUN + BODY + BODY_PACK];
+
 /// Reads [`run_columns`] from the start of a row.
 pub(super) fn read(row: &SqliteRow) -> Result<RunRow, Fault> {
     let error: Option<&str> = row.try_get(12)?;
@@ -69,7 +73,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<RunRow, Fault> {
         trigger: row.try_get(5)?,
         state: run_state(row.try_get(6)?)?,
         cancel_requested: row.try_get(7)?,
-        correlation_id: row.try_get(8)?,
+        correlation_id: correlation_id(row)?,
         created_at: time(row, 9)?,
         ended_at: maybe_time(row, 10)?,
         deadline: maybe_time(row, 11)?,
@@ -81,6 +85,14 @@ pub(super) fn read(row: &SqliteRow) -> Result<RunRow, Fault> {
     })
 }
 
+fn correlation_id(row: &SqliteRow) -> Result<String, Fault> {
+    match column(row, 8)? {
+        Column::Text(text) => Ok(text.to_owned()),
+        Column::Bytes(bytes) => Ok(Shortened::correlation_id(bytes)),
+        _ => Err(Damaged("a run has no correlation id".to_owned()).into()),
+    }
+}
+
 fn parent(row: &SqliteRow) -> Result<Option<Parent>, Fault> {
     let Some(run) = maybe_id(row, 13)? else {
         return Ok(None);
@@ -90,8 +102,12 @@ fn parent(row: &SqliteRow) -> Result<Option<Parent>, Fault> {
 }
 
 /// An event's payload; there always is one.
-pub(super) fn payload_of_event(row: &SqliteRow, column: usize) -> Result<Json, Fault> {
-    body(row, column, "an event's payload")?
+pub(super) fn payload_of_event(
+    row: &SqliteRow,
+    column: usize,
+    packs: &Packs,
+) -> Result<Json, Fault> {
+    body(row, column, packs, "an event's payload")?
         .ok_or_else(|| Damaged("an event has no payload".to_owned()).into())
 }
 
@@ -123,20 +139,21 @@ pub(super) async fn with_events(
         event_payload!(),
     ))
     .bind(runs)
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
-    rows.iter().map(|row| Ok((RunId(id(row, 1)?), load(row)))).collect()
+    let packs = Packs::of(connection, &rows, &PACKS).await?;
+    rows.iter().map(|row| Ok((RunId(id(row, 1)?), load(row, &packs)))).collect()
 }
 
-fn load(row: &SqliteRow) -> Result<Loaded, Fault> {
-    let (run, event) = read_with_event(row)?;
+fn load(row: &SqliteRow, packs: &Packs) -> Result<Loaded, Fault> {
+    let (run, event) = read_with_event(row, packs)?;
     Ok(Loaded { run, event, signalled: row.try_get(RUN_WITH_EVENT)? })
 }
 
 /// [`run_columns`], [`output_columns`] and [`payload_columns`].
-pub(super) fn read_with_event(row: &SqliteRow) -> Result<(RunRow, EventRow), Fault> {
+pub(super) fn read_with_event(row: &SqliteRow, packs: &Packs) -> Result<(RunRow, EventRow), Fault> {
     let mut run = read(row)?;
-    run.output = body(row, RUN, "a run's output")?;
-    let event = EventRow { id: run.event, payload: payload_of_event(row, RUN + BODY)? };
+    run.output = body(row, RUN, packs, "a run's output")?;
+    let event = EventRow { id: run.event, payload: payload_of_event(row, RUN + BODY, packs)? };
     Ok((run, event))
 }

@@ -7,6 +7,7 @@ use tombolo_core::ports::store::{Signal, StepKey};
 
 use super::below::Below;
 use super::error::Fault;
+use super::pack_row::Packs;
 use super::row::{BODY, body, id, time};
 use crate::record::{Damaged, unsigned};
 
@@ -15,7 +16,7 @@ macro_rules! signals {
     ($from:literal, $rest:literal) => {
         concat!(
             "SELECT g.tenant_id, g.run_id, g.node, g.item, g.body, g.body_hash, gp.bytes,
-               gp.encoding, g.at FROM ",
+               gp.encoding, NULL, g.at FROM ",
             $from,
             " LEFT JOIN payload gp ON gp.hash = g.body_hash AND gp.tenant_id = g.tenant_id ",
             $rest
@@ -32,7 +33,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<Signal, Fault> {
         tenant: TenantId(id(row, 0)?),
         run: RunId(id(row, 1)?),
         step: StepKey { node: row.try_get(2)?, item: unsigned(row.try_get(3)?)? },
-        body: body(row, 4, "a signal's body")?.ok_or_else(missing)?,
+        body: body(row, 4, &Packs::default(), "a signal's body")?.ok_or_else(missing)?,
         at: time(row, 4 + BODY)?,
     })
 }

@@ -6,11 +6,11 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tombolo_core::clock::Timestamp;
-use tombolo_core::id::{ContentHash, RunId, TenantId};
+use tombolo_core::id::{ContentHash, EventId, RunId, TenantId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::store::{
-    Claim, Claimed, Housekeeping, Next, Open, Opened, Reading, RunLog, Settle, Vacuumed, Wanted,
-    WorkerId,
+    Accept, Accepted, Claim, Claimed, ClaimedRun, Housekeeping, NewEvent, Next, Open, Opened, Page,
+    Reading, RunFilter, RunLog, Settle, StepRow, Vacuumed, Wanted, WorkerId,
 };
 use tombolo_core::run::RunState;
 use uuid::Uuid;
@@ -38,14 +38,38 @@ const ROWS: &str = "
     INSERT INTO step (tenant_id, run_id, node, item, state, attempt, spent, output_hash)
       VALUES (x'{1}', x'{3}', 'a', 0, 'succeeded', 1, 1, x'{hash}');";
 
-/// A file of schema 3.
-async fn old_file(path: &Path, text: &str) {
+/// The same with short texts, as schema 5 has them in its rows: a run that has succeeded, and one
+/// that is queued.
+const ROWS_5: &str = "
+    INSERT INTO tenant VALUES (x'{1}', 'acme', 0);
+    INSERT INTO workflow VALUES (x'{1}', x'{2}', 'deals', 1);
+    INSERT INTO workflow_version VALUES (x'{1}', x'{2}', 1, '{}', '{}', 0);
+    INSERT INTO plugin VALUES (x'{1}', x'{hash}', 'crm', '1.0.0', '{}', 9, 0);
+    INSERT INTO event VALUES (x'{1}', x'{5}', 'hook:deals', 'sha256:{hash}', NULL, '{text}', NULL, 0,
+      x'{3}{4}');
+    INSERT INTO run (tenant_id, id, workflow_id, version, event_id, trigger_name, state,
+      correlation_id, created_at, ended_at, output)
+      VALUES (x'{1}', x'{3}', x'{2}', 1, x'{5}', 't', 'queued', 'mine-1', 0, NULL, NULL),
+             (x'{1}', x'{4}', x'{2}', 1, x'{5}', 't', 'succeeded', '{4}', 0, 9, '{text}');
+    INSERT INTO queue (run_id, tenant_id, available_at, lease_epoch, claims)
+      VALUES (x'{3}', x'{1}', 0, 4, 0);
+    INSERT INTO step (tenant_id, run_id, node, item, state, attempt, spent, input, output, ports,
+      error, logs, plugin)
+      VALUES (x'{1}', x'{3}', 'a', 0, 'succeeded', 1, 1, '{text}', '7', '[\"yes\"]',
+        '{\"class\":\"transient\",\"code\":\"c\",\"message\":\"m\"}', '[]', x'{hash}');
+    INSERT INTO effect VALUES (x'{1}', x'{3}', 'a', 0, 1, 0,
+      '{\"sequence\":0,\"method\":\"GET\",\"url\":\"u\",\"request_headers\":[],\"request_hash\":\"h\",
+        \"response_headers\":[],\"started_at\":\"1970-01-01T00:00:00Z\",\"duration_ms\":0}');";
+
+/// A file of that schema with these rows.
+async fn old_file(path: &Path, (schema, rows): (i64, &str), text: &str) {
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
     let mut connection = options.connect().await.unwrap();
-    let before = MIGRATIONS.iter().filter(|migration| migration.version <= 3).cloned().collect();
+    let before = MIGRATIONS.iter().filter(|migration| migration.version <= schema);
+    let before = before.cloned().collect();
     Migrator::with_migrations(before).run_direct(None, &mut connection, false).await.unwrap();
     connection.close().await.unwrap();
-    let rows = (1..=5).fold(ROWS.to_owned(), |rows, n: u128| {
+    let rows = (1..=5).fold(rows.to_owned(), |rows, n: u128| {
         rows.replace(&format!("{{{n}}}"), &format!("{n:032x}"))
     });
     let hash = ContentHash::of(text.as_bytes()).to_string();
@@ -53,29 +77,113 @@ async fn old_file(path: &Path, text: &str) {
     rusqlite::Connection::open(path).unwrap().execute_batch(&rows).unwrap();
 }
 
+async fn claim(store: &SqliteStore) -> ClaimedRun {
+    let until = Timestamp(NOW.0 + 30_000);
+    let worker = WorkerId("w".to_owned());
+    let claim = Claim {
+        worker,
+        limit: 9,
+        now: NOW,
+        until,
+        held: Vec::new(),
+        wanted: Wanted::Due { suspects: 9 },
+    };
+    match store.claim(claim).await.unwrap().remove(0) {
+        Claimed::Run(run) => *run,
+        Claimed::Damaged { reason, .. } => panic!("{reason}"),
+    }
+}
+
+/// An event without runs.
+fn event(key: &str) -> Accept {
+    let event = NewEvent {
+        id: EventId(Uuid::from_u128(6)),
+        tenant: TENANT,
+        source: "hook:deals".to_owned(),
+        dedupe_key: key.to_owned(),
+        fingerprint: None,
+        payload: Json::null(),
+        correlation_id: String::new(),
+        received_at: NOW,
+    };
+    Accept { event, runs: Vec::new() }
+}
+
+#[tokio::test]
+async fn texts_in_rows_are_read_beside_packed_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tombolo.db");
+    let text = "\"short\"";
+    old_file(&path, (5, ROWS_5), text).await;
+    let hash = ContentHash::of(text.as_bytes());
+
+    let store = SqliteStore::open(&path, SqliteSettings::default()).await.unwrap();
+
+    let claimed = claim(&store).await;
+    let old = &claimed.steps[0];
+    assert_eq!((claimed.event.payload.text(), &*claimed.run.correlation_id), (text, "mine-1"));
+    assert_eq!(old.input.as_ref().map(Json::text), Some(text));
+    assert_eq!((&old.ports, old.plugin), (&vec!["yes".to_owned()], Some(hash)));
+    assert_eq!(old.error.as_ref().map(|error| &*error.code), Some("c"));
+    let calls = store.calls(TENANT, QUEUED).await.unwrap();
+    assert_eq!((calls.len(), &*calls[0].record.method), (1, "GET"));
+
+    let new = StepRow { node: "b".to_owned(), ..old.clone() };
+    let next = Next::End { state: RunState::Succeeded, output: new.output.clone(), error: None };
+    let settle = Settle::new(TENANT, claimed.lease, next, NOW);
+    store.settle(Settle { steps: vec![new.clone()], ..settle }).await.unwrap();
+    let view = store.run(TENANT, QUEUED).await.unwrap().unwrap();
+    assert_eq!(view.steps, [old.clone(), new]);
+    assert_eq!(view.run.output.as_ref().map(Json::text), Some("7"));
+
+    // What the column holds is shorter; what is asked for is as it was.
+    let correlation_id = Some(format!("{:032x}", FAILED.0.as_u128()));
+    let filter = RunFilter { correlation_id: correlation_id.clone(), ..RunFilter::default() };
+    let page = Page { after: None, limit: 9 };
+    let found = store.runs(TENANT, &filter, page).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (found[0].run.id, Some(&found[0].run.correlation_id)),
+        (FAILED, correlation_id.as_ref())
+    );
+}
+
+#[tokio::test]
+async fn an_event_of_before_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tombolo.db");
+    old_file(&path, (5, ROWS_5), "7").await;
+    let key = format!("sha256:{}", ContentHash::of(b"7"));
+    let first = EventId(Uuid::from_u128(5));
+    // The second start finds the keys hashed.
+    for _ in 0..2 {
+        let store = SqliteStore::open(&path, SqliteSettings::default()).await.unwrap();
+        let accepted = store.accept(vec![event(&key)]).await.unwrap().remove(0);
+        let Accepted::Duplicate { event, runs, .. } = accepted else {
+            panic!("{accepted:?}");
+        };
+        assert_eq!((event, runs), (first, vec![QUEUED, FAILED]));
+        let view = store.event(TENANT, first).await.unwrap().unwrap();
+        assert_eq!((view.dedupe_key, view.payload.text()), (key.clone(), "7"));
+        store.close().await;
+    }
+    let store = SqliteStore::open(&path, SqliteSettings::default()).await.unwrap();
+    let accepted = store.accept(vec![event("another")]).await.unwrap().remove(0);
+    assert!(matches!(accepted, Accepted::New { .. }), "{accepted:?}");
+}
+
 #[tokio::test]
 async fn what_was_stored_before_is_read_and_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tombolo.db");
     let text = format!("\"{}\"", "before ".repeat(2_000));
-    old_file(&path, &text).await;
+    old_file(&path, (3, ROWS), &text).await;
 
     let store = SqliteStore::open(&path, SqliteSettings::default()).await.unwrap();
 
     let worker = WorkerId("w".to_owned());
     let (now, until) = (NOW, Timestamp(NOW.0 + 30_000));
-    let claim = Claim {
-        worker: worker.clone(),
-        limit: 9,
-        now,
-        until,
-        held: Vec::new(),
-        wanted: Wanted::Due { suspects: 9 },
-    };
-    let claimed = match store.claim(claim).await.unwrap().remove(0) {
-        Claimed::Run(run) => *run,
-        Claimed::Damaged { reason, .. } => panic!("{reason}"),
-    };
+    let claimed = claim(&store).await;
     assert_eq!((claimed.run.id, claimed.lease.epoch), (QUEUED, 5));
     assert_eq!((claimed.run.depth, &claimed.run.parent, claimed.steps[0].edits), (0, &None, 0));
     assert_eq!(claimed.steps[0].redriven_after, 0);

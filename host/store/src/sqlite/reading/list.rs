@@ -6,6 +6,7 @@ use tombolo_core::id::TenantId;
 use tombolo_core::ports::store::{Page, RunFilter};
 use tombolo_core::run::RunState;
 
+use crate::record::{Shortened, correlation_id};
 use crate::sqlite::row::id_bytes;
 use crate::sqlite::run_row::run_columns;
 
@@ -150,8 +151,12 @@ fn narrow(query: &mut QueryBuilder<Sqlite>, asked: &Asked<'_>) {
     if let Some(until) = filter.until {
         query.push(" AND r.created_at < ").push_bind(until.0);
     }
-    if let Some(correlation_id) = &filter.correlation_id {
-        query.push(" AND r.correlation_id = ").push_bind(correlation_id.clone());
+    if let Some(id) = &filter.correlation_id {
+        query.push(" AND r.correlation_id = ");
+        match correlation_id(id) {
+            Shortened::Text(text) => query.push_bind(text),
+            Shortened::Bytes(bytes) => query.push_bind(bytes),
+        };
     }
 }
 

@@ -3,6 +3,7 @@
 mod list;
 
 use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use tombolo_core::audit::{Actor, AuditEntry};
 use tombolo_core::id::{EventId, RunId, TenantId};
@@ -12,14 +13,15 @@ use tombolo_core::ports::store::{
 
 use self::list::Asked;
 use super::error::Fault;
-use super::row::{bytes, id_bytes, maybe_time, time};
+use super::pack_row::Packs;
+use super::row::{BODY_PACK, Column, bytes, column, id_bytes, maybe_time, time};
 use super::run_row::{
-    RUN, RUN_WITH_EVENT, event_payload, output_columns, output_payload, payload_columns,
+    PACKS, RUN, RUN_WITH_EVENT, event_payload, output_columns, output_payload, payload_columns,
     payload_of_event, read, read_with_event, run_columns,
 };
 use super::{SqliteStore, step_row};
 use crate::group::{Command, Rare};
-use crate::record::{due, from_json, split_ids, unsigned};
+use crate::record::{Damaged, dedupe_key, due, from_json, split_ids, unsigned};
 
 #[async_trait]
 impl Reading for SqliteStore {
@@ -38,21 +40,7 @@ impl Reading for SqliteStore {
     }
 
     async fn calls(&self, tenant: TenantId, run: RunId) -> Result<Vec<Call>, StoreError> {
-        let query = sqlx::query(
-            "SELECT node, item, attempt, record FROM effect WHERE tenant_id = ? AND run_id = ?
-             ORDER BY node, item, attempt, sequence",
-        )
-        .bind(id_bytes(tenant.0))
-        .bind(id_bytes(run.0));
-        self.read_all(query, |row| {
-            Ok(Call {
-                node: row.try_get(0)?,
-                item: unsigned(row.try_get(1)?)?,
-                attempt: unsigned(row.try_get(2)?)?,
-                record: from_json(row.try_get(3)?, "a call's record")?,
-            })
-        })
-        .await
+        self.read(async |reader| calls(reader, tenant, run).await).await
     }
 
     async fn event(
@@ -60,27 +48,7 @@ impl Reading for SqliteStore {
         tenant: TenantId,
         event: EventId,
     ) -> Result<Option<EventView>, StoreError> {
-        let query = sqlx::query(concat!(
-            "SELECT e.source, e.dedupe_key, e.received_at, e.run_ids, ",
-            payload_columns!(),
-            " FROM event e",
-            event_payload!(),
-            " WHERE e.tenant_id = ? AND e.id = ?"
-        ))
-        .bind(id_bytes(tenant.0))
-        .bind(id_bytes(event.0));
-        self.read_one(query, |row| {
-            let runs = bytes(row, 3)?.unwrap_or_default();
-            Ok(EventView {
-                id: event,
-                source: row.try_get(0)?,
-                dedupe_key: row.try_get(1)?,
-                payload: payload_of_event(row, 4)?,
-                received_at: time(row, 2)?,
-                runs: split_ids(runs)?.into_iter().map(RunId).collect(),
-            })
-        })
-        .await
+        self.read(async |reader| event_view(reader, tenant, event).await).await
     }
 
     async fn audit(
@@ -124,12 +92,77 @@ async fn runs(reader: &mut SqliteConnection, asked: &Asked<'_>) -> Result<Vec<Ru
         .collect()
 }
 
+async fn calls(
+    reader: &mut SqliteConnection,
+    tenant: TenantId,
+    run: RunId,
+) -> Result<Vec<Call>, Fault> {
+    const PACK: usize = 4;
+    let rows = sqlx::query(
+        "SELECT node, item, attempt, record, pack FROM effect WHERE tenant_id = ? AND run_id = ?
+         ORDER BY node, item, attempt, sequence",
+    )
+    .bind(id_bytes(tenant.0))
+    .bind(id_bytes(run.0))
+    .fetch_all(&mut *reader)
+    .await?;
+    let packs = Packs::of(reader, &rows, &[PACK]).await?;
+    let call = |row: &SqliteRow| {
+        let record = packs.text(row, 3, PACK)?;
+        Ok(Call {
+            node: row.try_get(0)?,
+            item: unsigned(row.try_get(1)?)?,
+            attempt: unsigned(row.try_get(2)?)?,
+            record: from_json(record.unwrap_or_default(), "a call's record")?,
+        })
+    };
+    rows.iter().map(call).collect()
+}
+
+async fn event_view(
+    reader: &mut SqliteConnection,
+    tenant: TenantId,
+    event: EventId,
+) -> Result<Option<EventView>, Fault> {
+    const PAYLOAD: usize = 4;
+    let rows = sqlx::query(concat!(
+        "SELECT e.source, e.dedupe_key, e.received_at, e.run_ids, ",
+        payload_columns!(),
+        " FROM event e",
+        event_payload!(),
+        " WHERE e.tenant_id = ? AND e.id = ?"
+    ))
+    .bind(id_bytes(tenant.0))
+    .bind(id_bytes(event.0))
+    .fetch_all(&mut *reader)
+    .await?;
+    let packs = Packs::of(reader, &rows, &[PAYLOAD + BODY_PACK]).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let runs = bytes(row, 3)?.unwrap_or_default();
+    Ok(Some(EventView {
+        id: event,
+        source: row.try_get(0)?,
+        dedupe_key: key(row)?,
+        payload: payload_of_event(row, PAYLOAD, &packs)?,
+        received_at: time(row, 2)?,
+        runs: split_ids(runs)?.into_iter().map(RunId).collect(),
+    }))
+}
+
+fn key(row: &SqliteRow) -> Result<String, Fault> {
+    match column(row, 1)? {
+        Column::Text(text) => Ok(text.to_owned()),
+        Column::Bytes(bytes) => Ok(dedupe_key(bytes)),
+        _ => Err(Damaged("an event has no key".to_owned()).into()),
+    }
+}
+
 async fn view(
     reader: &mut SqliteConnection,
     tenant: TenantId,
     run: RunId,
 ) -> Result<Option<RunView>, Fault> {
-    let row = sqlx::query(concat!(
+    let rows = sqlx::query(concat!(
         "SELECT ",
         run_columns!(),
         output_columns!(),
@@ -145,15 +178,16 @@ async fn view(
     ))
     .bind(id_bytes(tenant.0))
     .bind(id_bytes(run.0))
-    .fetch_optional(&mut *reader)
+    .fetch_all(&mut *reader)
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    let (run_row, event) = read_with_event(&row)?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let packs = Packs::of(reader, &rows, &PACKS).await?;
+    let (run_row, event) = read_with_event(row, &packs)?;
     Ok(Some(RunView {
         run: run_row,
         event,
         workflow_name: row.try_get(RUN_WITH_EVENT)?,
-        available_at: maybe_time(&row, RUN_WITH_EVENT + 1)?.and_then(due),
+        available_at: maybe_time(row, RUN_WITH_EVENT + 1)?.and_then(due),
         steps: step_row::of_run(reader, tenant, run).await?,
     }))
 }

@@ -5,8 +5,11 @@ use tombolo_core::id::{EventId, RunId};
 use tombolo_core::ports::store::{Accepted, NewEvent, NewRun};
 use tombolo_core::run::RunState;
 
-use super::{flow, payload, step};
-use crate::record::{AcceptItem, Damaged, RunItem, hash_bytes, id, join_ids, split_ids};
+use super::pack::Numbers;
+use super::{flow, pack, payload, step};
+use crate::record::{
+    AcceptItem, Damaged, RunItem, Text, correlation_id, hash_bytes, id, join_ids, split_ids,
+};
 use crate::sqlite::error::Fault;
 
 /// Stores those that are new; of several events of one key the first.
@@ -15,14 +18,16 @@ pub(super) fn apply(connection: &Connection, items: &[AcceptItem]) -> Result<Vec
 }
 
 fn accept(connection: &Connection, item: &AcceptItem) -> Result<Accepted, Fault> {
-    if !insert_event(connection, item)? {
-        return find_first(connection, &item.event);
+    if !is_new(connection, item)? {
+        return find_first(connection, item);
     }
     // Those of the runs' steps, too: an event stays as long as its runs.
-    payload::insert(connection, item.event.id.0, &item.payloads)?;
+    let packs = pack::of_event(connection, &item.texts.packs)?;
+    payload::insert(connection, item.event.id.0, &item.texts.payloads)?;
+    insert_event(connection, item, &packs)?;
     let mut runs = Vec::with_capacity(item.runs.len());
     for one in &item.runs {
-        runs.push(start(connection, &item.event, one)?);
+        runs.push(start(connection, (&item.event, &packs), one)?);
     }
     if runs.iter().zip(&item.runs).any(|(run, one)| *run != one.run.id) {
         set_runs(connection, &item.event, &runs)?;
@@ -31,18 +36,22 @@ fn accept(connection: &Connection, item: &AcceptItem) -> Result<Accepted, Fault>
 }
 
 /// Starts a run, and gives its id: another one's, if the event joins a run that is there.
-fn start(connection: &Connection, event: &NewEvent, one: &RunItem) -> Result<RunId, Fault> {
+fn start(
+    connection: &Connection,
+    (event, packs): (&NewEvent, &Numbers),
+    one: &RunItem,
+) -> Result<RunId, Fault> {
     if let Some(joined) = flow::join(connection, event, &one.run)? {
         return Ok(joined);
     }
-    insert_run(connection, event, one)?;
+    insert_run(connection, (event, packs), one)?;
     if one.run.ended.is_none() {
         insert_queued(connection, event, &one.run)?;
     }
     if flow::waits(&one.run) {
         flow::line_up(connection, event, &one.run)?;
     }
-    step::upsert(connection, event.tenant, one.run.id, &one.steps)?;
+    step::upsert(connection, (event.tenant, one.run.id), &one.steps, packs)?;
     Ok(one.run.id)
 }
 
@@ -57,30 +66,45 @@ fn set_runs(connection: &Connection, event: &NewEvent, runs: &[RunId]) -> Result
     Ok(())
 }
 
-/// False if the event is known.
-fn insert_event(connection: &Connection, item: &AcceptItem) -> Result<bool, Fault> {
+/// False if the event is known. If not, it is from now on.
+fn is_new(connection: &Connection, item: &AcceptItem) -> Result<bool, Fault> {
+    let inserted = connection
+        .prepare_cached("INSERT INTO dedupe (hash, event_id) VALUES (?, ?) ON CONFLICT DO NOTHING")?
+        .execute([&item.key.hash[..], id(&item.event.id.0)])?;
+    Ok(inserted == 1)
+}
+
+fn insert_event(connection: &Connection, item: &AcceptItem, packs: &Numbers) -> Result<(), Fault> {
     let event = &item.event;
     let inserted = connection
         .prepare_cached(
             "INSERT INTO event (tenant_id, id, source, dedupe_key, fingerprint, payload,
-               payload_hash, received_at, run_ids)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+               payload_hash, received_at, run_ids, pack)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             id(&event.tenant.0),
             id(&event.id.0),
             event.source,
-            event.dedupe_key,
+            item.key.key,
             event.fingerprint.as_ref().map(<[u8; 32]>::as_slice),
             item.body.text,
             hash_bytes(item.body.hash.as_ref()),
             event.received_at.0,
             join_ids(item.runs.iter().map(|item| item.run.id.0)),
+            packs.last(),
         ])?;
-    Ok(inserted == 1)
+    if inserted == 0 {
+        return Err(Fault::Refused(format!("the id {} belongs to another event", event.id)));
+    }
+    Ok(())
 }
 
-fn insert_run(connection: &Connection, event: &NewEvent, item: &RunItem) -> Result<(), Fault> {
+fn insert_run(
+    connection: &Connection,
+    (event, packs): (&NewEvent, &Numbers),
+    item: &RunItem,
+) -> Result<(), Fault> {
     let RunItem { run, output, .. } = item;
     let state = match (&run.ended, &run.lease) {
         (Some(ended), _) => ended.state,
@@ -92,8 +116,8 @@ fn insert_run(connection: &Connection, event: &NewEvent, item: &RunItem) -> Resu
         .prepare_cached(
             "INSERT INTO run (tenant_id, id, workflow_id, version, event_id, trigger_name, state,
                correlation_id, created_at, deadline, parent_run, parent_node, parent_item, depth,
-               replay_of, ended_at, output, output_hash)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               replay_of, ended_at, output, output_hash, output_pack)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             id(&event.tenant.0),
@@ -103,7 +127,7 @@ fn insert_run(connection: &Connection, event: &NewEvent, item: &RunItem) -> Resu
             id(&event.id.0),
             run.trigger,
             state.name(),
-            event.correlation_id,
+            correlation_id(&event.correlation_id),
             event.received_at.0,
             run.deadline.map(|time| time.0),
             parent.map(|parent| id(&parent.run.0)),
@@ -114,6 +138,7 @@ fn insert_run(connection: &Connection, event: &NewEvent, item: &RunItem) -> Resu
             run.ended.as_ref().map(|ended| ended.at.0),
             output.text,
             hash_bytes(output.hash.as_ref()),
+            packs.of(output.text.as_ref().and_then(Text::pack))?,
         ])?;
     Ok(())
 }
@@ -141,19 +166,18 @@ fn insert_queued(connection: &Connection, event: &NewEvent, run: &NewRun) -> Res
 }
 
 /// The event that was first with this key.
-fn find_first(connection: &Connection, event: &NewEvent) -> Result<Accepted, Fault> {
+fn find_first(connection: &Connection, item: &AcceptItem) -> Result<Accepted, Fault> {
     let first = connection
         .prepare_cached(
-            "SELECT id, fingerprint, run_ids FROM event
-             WHERE tenant_id = ? AND source = ? AND dedupe_key = ?",
+            "SELECT e.id, e.fingerprint, e.run_ids FROM dedupe d
+             CROSS JOIN event e ON e.tenant_id = ? AND e.id = d.event_id WHERE d.hash = ?",
         )?
-        .query_row(params![id(&event.tenant.0), event.source, event.dedupe_key], |row| {
+        .query_row([id(&item.event.tenant.0), &item.key.hash[..]], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?))
         })
         .optional()?;
     let Some((first, fingerprint, runs)) = first else {
-        let reason = format!("the id {} belongs to another event", event.id);
-        return Err(Fault::Refused(reason));
+        return Err(Damaged("an event that is known is not there".to_owned()).into());
     };
     let fingerprint: Option<Vec<u8>> = fingerprint;
     Ok(Accepted::Duplicate {

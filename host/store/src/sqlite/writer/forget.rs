@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params};
 use tombolo_core::id::{EventId, RunId, TenantId};
 use tombolo_core::ports::store::SweepCursor;
 use uuid::Uuid;
 
+use super::pack;
 use crate::group::Forget;
-use crate::record::{id, split_ids};
+use crate::record::{dedupe_hash, id, split_ids};
+use crate::sqlite::dedupe::stored_key;
 use crate::sqlite::error::Fault;
 use crate::sqlite::keep::{forgettable, unneeded};
 
@@ -22,16 +25,17 @@ const BELOW: [&str; 6] = [
     NEEDS_NO_PAYLOAD,
 ];
 
-pub(super) const NEEDS_NO_PAYLOAD: &str = "DELETE FROM payload_use WHERE owner_id = ?";
+const NEEDS_NO_PAYLOAD: &str = "DELETE FROM payload_use WHERE owner_id = ?";
 
 /// Deletes those of the runs that nobody needs, then their events of which no run is left.
 pub(super) fn runs(connection: &Connection, forget: &Forget) -> Result<u64, Fault> {
     let mut forgotten = 0;
     let mut events = BTreeSet::new();
     for run in &forget.runs {
-        let Some(event) = delete_run(connection, forget, *run)? else {
+        let Some((event, last)) = delete_run(connection, forget, *run)? else {
             continue;
         };
+        pack::delete(connection, last)?;
         for statement in BELOW {
             connection.prepare_cached(statement)?.execute([id(&run.0)])?;
         }
@@ -45,23 +49,23 @@ pub(super) fn runs(connection: &Connection, forget: &Forget) -> Result<u64, Faul
     Ok(forgotten)
 }
 
-/// Deletes the run's own row, and gives its event. None if somebody needs the run.
+/// Deletes the run's own row, and gives its event and its last pack. None if somebody needs the run.
 fn delete_run(
     connection: &Connection,
     forget: &Forget,
     run: RunId,
-) -> Result<Option<EventId>, Fault> {
-    let event = connection
+) -> Result<Option<(EventId, Option<i64>)>, Fault> {
+    let deleted = connection
         .prepare_cached(concat!(
             "DELETE FROM run AS r WHERE r.tenant_id = ?2 AND r.id = ?3 AND ",
             forgettable!(),
-            " RETURNING event_id"
+            " RETURNING event_id, pack"
         ))?
         .query_row(params![forget.ended_before.0, id(&forget.tenant.0), id(&run.0)], |row| {
-            row.get(0)
+            Ok((EventId(Uuid::from_bytes(row.get(0)?)), row.get(1)?))
         })
         .optional()?;
-    Ok(event.map(|event| EventId(Uuid::from_bytes(event))))
+    Ok(deleted)
 }
 
 /// Events that belong to the run beside its own.
@@ -72,10 +76,11 @@ fn joined(connection: &Connection, run: RunId) -> Result<Vec<EventId>, Fault> {
     events.map(|event| Ok(EventId(Uuid::from_bytes(event?)))).collect()
 }
 
-fn delete_event(connection: &Connection, tenant: TenantId, event: EventId) -> Result<(), Fault> {
+/// Deletes the event if none of its runs is left.
+fn delete_event(connection: &Connection, tenant: TenantId, of: EventId) -> Result<(), Fault> {
     let runs: Option<Vec<u8>> = connection
         .prepare_cached("SELECT run_ids FROM event WHERE tenant_id = ? AND id = ?")?
-        .query_row([id(&tenant.0), id(&event.0)], |row| row.get(0))
+        .query_row([id(&tenant.0), id(&of.0)], |row| row.get(0))
         .optional()?;
     for run in split_ids(&runs.unwrap_or_default())? {
         let left = connection
@@ -85,10 +90,41 @@ fn delete_event(connection: &Connection, tenant: TenantId, event: EventId) -> Re
             return Ok(());
         }
     }
-    connection
-        .prepare_cached("DELETE FROM event WHERE tenant_id = ? AND id = ?")?
-        .execute([id(&tenant.0), id(&event.0)])?;
+    event(connection, tenant, of)
+}
+
+/// Deletes the event with its key, its packs and its uses of payloads.
+pub(super) fn event(
+    connection: &Connection,
+    tenant: TenantId,
+    event: EventId,
+) -> Result<(), Fault> {
+    let deleted = connection
+        .prepare_cached(
+            "DELETE FROM event WHERE tenant_id = ? AND id = ? RETURNING source, dedupe_key, pack",
+        )?
+        .query_row([id(&tenant.0), id(&event.0)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    if let Some((source, key, last)) = deleted {
+        forget_key(connection, (tenant, event), source, key)?;
+        pack::delete(connection, last)?;
+    }
     connection.prepare_cached(NEEDS_NO_PAYLOAD)?.execute([id(&event.0)])?;
+    Ok(())
+}
+
+/// An event of the same key is a new one from now on.
+fn forget_key(
+    connection: &Connection,
+    (tenant, event): (TenantId, EventId),
+    source: String,
+    key: Value,
+) -> Result<(), Fault> {
+    let key = stored_key(key)?;
+    let hash = dedupe_hash(tenant, &source, &key);
+    connection
+        .prepare_cached("DELETE FROM dedupe WHERE hash = ? AND event_id = ?")?
+        .execute([&hash[..], id(&event.0)])?;
     Ok(())
 }
 

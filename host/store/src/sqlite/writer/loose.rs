@@ -2,8 +2,10 @@
 //! more.
 
 use rusqlite::{Connection, params};
+use tombolo_core::id::{EventId, TenantId};
+use uuid::Uuid;
 
-use super::forget::NEEDS_NO_PAYLOAD;
+use super::forget;
 use crate::group::{LooseEvents, Wait};
 use crate::record::id;
 use crate::sqlite::error::Fault;
@@ -16,14 +18,11 @@ pub(super) const OLD_EVENTS: &str = "SELECT tenant_id, id FROM event INDEXED BY 
 pub(super) fn events(connection: &Connection, loose: &LooseEvents) -> Result<u64, Fault> {
     let mut found = connection.prepare_cached(OLD_EVENTS)?;
     let found = found.query_map(params![loose.received_before.0, loose.limit], |row| {
-        Ok((row.get(0)?, row.get(1)?))
+        Ok((TenantId(Uuid::from_bytes(row.get(0)?)), EventId(Uuid::from_bytes(row.get(1)?))))
     })?;
-    let found = found.collect::<Result<Vec<([u8; 16], [u8; 16])>, _>>()?;
+    let found = found.collect::<Result<Vec<_>, _>>()?;
     for (tenant, event) in &found {
-        connection
-            .prepare_cached("DELETE FROM event WHERE tenant_id = ? AND id = ?")?
-            .execute([tenant, event])?;
-        connection.prepare_cached(NEEDS_NO_PAYLOAD)?.execute([event])?;
+        forget::event(connection, *tenant, *event)?;
     }
     Ok(found.len() as u64)
 }

@@ -16,6 +16,7 @@ mod letter;
 mod loose;
 mod next;
 mod open;
+mod pack;
 mod pause;
 mod payload;
 mod queue;

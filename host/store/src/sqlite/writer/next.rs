@@ -7,8 +7,9 @@ use tombolo_core::ports::store::{Parent, Signal, StepKey};
 use tombolo_core::run::{RunState, end_of_call, error_of_call};
 use uuid::Uuid;
 
+use super::pack::Numbers;
 use super::{cancel, flow, queue, signal};
-use crate::record::{Outcome, SettleItem, from_json, hash_bytes, id};
+use crate::record::{Outcome, SettleItem, Text, from_json, hash_bytes, id};
 use crate::sqlite::error::Fault;
 
 /// What the queue knows of a run whose lease is held.
@@ -20,12 +21,21 @@ pub(super) struct Held {
     pub(super) flow: bool,
 }
 
-/// Writes it.
-pub(super) fn apply(connection: &Connection, item: &SettleItem, held: Held) -> Result<(), Fault> {
+/// Writes it. `packs` are those of the write, which the run names from now on.
+pub(super) fn apply(
+    connection: &Connection,
+    item: &SettleItem,
+    held: Held,
+    packs: &Numbers,
+) -> Result<(), Fault> {
     let run = (item.tenant, item.lease.run);
     match &item.next {
-        Outcome::Hold if held.claims > 0 => reset_claims(connection, item),
-        Outcome::Hold => Ok(()),
+        Outcome::Hold => {
+            if held.claims > 0 {
+                reset_claims(connection, item)?;
+            }
+            name_pack(connection, item, packs)
+        }
         Outcome::Park { state, available_at, connections } => {
             reopen(connection, item)?;
             park(connection, item, *available_at, connections.as_deref())?;
@@ -36,10 +46,10 @@ pub(super) fn apply(connection: &Connection, item: &SettleItem, held: Held) -> R
             if held.flow && *state == RunState::Waiting {
                 flow::step_aside(connection, run, item.now)?;
             }
-            set_state(connection, item, *state)
+            set_state(connection, item, *state, packs)
         }
         Outcome::End { state, .. } => {
-            end(connection, item)?;
+            end(connection, item, packs)?;
             if held.flow {
                 flow::leave(connection, run, item.now)?;
             }
@@ -63,7 +73,7 @@ fn reopen(connection: &Connection, item: &SettleItem) -> Result<(), Fault> {
     connection
         .prepare_cached(
             "UPDATE run SET cancel_requested = 0, ended_at = NULL, error = NULL, output = NULL,
-               output_hash = NULL
+               output_hash = NULL, output_pack = NULL
              WHERE tenant_id = ? AND id = ? AND ended_at IS NOT NULL",
         )?
         .execute([id(&item.tenant.0), id(&item.lease.run.0)])?;
@@ -104,14 +114,31 @@ fn park(
     Ok(())
 }
 
-fn set_state(connection: &Connection, item: &SettleItem, state: RunState) -> Result<(), Fault> {
+fn set_state(
+    connection: &Connection,
+    item: &SettleItem,
+    state: RunState,
+    packs: &Numbers,
+) -> Result<(), Fault> {
     connection
-        .prepare_cached("UPDATE run SET state = ? WHERE tenant_id = ? AND id = ?")?
-        .execute(params![state.name(), id(&item.tenant.0), id(&item.lease.run.0)])?;
+        .prepare_cached(
+            "UPDATE run SET state = ?, pack = coalesce(?, pack) WHERE tenant_id = ? AND id = ?",
+        )?
+        .execute(params![state.name(), packs.last(), id(&item.tenant.0), id(&item.lease.run.0)])?;
     Ok(())
 }
 
-fn end(connection: &Connection, item: &SettleItem) -> Result<(), Fault> {
+/// The run's row names the packs that were written for it, so that they go with it.
+fn name_pack(connection: &Connection, item: &SettleItem, packs: &Numbers) -> Result<(), Fault> {
+    if let Some(last) = packs.last() {
+        connection
+            .prepare_cached("UPDATE run SET pack = ? WHERE tenant_id = ? AND id = ?")?
+            .execute(params![last, id(&item.tenant.0), id(&item.lease.run.0)])?;
+    }
+    Ok(())
+}
+
+fn end(connection: &Connection, item: &SettleItem, packs: &Numbers) -> Result<(), Fault> {
     let Outcome::End { state, output, error } = &item.next else {
         return Ok(());
     };
@@ -121,7 +148,7 @@ fn end(connection: &Connection, item: &SettleItem) -> Result<(), Fault> {
     let caller = connection
         .prepare_cached(
             "UPDATE run SET state = ?, ended_at = ?, error = ?, output = ?, output_hash = ?,
-               last_epoch = ?
+               output_pack = ?, last_epoch = ?, pack = coalesce(?, pack)
              WHERE tenant_id = ? AND id = ?
              RETURNING parent_run, parent_node, parent_item",
         )?
@@ -132,7 +159,9 @@ fn end(connection: &Connection, item: &SettleItem) -> Result<(), Fault> {
                 error,
                 output.text,
                 hash_bytes(output.hash.as_ref()),
+                packs.of(output.text.as_ref().and_then(Text::pack))?,
                 item.lease.epoch,
+                packs.last(),
                 id(&item.tenant.0),
                 id(&item.lease.run.0),
             ],

@@ -4,7 +4,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tombolo_core::ports::store::StoreError;
 
 use super::next::Held;
-use super::{accept, audit, journal, letter, next, pause, payload, signal, state, step};
+use super::pack::Numbers;
+use super::{accept, audit, journal, letter, next, pack, pause, payload, signal, state, step};
 use crate::record::{EffectRecord, SettleItem, id};
 use crate::sqlite::error::Fault;
 
@@ -22,10 +23,11 @@ pub(super) fn apply(
         Err(conflict) => return Ok(Err(conflict)),
     };
     state::write(connection, item, &changes)?;
-    write_results(connection, item)?;
+    let packs = pack::of_run(connection, (item.tenant, item.lease.run), &item.texts.packs)?;
+    write_results(connection, item, &packs)?;
     write_beside(connection, item)?;
     // Last: whether a parked run is due at once depends on its steps, its signals and the pauses.
-    next::apply(connection, item, held)?;
+    next::apply(connection, item, held, &packs)?;
     Ok(Ok(()))
 }
 
@@ -50,11 +52,11 @@ fn held(connection: &Connection, item: &SettleItem) -> Result<Option<Held>, Faul
 }
 
 /// What nearly every run brings.
-fn write_results(connection: &Connection, item: &SettleItem) -> Result<(), Fault> {
-    payload::insert(connection, item.lease.run.0, &item.payloads)?;
-    step::upsert(connection, item.tenant, item.lease.run, &item.steps)?;
+fn write_results(connection: &Connection, item: &SettleItem, packs: &Numbers) -> Result<(), Fault> {
+    payload::insert(connection, item.lease.run.0, &item.texts.payloads)?;
+    step::upsert(connection, (item.tenant, item.lease.run), &item.steps, packs)?;
     for effect in &item.effects {
-        upsert_effect(connection, item, effect)?;
+        upsert_effect(connection, item, effect, packs.of(effect.record.pack())?)?;
     }
     journal::forget(connection, item)?;
     journal::insert(connection, item)
@@ -83,13 +85,15 @@ fn upsert_effect(
     connection: &Connection,
     item: &SettleItem,
     effect: &EffectRecord,
+    pack: Option<i64>,
 ) -> Result<(), Fault> {
     connection
         .prepare_cached(
-            "INSERT INTO effect (tenant_id, run_id, node, item, attempt, sequence, record)
-             VALUES (?, ?, ?, ?, ?, ?, ?)
+            "INSERT INTO effect (tenant_id, run_id, node, item, attempt, sequence, pack,
+               record)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (run_id, node, item, attempt, sequence)
-               DO UPDATE SET record = excluded.record",
+               DO UPDATE SET pack = excluded.pack, record = excluded.record",
         )?
         .execute(params![
             id(&item.tenant.0),
@@ -98,6 +102,7 @@ fn upsert_effect(
             effect.item,
             effect.attempt,
             effect.sequence,
+            pack,
             effect.record,
         ])?;
     Ok(())

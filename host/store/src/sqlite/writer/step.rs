@@ -3,15 +3,16 @@
 use rusqlite::{CachedStatement, Connection, params};
 use tombolo_core::id::{RunId, TenantId};
 
+use super::pack::Numbers;
 use crate::record::{StepRecord, hash_bytes, id};
 use crate::sqlite::error::Fault;
 
 /// Writes them.
 pub(super) fn upsert(
     connection: &Connection,
-    tenant: TenantId,
-    run: RunId,
+    run: (TenantId, RunId),
     steps: &[StepRecord],
+    packs: &Numbers,
 ) -> Result<(), Fault> {
     if steps.is_empty() {
         return Ok(());
@@ -20,10 +21,13 @@ pub(super) fn upsert(
     let mut statement = connection.prepare_cached(
         "INSERT INTO step (tenant_id, run_id, node, item, state, attempt, spent, input,
            input_hash, output, output_hash, ports, error, due_at, started_at, ended_at,
-           plugin, logs, child, edits, redriven_after)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+           plugin, logs, child, edits, redriven_after, pack)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
+           coalesce((SELECT number FROM plugin WHERE tenant_id = ?1 AND hash = ?17), ?17),
+           ?18, ?19, ?20, ?21, ?22)
          ON CONFLICT (run_id, node, item) DO UPDATE SET state = excluded.state,
-           attempt = excluded.attempt, spent = excluded.spent, input = excluded.input,
+           attempt = excluded.attempt, spent = excluded.spent, pack = excluded.pack,
+           input = excluded.input,
            input_hash = excluded.input_hash, output = excluded.output,
            output_hash = excluded.output_hash, ports = excluded.ports,
            error = excluded.error, due_at = excluded.due_at,
@@ -32,16 +36,16 @@ pub(super) fn upsert(
            edits = excluded.edits, redriven_after = excluded.redriven_after",
     )?;
     for step in steps {
-        upsert_one(&mut statement, tenant, run, step)?;
+        upsert_one(&mut statement, run, step, packs.of(step.pack())?)?;
     }
     Ok(())
 }
 
 fn upsert_one(
     statement: &mut CachedStatement<'_>,
-    tenant: TenantId,
-    run: RunId,
+    (tenant, run): (TenantId, RunId),
     step: &StepRecord,
+    pack: Option<i64>,
 ) -> Result<(), Fault> {
     statement.execute(params![
         id(&tenant.0),
@@ -65,6 +69,7 @@ fn upsert_one(
         step.child.as_ref().map(|run| id(&run.0)),
         step.edits,
         step.redriven_after,
+        pack,
     ])?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use tombolo_core::ports::store::{Debounce, NewEvent, NewRun, Singleton, WhenBusy
 use uuid::Uuid;
 
 use super::{singleton_name, waits};
-use crate::record::{NEVER, id};
+use crate::record::{NEVER, correlation_id, id};
 use crate::sqlite::error::Fault;
 
 /// The run that the event joins in place of starting `run`, if there is one.
@@ -101,7 +101,7 @@ fn postpone(
         .execute(params![
             id(&event.id.0),
             run.trigger,
-            event.correlation_id,
+            correlation_id(&event.correlation_id),
             run.deadline.map(|time| time.0),
             run.depth,
             id(&event.tenant.0),
