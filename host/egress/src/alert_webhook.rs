@@ -14,6 +14,7 @@ use tombolo_core::effect::Effect;
 use tombolo_core::id::{ConnectionId, RunId, TenantId, WorkflowId};
 use tombolo_core::ports::alert::{Alert, Alerts};
 use tombolo_core::ports::egress::{Auth, CallLimits, Caller, Connection, Egress, OutboundCall};
+use tombolo_core::ports::journal::request_hash;
 
 /// How long an alert may take.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -69,6 +70,7 @@ impl AlertWebhook {
         let body = json!({"text": alert.text(), "alert": alert}).to_string();
         let json = HeaderValue::from_static("application/json");
         OutboundCall {
+            request_hash: request_hash(&Method::POST, &self.uri, body.as_bytes()),
             caller: Arc::new(caller),
             connection: Some(Arc::clone(&self.connection)),
             sequence: 0,

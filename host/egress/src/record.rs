@@ -4,7 +4,6 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::ports::egress::{Auth, CallRecord, EgressError, InboundResponse, OutboundCall};
-use tombolo_core::ports::journal::request_hash;
 use tombolo_core::secret::REDACTED;
 
 use crate::headers::IDEMPOTENCY_KEY;
@@ -20,51 +19,33 @@ const MAX_HEADERS: usize = 100;
 
 /// Writes the record of one call.
 pub(crate) struct Recorder<'a> {
+    call: &'a OutboundCall,
     redactor: &'a Redactor,
-    /// The query parameter that carries the connection's credential.
-    parameter: Option<String>,
-    record: CallRecord,
+    started_at: Timestamp,
+    sent: Option<Sent>,
+}
+
+/// What went out.
+struct Sent {
+    url: String,
+    headers: Vec<(String, String)>,
+    idempotency_key: Option<String>,
 }
 
 impl<'a> Recorder<'a> {
-    /// Begins with what is known before anything is checked.
-    pub fn begin(call: &OutboundCall, redactor: &'a Redactor, started_at: Timestamp) -> Self {
-        let parameter = call.connection.as_ref().and_then(|connection| match &connection.auth {
-            Auth::Query { name, .. } => Some(name.clone()),
-            _ => None,
-        });
-        // As it will be called; as it was asked for if that is no URL.
-        let raw = call.uri.to_string();
-        let url = Target::parse(&raw).map_or(raw, |target| target.url.into());
-        let record = CallRecord {
-            sequence: call.sequence,
-            method: call.method.to_string(),
-            url: String::new(),
-            request_headers: Vec::new(),
-            request_body: None,
-            request_hash: hex::encode(request_hash(&call.method, &call.uri, &call.body)),
-            idempotency_key: None,
-            status: None,
-            response_headers: Vec::new(),
-            response_body: None,
-            error: None,
-            from_journal: false,
-            started_at,
-            duration_ms: 0,
-        };
-        let mut recorder = Self { redactor, parameter, record };
-        recorder.record.url = recorder.url(&url);
-        recorder.record.request_body = recorder.body(&call.body);
-        recorder.record.request_headers = recorder.headers(&call.headers);
-        recorder
+    /// Begins before anything is checked.
+    pub fn begin(call: &'a OutboundCall, redactor: &'a Redactor, started_at: Timestamp) -> Self {
+        Self { call, redactor, started_at, sent: None }
     }
 
     /// What goes out, credentials attached.
     pub fn sending(&mut self, url: &str, headers: &HeaderMap) {
-        self.record.url = self.url(url);
-        self.record.request_headers = self.headers(headers);
         let key = headers.get(&IDEMPOTENCY_KEY).and_then(|value| value.to_str().ok());
-        self.record.idempotency_key = key.map(|key| self.short(key));
+        self.sent = Some(Sent {
+            url: self.url(url),
+            headers: self.headers(headers),
+            idempotency_key: key.map(|key| self.short(key)),
+        });
     }
 
     /// Ends with what came of it.
@@ -73,24 +54,48 @@ impl<'a> Recorder<'a> {
         result: &Result<InboundResponse, EgressError>,
         ended_at: Timestamp,
     ) -> CallRecord {
-        match result {
-            Ok(response) => {
-                self.record.status = Some(response.status.as_u16());
-                self.record.response_headers = self.headers(&response.headers);
-                self.record.response_body = self.body(&response.body);
-            }
-            Err(error) => {
-                let text = self.redactor.text(&error.to_string());
-                self.record.error = Some(cut(text, MAX_TEXT));
-            }
+        let call = self.call;
+        let sent = self.sent.take().unwrap_or_else(|| self.asked());
+        let took = ended_at.since(self.started_at).as_millis();
+        let answer = result.as_ref().ok();
+        let error = result.as_ref().err().map(|error| self.redactor.text(&error.to_string()));
+        CallRecord {
+            sequence: call.sequence,
+            method: call.method.to_string(),
+            url: sent.url,
+            request_headers: sent.headers,
+            request_body: self.body(&call.body),
+            request_hash: hex::encode(call.request_hash),
+            idempotency_key: sent.idempotency_key,
+            status: answer.map(|answer| answer.status.as_u16()),
+            response_headers: answer.map_or_else(Vec::new, |answer| self.headers(&answer.headers)),
+            response_body: answer.and_then(|answer| self.body(&answer.body)),
+            error: error.map(|error| cut(error, MAX_TEXT)),
+            from_journal: false,
+            started_at: self.started_at,
+            duration_ms: u64::try_from(took).unwrap_or(u64::MAX),
         }
-        let took = ended_at.since(self.record.started_at).as_millis();
-        self.record.duration_ms = u64::try_from(took).unwrap_or(u64::MAX);
-        self.record
+    }
+
+    /// Of a call that was not sent: as it would have been called; as it was asked for if that is no
+    /// URL.
+    fn asked(&self) -> Sent {
+        let raw = self.call.uri.to_string();
+        let url = Target::parse(&raw).map_or(raw, |target| target.url.into());
+        let headers = self.headers(&self.call.headers);
+        Sent { url: self.url(&url), headers, idempotency_key: None }
+    }
+
+    /// The query parameter that carries the connection's credential.
+    fn parameter(&self) -> Option<&'a str> {
+        match &self.call.connection.as_ref()?.auth {
+            Auth::Query { name, .. } => Some(name),
+            _ => None,
+        }
     }
 
     fn url(&self, url: &str) -> String {
-        cut(self.redactor.text(&redact_url(url, self.parameter.as_deref())), MAX_TEXT)
+        cut(self.redactor.text(&redact_url(url, self.parameter())), MAX_TEXT)
     }
 
     fn short(&self, value: &str) -> String {
@@ -103,9 +108,7 @@ impl<'a> Recorder<'a> {
             .take(MAX_HEADERS)
             .map(|(name, value)| {
                 let text = match (name.as_str(), value.to_str()) {
-                    ("location" | "content-location", Ok(url)) => {
-                        redact_url(url, self.parameter.as_deref())
-                    }
+                    ("location" | "content-location", Ok(url)) => redact_url(url, self.parameter()),
                     (name, Ok(text)) if keeps_header(name) => text.to_owned(),
                     _ => REDACTED.to_owned(),
                 };
@@ -218,25 +221,5 @@ mod tests {
         let headers = record(&call, &answer).response_headers;
         assert_eq!(headers.len(), MAX_HEADERS + 1);
         assert_eq!(headers[MAX_HEADERS].1, "[50 more]");
-    }
-
-    #[test]
-    fn the_hash_tells_requests_apart() {
-        let hash = |method: &str, uri: &str, body: &'static str| {
-            let mut call = call(method, uri, Some(connection()));
-            call.body = Bytes::from_static(body.as_bytes());
-            record(&call, &answer("")).request_hash
-        };
-        let one = hash("POST", "https://a.example/x", "y");
-        assert_eq!(one, hash("POST", "https://a.example/x", "y"));
-        assert_eq!(one.len(), 64);
-        for other in [
-            hash("PUT", "https://a.example/x", "y"),
-            hash("POST", "https://a.example/", "xy"),
-            hash("POST", "https://a.example/x?", "y"),
-            hash("POST", "https://a.example/x", "yy"),
-        ] {
-            assert_ne!(one, other);
-        }
     }
 }

@@ -161,30 +161,50 @@ impl Redactor {
     }
 
     fn replace_from(&self, bytes: &[u8], limit: usize, min_bytes: usize) -> Vec<u8> {
-        let mut out = Vec::with_capacity(limit.min(bytes.len()));
+        let end = limit.min(bytes.len());
+        let needles = self.needles.iter().filter(|needle| needle.len() >= min_bytes);
+        let mut found = Found::new(bytes, needles.map(|needle| needle.as_slice()));
+        let mut out = Vec::with_capacity(end);
         let mut at = 0;
-        while at < limit.min(bytes.len()) {
-            let rest = &bytes[at..];
-            let needle = self
-                .needles
-                .iter()
-                .find(|needle| needle.len() >= min_bytes && rest.starts_with(needle));
-            match needle {
-                Some(needle) => {
-                    out.extend_from_slice(REDACTED.as_bytes());
-                    at += needle.len();
-                }
-                None => {
-                    out.push(bytes[at]);
-                    at += 1;
-                }
-            }
+        while let Some((place, needle)) = found.first_from(at).filter(|(place, _)| *place < end) {
+            out.extend_from_slice(&bytes[at..place]);
+            out.extend_from_slice(REDACTED.as_bytes());
+            at = place + needle.len();
         }
+        out.extend_from_slice(bytes.get(at..end).unwrap_or_default());
         out
     }
 }
 
-/// As RFC 3986 has it: a space is `%20`, where a form has `+`.
+/// Where the secrets stand in some bytes. Looks at every byte once for each of them, however many
+/// there are.
+struct Found<'a> {
+    bytes: &'a [u8],
+    /// The next place of each secret that is left, in the order given.
+    next: Vec<(usize, &'a [u8])>,
+}
+
+impl<'a> Found<'a> {
+    fn new(bytes: &'a [u8], needles: impl Iterator<Item = &'a [u8]>) -> Self {
+        let found = |needle| Some((memmem::find(bytes, needle)?, needle));
+        Self { bytes, next: needles.filter_map(found).collect() }
+    }
+
+    /// The first secret that begins at `at` or behind; of several that begin there, the first given.
+    fn first_from(&mut self, at: usize) -> Option<(usize, &'a [u8])> {
+        let bytes = self.bytes;
+        self.next.retain_mut(|(place, needle)| {
+            if *place >= at {
+                return true;
+            }
+            let found = bytes.get(at..).and_then(|rest| memmem::find(rest, needle));
+            *place = at + found.unwrap_or_default();
+            found.is_some()
+        });
+        self.next.iter().copied().min_by_key(|(place, _)| *place)
+    }
+}
+
 fn percent_encoded(bytes: &[u8]) -> Vec<u8> {
     let form: String = url::form_urlencoded::byte_serialize(bytes).collect();
     form.replace('+', "%20").into_bytes()
@@ -224,6 +244,41 @@ mod tests {
         }
         assert_eq!(redactor.replace(b"a canary", 2), b"a ");
         assert_eq!(redactor.replace(b"a canary", 3), b"a [redacted]");
+    }
+
+    /// Byte by byte, as it is defined.
+    fn replaced(needles: &[&[u8]], bytes: &[u8], limit: usize) -> Vec<u8> {
+        let (mut out, mut at) = (Vec::new(), 0);
+        while at < limit.min(bytes.len()) {
+            match needles.iter().find(|needle| bytes[at..].starts_with(needle)) {
+                Some(needle) => {
+                    out.extend_from_slice(REDACTED.as_bytes());
+                    at += needle.len();
+                }
+                None => {
+                    out.push(bytes[at]);
+                    at += 1;
+                }
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn secrets_that_overlap_or_cross_the_limit_are_gone_wherever_they_stand() {
+        let needles: [&[u8]; 4] = [b"abab", b"aba", b"bb", b"b"];
+        for count in 1..=needles.len() {
+            let needles = &needles[..count];
+            let known = needles.iter().map(|needle| Zeroizing::new(needle.to_vec())).collect();
+            let redactor = Redactor { needles: known };
+            for bits in 0..1_u32 << 9 {
+                let bytes: Vec<u8> = (0..9).map(|at| b"ab"[(bits >> at & 1) as usize]).collect();
+                for limit in 0..=bytes.len() {
+                    let expected = replaced(needles, &bytes, limit);
+                    assert_eq!(redactor.replace(&bytes, limit), expected, "{bytes:?} {limit}");
+                }
+            }
+        }
     }
 
     #[test]

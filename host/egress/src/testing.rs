@@ -9,7 +9,7 @@ use tombolo_core::clock::Timestamp;
 use tombolo_core::effect::Effect;
 use tombolo_core::id::{ConnectionId, RunId, TenantId, WorkflowId};
 use tombolo_core::ports::egress::{Auth, CallLimits, CallRecord, Caller, Connection, OutboundCall};
-use tombolo_core::ports::journal::changes;
+use tombolo_core::ports::journal::{changes, request_hash};
 use uuid::Uuid;
 
 /// `https://api.example.com`, without credentials.
@@ -51,7 +51,9 @@ pub(crate) fn record(call: &OutboundCall) -> CallRecord {
 /// The first call of node `deal`.
 pub(crate) fn call(method: &str, uri: &str, connection: Option<Connection>) -> OutboundCall {
     let method: Method = method.parse().unwrap();
+    let uri: http::Uri = uri.parse().unwrap();
     OutboundCall {
+        request_hash: request_hash(&method, &uri, &[]),
         caller: Arc::new(Caller {
             tenant: TenantId(Uuid::from_u128(2)),
             workflow: WorkflowId(Uuid::from_u128(3)),
@@ -66,7 +68,7 @@ pub(crate) fn call(method: &str, uri: &str, connection: Option<Connection>) -> O
         sequence: 0,
         change: changes(&method).then_some(0),
         method,
-        uri: uri.parse().unwrap(),
+        uri,
         headers: HeaderMap::new(),
         body: Bytes::new(),
         budget: Duration::from_secs(10),

@@ -161,7 +161,17 @@ pub(crate) struct Attempt {
 
 /// Ends the attempts of a run at once.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct CutOff(pub CancellationToken);
+pub(crate) struct CutOff(CancellationToken);
+
+impl CutOff {
+    pub fn cut(&self) {
+        self.0.cancel();
+    }
+
+    pub fn is_cut(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}
 
 #[async_trait]
 impl Interrupt for CutOff {

@@ -57,6 +57,13 @@ pub(crate) struct Desk {
     effect_since: Option<Timestamp>,
 }
 
+impl Drop for Desk {
+    /// A run that is left in the middle, because its lease is lost, calls no more.
+    fn drop(&mut self) {
+        self.cut_off.cut();
+    }
+}
+
 impl Desk {
     /// The desk, and the steps as they are stored.
     pub fn new(inner: &Arc<Inner>, claimed: ClaimedRun) -> (Self, Vec<StepRow>, Vec<Signal>) {

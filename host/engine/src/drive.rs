@@ -1,15 +1,21 @@
 //! Drives one claimed run until it parks or ends: starts what is ready, applies what comes back.
 //! The laws are asked; nothing is decided here, and nothing is written here (see `desk`).
 
+use std::future::ready;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
 use tombolo_core::error::StepError;
 use tombolo_core::ports::sandbox::Invoked;
 use tombolo_core::ports::store::{Claimed, ClaimedRun, Next, SUSPECT_CLAIMS, Signal, StoreError};
 use tombolo_core::run::{Run, StepAt};
+use tombolo_core::workflow::Plan;
 
 use crate::attempt::Prepared;
 use crate::desk::{self, Desk};
@@ -19,6 +25,15 @@ use crate::registry::NoPlan;
 use crate::steps::Failure;
 use crate::{Inner, give_up};
 
+/// How a run came to its driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// From the queue. Attempts that its steps have under way were another worker's.
+    Claim,
+    /// From its accept, which stored the intents of attempts that this worker begins now.
+    Accept,
+}
+
 /// Works on what a claim brought, in the background. The permit is given back at its end.
 pub(crate) fn spawn(inner: &Arc<Inner>, claimed: Claimed, permit: OwnedSemaphorePermit) {
     match claimed {
@@ -27,7 +42,7 @@ pub(crate) fn spawn(inner: &Arc<Inner>, claimed: Claimed, permit: OwnedSemaphore
             if claimed.claims > SUSPECT_CLAIMS {
                 held.suspect();
             }
-            spawn_held(inner, *claimed, held, permit);
+            spawn_held(inner, (*claimed, Origin::Claim), held, permit);
         }
         Claimed::Damaged { tenant, lease, reason, readable } => {
             let inner = inner.clone();
@@ -46,7 +61,7 @@ pub(crate) fn spawn(inner: &Arc<Inner>, claimed: Claimed, permit: OwnedSemaphore
 /// Drives a run that is held already.
 pub(crate) fn spawn_held(
     inner: &Arc<Inner>,
-    claimed: ClaimedRun,
+    (claimed, origin): (ClaimedRun, Origin),
     held: Held,
     permit: OwnedSemaphorePermit,
 ) {
@@ -57,7 +72,7 @@ pub(crate) fn spawn_held(
             // What the store has answered comes before the news that the lease is gone: it went
             // with that answer.
             biased;
-            ended = drive(&inner, claimed, &signals) => match ended {
+            ended = drive(&inner, claimed, origin, &signals) => match ended {
                 Ok(()) => {}
                 Err(StoreError::LeaseLost { .. }) => {
                     tracing::warn!(%run, "another worker has the run; nothing was written");
@@ -83,17 +98,26 @@ async fn end_damaged(inner: &Arc<Inner>, claimed: ClaimedRun, reason: String) {
     }
 }
 
+/// The run's plan, or why there is none.
+async fn plan(desk: &Desk) -> Result<Result<Arc<Plan>, (&'static str, String)>, StoreError> {
+    match desk.plan().await {
+        Ok(plan) => Ok(Ok(plan)),
+        Err(NoPlan::Unusable { code, message }) => Ok(Err((code, message))),
+        Err(NoPlan::Store(error)) => Err(error),
+    }
+}
+
 async fn drive(
     inner: &Arc<Inner>,
     claimed: ClaimedRun,
+    origin: Origin,
     signals: &Signals,
 ) -> Result<(), StoreError> {
     let claims = claimed.claims;
     let (mut desk, steps, heard) = Desk::new(inner, claimed);
-    let plan = match desk.plan().await {
+    let plan = match desk::read(inner, || plan(&desk)).await? {
         Ok(plan) => plan,
-        Err(NoPlan::Unusable { code, message }) => return desk.give_up(steps, code, message).await,
-        Err(NoPlan::Store(error)) => return Err(error),
+        Err((code, message)) => return desk.give_up(steps, code, message).await,
     };
     let mut run = match Run::restore(plan, steps) {
         Ok(run) => run,
@@ -115,8 +139,15 @@ async fn drive(
         );
         return desk.give_up_run(&run, "worker-lost", message).await;
     }
-    let worked = match run.recover(desk.now()) {
-        Ok(()) => work(&mut desk, &mut run, signals, heard).await,
+    let fresh = match origin {
+        Origin::Accept => Ok(desk.begun(&run).collect()),
+        Origin::Claim => run.recover(desk.now()).map(|()| Vec::new()),
+    };
+    let worked = match fresh {
+        Ok(fresh) => {
+            let pending = FuturesUnordered::new();
+            work(&mut desk, &mut run, Work { signals, heard, fresh, pending }).await
+        }
         Err(illegal) => Err(corrupt(illegal)),
     };
     match worked {
@@ -134,6 +165,25 @@ async fn drive(
 /// Something that a run waits for while it is worked on.
 pub(crate) type Pending = BoxFuture<'static, Result<Done, StoreError>>;
 
+/// Lets work go on that is not done at once, also while its run does something else: a run that
+/// waits for a write must not keep a reader of the store, or a place in the sandbox, that it does not
+/// use. It ends with what is returned.
+fn beside(inner: &Inner, mut work: Pending) -> Pending {
+    if let Some(done) = (&mut work).now_or_never() {
+        return Box::pin(ready(done));
+    }
+    let task = AbortOnDropHandle::new(inner.tracker.spawn(work));
+    Box::pin(async move {
+        match task.await.map_err(JoinError::try_into_panic) {
+            Ok(done) => done,
+            Err(Ok(panic)) => resume_unwind(panic),
+            Err(Err(ended)) => {
+                Err(StoreError::Database(format!("an attempt ended early: {ended}")))
+            }
+        }
+    })
+}
+
 /// What came back.
 pub(crate) enum Done {
     Prepared(StepAt, Prepared),
@@ -143,65 +193,84 @@ pub(crate) enum Done {
     Heard(Result<Vec<Signal>, StoreError>),
 }
 
+/// What is under way of a run, and what comes to it.
+struct Work<'a> {
+    signals: &'a Signals,
+    /// What came from outside before the claim.
+    heard: Vec<Signal>,
+    /// What is to begin.
+    fresh: Vec<Pending>,
+    pending: FuturesUnordered<Pending>,
+}
+
+impl Work<'_> {
+    fn is_done(&self) -> bool {
+        self.fresh.is_empty() && self.pending.is_empty()
+    }
+
+    /// Begins what is to begin.
+    fn begin(&mut self, inner: &Inner) {
+        self.pending.extend(self.fresh.drain(..).map(|work| beside(inner, work)));
+    }
+
+    /// Ends what is under way in good order; what has not begun never does.
+    async fn cut_off(&mut self, desk: &mut Desk, run: &mut Run) -> Result<(), StoreError> {
+        self.pending.extend(self.fresh.drain(..));
+        desk.cut_off(run, &mut self.pending).await
+    }
+}
+
 /// Works until the run parks or ends. If the store fails for too long, what is under way is ended in
 /// good order, and the run is given back.
-async fn work(
-    desk: &mut Desk,
-    run: &mut Run,
-    signals: &Signals,
-    heard: Vec<Signal>,
-) -> Result<(), StoreError> {
-    let mut pending: FuturesUnordered<Pending> = FuturesUnordered::new();
-    match go_on(desk, run, &mut pending, signals, heard).await {
+async fn work(desk: &mut Desk, run: &mut Run, mut work: Work<'_>) -> Result<(), StoreError> {
+    match go_on(desk, run, &mut work).await {
         Err(error) if error.passes() => {
             tracing::error!(run = %desk.row.id, %error, "the run is given back");
-            desk.cut_off(run, &mut pending).await?;
+            work.cut_off(desk, run).await?;
             desk.leave(run).await
         }
         other => other,
     }
 }
 
-async fn go_on(
-    desk: &mut Desk,
-    run: &mut Run,
-    pending: &mut FuturesUnordered<Pending>,
-    signals: &Signals,
-    heard: Vec<Signal>,
-) -> Result<(), StoreError> {
+async fn go_on(desk: &mut Desk, run: &mut Run, work: &mut Work<'_>) -> Result<(), StoreError> {
     if run.has_changes() {
         // What became of attempts whose worker died is told before anything else is done.
         desk.settle(run, Next::Hold).await?;
     }
-    desk.hear(run, heard)?;
+    desk.hear(run, std::mem::take(&mut work.heard))?;
     desk.release_mended(run).await?;
     loop {
-        if let Some(reason) = desk.must_end(signals) {
-            desk.cut_off(run, pending).await?;
+        if work.signals.lost.is_cancelled() {
+            return Err(StoreError::LeaseLost { run: desk.row.id });
+        }
+        if let Some(reason) = desk.must_end(work.signals) {
+            work.cut_off(desk, run).await?;
             return desk.cancel(run, reason).await;
         }
         if desk.must_leave() {
-            desk.cut_off(run, pending).await?;
+            work.cut_off(desk, run).await?;
             return desk.leave(run).await;
         }
         let now = desk.now();
-        for at in run.ready(now).map_err(corrupt)? {
-            pending.push(desk.prepare(run, at));
-        }
-        let due = run.next_due(now);
-        if pending.is_empty() {
+        work.fresh
+            .extend(run.ready(now).map_err(corrupt)?.into_iter().map(|at| desk.prepare(run, at)));
+        if work.is_done() {
             return desk.rest(run).await;
         }
         if desk.owes(run) {
             desk.settle(run, Next::Hold).await?;
+            // The write may have taken its time: nothing begins before the run is looked at again.
+            continue;
         }
+        work.begin(&desk.inner);
         let done = tokio::select! {
-            done = pending.next() => done,
-            () = signals.cancel.cancelled() => continue,
-            () = desk.next_look(due) => continue,
+            done = work.pending.next() => done,
+            () = work.signals.cancel.cancelled() => continue,
+            () = desk.next_look(run.next_due(now)) => continue,
             () = desk.leaving() => continue,
-            () = signals.news.notified(), if !desk.listens => {
-                pending.push(desk.listen());
+            () = work.signals.news.notified(), if !desk.listens => {
+                work.fresh.push(desk.listen());
                 continue;
             }
         };
@@ -218,6 +287,6 @@ async fn go_on(
             }
             None => None,
         };
-        pending.extend(more);
+        work.fresh.extend(more);
     }
 }

@@ -1,4 +1,4 @@
-//! RunLimits control on the way in: which lanes a run belongs to, resolved from its event. How they are
+//! Flow control on the way in: which lanes a run belongs to, resolved from its event. How they are
 //! kept is the store's.
 
 use serde_json::Value;

@@ -1,20 +1,19 @@
 //! The pure beginning of a run, computed before its event is stored.
 //!
 //! A pure step needs no flush of its own, so a run that begins with such steps is stored with their
-//! results, and a run that has no others is stored once and as it has ended. Nothing is answered
-//! before that write. If it does not come, nothing has happened: whoever sent the event sends it
-//! again.
+//! results, and a run that has no others is stored once and as it has ended. Unsafe steps that follow
+//! have their intents stored with them. Nothing is answered or called before that write. If it does
+//! not come, nothing has happened: whoever sent the event sends it again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
-use tombolo_core::effect::Effect;
 use tombolo_core::ports::intake::Answer;
 use tombolo_core::ports::store::{ClaimedRun, Ended, StepRow, StoreError};
 use tombolo_core::run::{Run, RunState, Standing, StepState};
-use tombolo_core::workflow::{Builtin, PlanNode, Uses};
+use tombolo_core::workflow::PlanNode;
 
 use crate::attempt::Prepared;
 use crate::desk::Desk;
@@ -29,7 +28,7 @@ pub(crate) const WITHIN: Duration = Duration::from_millis(20);
 /// What is known of a run before it is stored.
 #[derive(Debug, Default)]
 pub(crate) struct Head {
-    /// Steps that are done.
+    /// Steps that are done, and unsafe ones that are to be begun once they are stored.
     pub steps: Vec<StepRow>,
     /// Set if nothing is left to do.
     pub ended: Option<Ended>,
@@ -59,7 +58,7 @@ async fn try_compute(
     let Ok(plan) = desk.plan().await else {
         return Ok(None);
     };
-    if !plan.nodes.iter().any(|node| node.inputs.is_empty() && is_pure(node)) {
+    if !plan.nodes.iter().any(|node| node.inputs.is_empty() && belongs(node)) {
         return Ok(None);
     }
     let Ok(mut run) = Run::restore(plan, Vec::new()) else {
@@ -69,7 +68,7 @@ async fn try_compute(
     loop {
         for at in run.ready(desk.now()).map_err(corrupt)? {
             // The others stay handed out: the run does not rest while they are left.
-            if is_pure(run.node(at)) {
+            if belongs(run.node(at)) {
                 pending.push(desk.prepare(&run, at));
             }
         }
@@ -78,9 +77,16 @@ async fn try_compute(
         };
         match done.transpose()? {
             None => break,
+            Some(Done::Prepared(at, Prepared::Input(input))) if run.node(at).needs_intent() => {
+                if run.admit(input.text().len()).is_ok() {
+                    run.start(at, Some(input), desk.now()).map_err(corrupt)?;
+                }
+            }
             Some(Done::Prepared(at, prepared @ (Prepared::Skip | Prepared::Input(_)))) => {
                 pending.extend(desk.begin(&mut run, at, prepared).await?);
             }
+            // Left to the driver, which knows what to do; what is done stays done.
+            Some(Done::Prepared(at, _)) if run.node(at).needs_intent() => {}
             Some(Done::Attempted(at, invoked)) if invoked.result.is_ok() => {
                 desk.finish(&mut run, at, invoked).await?;
             }
@@ -108,20 +114,19 @@ fn head(desk: &Desk, run: &mut Run) -> Head {
         (None, None) => None,
     };
     let done = |step: &StepRow| matches!(step.state, StepState::Succeeded | StepState::Skipped);
+    let under_way = run.under_way().into_iter();
+    let intended = under_way.filter(|at| run.node(*at).needs_intent());
+    let intended: Vec<_> = intended.map(|at| run.step(at).key()).collect();
     let mut steps = run.take_changes();
     if ended.is_none() && !steps.iter().all(|step| done(step) || step.state == StepState::Running) {
         // Something died: the driver says so, with all that follows.
         return Head::default();
     }
-    steps.retain(done);
+    steps.retain(|step| done(step) || intended.contains(&step.key()));
     Head { steps, ended, answer }
 }
 
-/// True if the node can be computed here: again and again with the same result.
-fn is_pure(node: &PlanNode) -> bool {
-    let computes = match node.uses {
-        Uses::Builtin(builtin) => matches!(builtin, Builtin::Set | Builtin::Respond),
-        Uses::Plugin { .. } => node.connection.is_none(),
-    };
-    computes && node.effect == Effect::Pure && node.each.is_none()
+/// True if the node has to do with the head: its result or its intent.
+fn belongs(node: &PlanNode) -> bool {
+    node.computes() || node.needs_intent()
 }

@@ -19,6 +19,7 @@ use tombolo_core::ports::store::{
 };
 use tombolo_core::run::{Run, RunState};
 
+use crate::drive::Origin;
 use crate::head::{self, Head};
 use crate::leases::{Held, Leases};
 use crate::registry::NoPlan;
@@ -268,7 +269,7 @@ async fn store_and_drive(
             tell(&inner, &run);
             if let Some((Driven { claimed, permit }, held)) = run.driven.zip(held) {
                 held.mark_stored();
-                drive::spawn_held(&inner, claimed, held, permit);
+                drive::spawn_held(&inner, (claimed, Origin::Accept), held, permit);
             } else {
                 queued |= !run.state.ended();
             }

@@ -8,7 +8,7 @@ use tombolo_core::effect::Effect;
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::json::Json;
 use tombolo_core::ports::journal::{self, JournalEntry};
-use tombolo_core::ports::sandbox::{INTERRUPTED, Invoked, LogLine, Outcome, StateWrite};
+use tombolo_core::ports::sandbox::{INTERRUPTED, Interrupt, Invoked, LogLine, Outcome, StateWrite};
 use tombolo_core::ports::store::{Call, Journaled, Next, Pause, StateChange, StepKey, StoreError};
 use tombolo_core::run::{Failed, Run, RunScope, StepAt, StepState, Treatment};
 use tombolo_core::workflow::Builtin;
@@ -149,6 +149,15 @@ impl Desk {
         run.postpone(at, error, self.now().plus(wait)).map_err(corrupt)
     }
 
+    /// Begins the attempts whose intents came with the run's accept.
+    pub(crate) fn begun(&self, run: &Run) -> impl Iterator<Item = Pending> {
+        let attempt = |at| {
+            let input = run.step(at).input.clone().unwrap_or_default();
+            self.attempt(run, at, input)
+        };
+        run.under_way().into_iter().map(attempt)
+    }
+
     fn attempt(&self, run: &Run, at: StepAt, input: Json) -> Pending {
         let step = run.step(at);
         let journal = self.journals.get(&step.key());
@@ -216,7 +225,7 @@ impl Desk {
         run: &mut Run,
         pending: &mut FuturesUnordered<Pending>,
     ) -> Result<(), StoreError> {
-        self.cut_off.0.cancel();
+        self.cut_off.cut();
         let end = tokio::time::Instant::now() + CUT_OFF_WITHIN;
         while let Ok(Some(done)) = tokio::time::timeout_at(end, pending.next()).await {
             match done? {
@@ -381,12 +390,12 @@ where
     loop {
         let answer = ask().await;
         let busy = answer.as_ref().is_err_and(|error| error.class == ErrorClass::Transient);
-        if !busy || cut_off.0.is_cancelled() {
+        if !busy || cut_off.is_cut() {
             return answer;
         }
         tokio::select! {
             () = tokio::time::sleep(BUSY_WAIT) => {}
-            () = cut_off.0.cancelled() => {}
+            () = cut_off.interrupted() => {}
         }
     }
 }

@@ -9,7 +9,7 @@ use tombolo_core::clock::Timestamp;
 use tombolo_core::effect::Effect;
 use tombolo_core::ledger::{Ask, Ledger};
 use tombolo_core::ports::egress::{CallRecord, InboundResponse};
-use tombolo_core::ports::journal::{JournalEntry, request_hash};
+use tombolo_core::ports::journal::JournalEntry;
 
 use crate::failure::Failure;
 
@@ -81,7 +81,7 @@ impl CallLog {
                 url: without_query(uri),
                 request_headers: Vec::new(),
                 request_body: None,
-                request_hash: hex::encode(request_hash(method, uri, &[])),
+                request_hash: String::new(),
                 idempotency_key: None,
                 status: None,
                 response_headers: Vec::new(),

@@ -197,6 +197,7 @@ impl Admitted {
             uri: parts.uri,
             headers: parts.headers,
             body,
+            request_hash: hash,
             budget: self.budget(options),
         };
         self.exchange(call).await

@@ -137,8 +137,10 @@ impl Runner {
             Reach::Outside => &self.calling,
         };
         let turn = tokio::select! {
-            turn = tokio::time::timeout(self.settings.queue_timeout(), turns.acquire()) => turn,
+            // Nothing begins that is to be ended.
+            biased;
             () = request.interrupted() => return Ran::nothing(Failure::Interrupted),
+            turn = tokio::time::timeout(self.settings.queue_timeout(), turns.acquire()) => turn,
         };
         let Ok(Ok(_turn)) = turn else {
             let waited_ms = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -87,9 +87,11 @@ async fn a_run_costs_a_flush_for_its_effects_and_one_for_itself() -> anyhow::Res
     host.apply(&workflow("pure", pure)).await?;
     host.apply(&workflow("keyed", json!({"a": map(".trigger"), "post": keyed}))).await?;
     host.apply(&workflow("unsafe", json!({"a": map(".trigger"), "post": post}))).await?;
+    let twice = json!({"a": map(".trigger"), "post": post, "again": after(post.clone(), "post")});
+    host.apply(&workflow("twice", twice)).await?;
 
     let mut told = Vec::new();
-    for (name, expected) in [("pure", 1), ("keyed", 2), ("unsafe", 3)] {
+    for (name, expected) in [("pure", 1), ("keyed", 2), ("unsafe", 2), ("twice", 4)] {
         let found = flushes_of(&host, &disk, name).await?;
         let bounds = expected * RUNS..=expected * RUNS + BESIDES;
         ensure!(bounds.contains(&found), "{name}: {found} flushes for {RUNS} runs");

@@ -1,7 +1,7 @@
 //! Disks without space: at every single write, under load, and at the start.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context, bail, ensure};
 use tokio::sync::Notify;
@@ -175,11 +175,13 @@ struct Senders {
     next: AtomicU64,
     full: AtomicU64,
     told: Notify,
+    enough: AtomicBool,
 }
 
 impl Senders {
-    async fn send(&self, runs: u64) -> anyhow::Result<()> {
-        for _ in 0..runs {
+    /// Until it is enough.
+    async fn send(&self) -> anyhow::Result<()> {
+        while !self.enough.load(Ordering::Relaxed) {
             let story = Story(self.next.fetch_add(1, Ordering::Relaxed));
             while self.place.ledger.stage(story) < Stage::Ended {
                 if !go_on(&self.place, &self.store, story).await? {
@@ -200,9 +202,7 @@ impl Senders {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_fills_up_under_load_is_no_end() -> anyhow::Result<()> {
     const SENDERS: u64 = 16;
-    const RUNS: u64 = 40;
     const TIMES: u64 = 6;
-    /// Less than the log and the file take in the meantime.
     const ROOM_BYTES: u64 = 200_000;
     let place = Arc::new(Place::new(settings())?);
     let store = Arc::new(place.open().await?);
@@ -212,16 +212,20 @@ async fn a_disk_that_fills_up_under_load_is_no_end() -> anyhow::Result<()> {
         next: AtomicU64::new(0),
         full: AtomicU64::new(0),
         told: Notify::new(),
+        enough: AtomicBool::new(false),
     });
     let mut sending = JoinSet::new();
     for _ in 0..SENDERS {
         let senders = senders.clone();
-        sending.spawn(async move { senders.send(RUNS).await });
+        sending.spawn(async move { senders.send().await });
     }
     for _ in 0..TIMES {
         let used = place.disk.look()?.used_bytes;
         place.disk.space(Some(used + ROOM_BYTES))?;
-        senders.wait_for_full().await;
+        tokio::select! {
+            () = senders.wait_for_full() => {}
+            Some(sent) = sending.join_next() => bail!("a sender gave up: {:?}", sent?),
+        }
         // What was written can still be read.
         let all =
             store.runs(TENANT, &RunFilter::default(), Page { after: None, limit: 10 }).await?;
@@ -229,12 +233,14 @@ async fn a_disk_that_fills_up_under_load_is_no_end() -> anyhow::Result<()> {
         place.disk.space(None)?;
         place.ledger.wait_for(20).await;
     }
+    senders.enough.store(true, Ordering::Relaxed);
     while let Some(sent) = sending.join_next().await {
         sent??;
     }
     place.check(&store).await?;
     let (ended, full) = (place.ledger.count(Stage::Ended), senders.full.load(Ordering::Relaxed));
-    ensure!(ended == SENDERS * RUNS, "{ended} runs have ended");
+    let begun = senders.next.load(Ordering::Relaxed);
+    ensure!(ended == begun, "{ended} of {begun} runs have ended");
     crate::tell(&format!("full: {TIMES} times under load, {full} refusals, {ended} runs, lost=0"));
     Ok(())
 }

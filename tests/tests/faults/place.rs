@@ -103,6 +103,12 @@ fn is_whole(connection: &Connection) -> anyhow::Result<()> {
       WHERE pack IS NOT NULL AND pack NOT IN (SELECT id FROM pack)";
     let lost = count(connection, lost)?;
     ensure!(lost == 0, "{lost} packs are missing");
+    let owned = "WITH RECURSIVE owned (id) AS (
+        SELECT pack FROM event UNION SELECT pack FROM run
+        UNION SELECT p.before FROM owned o JOIN pack p ON p.id = o.id)
+      SELECT count(*) FROM pack WHERE id NOT IN (SELECT id FROM owned WHERE id IS NOT NULL)";
+    let forgotten = count(connection, owned)?;
+    ensure!(forgotten == 0, "{forgotten} packs belong to no run and no event");
     let known = count(connection, "SELECT count(*) FROM dedupe")?;
     let events = count(connection, "SELECT count(*) FROM event")?;
     ensure!(known == events, "{known} keys of {events} events");

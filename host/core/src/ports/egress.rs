@@ -160,6 +160,8 @@ pub struct OutboundCall {
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
+    /// See [`request_hash`](super::journal::request_hash).
+    pub request_hash: [u8; 32],
     /// What is left of the attempt's time.
     pub budget: Duration,
 }
@@ -240,7 +242,8 @@ pub struct CallRecord {
     /// The body as text, at most [`CallRecord::MAX_BODY`] bytes; None if empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_body: Option<String>,
-    /// SHA-256 of method, URL and body before credentials, in hexadecimal.
+    /// SHA-256 of method, URL and body before credentials, in hexadecimal; empty if the plugin did not
+    /// finish the request.
     pub request_hash: String,
     /// Sent as `Idempotency-Key`, if one was.
     #[serde(skip_serializing_if = "Option::is_none")]

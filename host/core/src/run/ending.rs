@@ -16,13 +16,15 @@ impl Run {
     /// Decides what became of attempts whose worker died: a step found running was never settled.
     pub fn recover(&mut self, now: Timestamp) -> Result<(), Illegal> {
         self.taken.clear();
-        for at in self.places() {
-            if self.step(at).state != StepState::Running {
-                continue;
-            }
+        for at in self.under_way() {
             self.abandon_or_lose(at, unknown("worker-lost", UNDER_WAY), now)?;
         }
         Ok(())
+    }
+
+    /// Steps with an attempt that has begun and not ended.
+    pub fn under_way(&self) -> Vec<StepAt> {
+        self.places().filter(|at| self.step(*at).state == StepState::Running).collect()
     }
 
     /// The result of the attempt is not known here: it is repeated where that is safe.

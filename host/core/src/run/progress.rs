@@ -11,6 +11,10 @@ use crate::json::Json;
 use crate::ports::sandbox::{LogLine, Outcome};
 use crate::workflow::{PlanNode, Uses};
 
+/// Said of a step that has attempts left and no time for them.
+const NO_TIME_LEFT: &str =
+    " (not tried again: the next attempt would be due later than the node's `retry.within` allows)";
+
 /// What is known of a failed attempt beside its error.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Failed {
@@ -161,19 +165,22 @@ impl Run {
     pub fn fail(
         &mut self,
         at: impl Into<StepAt>,
-        error: StepError,
+        mut error: StepError,
         logs: Vec<LogLine>,
         failed: Failed,
     ) -> Result<Treatment, Illegal> {
         let at = at.into();
         let treatment = self.treatment(at, &error, failed);
+        if treatment == Treatment::TooLate {
+            error.message.push_str(NO_TIME_LEFT);
+        }
         let counts = !matches!(error.class, ErrorClass::RateLimited)
             && !matches!(treatment, Treatment::Pause);
         self.change(
             at,
             match treatment {
                 Treatment::Retry { .. } | Treatment::Pause => StepEvent::Delay,
-                Treatment::Dead => StepEvent::Die,
+                Treatment::Dead | Treatment::TooLate => StepEvent::Die,
                 Treatment::Unknown => StepEvent::Lose,
             },
         )?;
@@ -183,7 +190,9 @@ impl Run {
         match treatment {
             Treatment::Retry { at: due } => step.due_at = Some(due),
             Treatment::Pause => step.due_at = None,
-            Treatment::Dead | Treatment::Unknown => step.ended_at = Some(failed.now),
+            Treatment::Dead | Treatment::TooLate | Treatment::Unknown => {
+                step.ended_at = Some(failed.now);
+            }
         }
         self.set_logs(at, logs);
         self.sort_in(at);

@@ -29,6 +29,8 @@ pub enum Treatment {
     Pause,
     /// None.
     Dead,
+    /// None: it would be due later than the node's `retry.within` allows.
+    TooLate,
     /// Nobody can know whether it took effect, and it must not be repeated blindly.
     Unknown,
 }
@@ -79,7 +81,7 @@ pub fn treat(error: &StepError, node: &PlanNode, tried: Tried, failed: Failed) -
 fn within(policy: &Retry, tried: Tried, treatment: Treatment) -> Treatment {
     let last = policy.within.map(|within| tried.since.plus(within.0));
     match treatment {
-        Treatment::Retry { at } if last.is_some_and(|last| at > last) => Treatment::Dead,
+        Treatment::Retry { at } if last.is_some_and(|last| at > last) => Treatment::TooLate,
         other => other,
     }
 }

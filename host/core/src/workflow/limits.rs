@@ -1,4 +1,4 @@
-//! RunLimits control: how many runs of a workflow go at the same time, in which order, and how often.
+//! Flow control: how many runs of a workflow go at the same time, in which order, and how often.
 
 use std::time::Duration;
 

@@ -205,6 +205,21 @@ impl PlanNode {
             || (self.has_conflict_edge && class == Some(ErrorClass::Conflict))
     }
 
+    /// True if a single step of it can be computed before the event of its run is stored: again and
+    /// again, with the same result.
+    pub fn computes(&self) -> bool {
+        let inside = match self.uses {
+            Uses::Builtin(builtin) => matches!(builtin, Builtin::Set | Builtin::Respond),
+            Uses::Plugin { .. } => self.connection.is_none(),
+        };
+        inside && self.effect == Effect::Pure && self.each.is_none()
+    }
+
+    /// True if it is a single attempt behind a durable intent.
+    pub fn needs_intent(&self) -> bool {
+        self.builtin().is_none() && self.effect.needs_intent() && self.each.is_none()
+    }
+
     /// The built-in it is.
     pub fn builtin(&self) -> Option<Builtin> {
         match self.uses {

@@ -328,6 +328,7 @@ pub fn get(uri: &str, connection: &Connection) -> OutboundCall {
         uri: uri.parse().unwrap(),
         headers: HeaderMap::new(),
         body: Bytes::new(),
+        request_hash: [0; 32],
         budget: AMPLE,
     }
 }

@@ -95,6 +95,24 @@ async fn starts_that_are_spread_keep_their_distance_when_the_clock_is_set_back()
 }
 
 #[tokio::test]
+async fn events_that_are_gathered_wait_as_long_as_before() {
+    let bench = Bench::new().await;
+    let engine = bench.start().await;
+    let limits = json!({"debounce": {"wait": "10s", "max": "30s"}});
+    engine.apply(json!({"a": {"use": "test.read"}}), json!({"limits": limits})).await;
+    let run = engine.run("1").await;
+    bench.clock.back(HOUR);
+    let in_time = bench.clock.now().plus(Duration::from_secs(10));
+    bench.until(run, |view| view.available_at == Some(in_time)).await;
+    bench.clock.forward(Duration::from_secs(5));
+    assert_eq!(engine.run("2").await, run);
+    let later = bench.clock.now().plus(Duration::from_secs(10));
+    bench.until(run, |view| view.available_at == Some(later)).await;
+    bench.clock.forward(Duration::from_secs(10));
+    assert_eq!(state(&bench.ended(run).await), RunState::Succeeded);
+}
+
+#[tokio::test]
 async fn a_deadline_stays_when_the_clock_is_set_back() {
     let bench = Bench::new().await;
     let engine = bench.start().await;

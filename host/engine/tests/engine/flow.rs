@@ -1,4 +1,4 @@
-//! RunLimits control by a workflow's `limits`, on a real store.
+//! Flow control by a workflow's `limits`, on a real store.
 
 use std::time::Duration;
 

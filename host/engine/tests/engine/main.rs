@@ -10,6 +10,7 @@ mod failures;
 mod faults;
 mod flow;
 mod housekeeping;
+mod intents;
 mod journals;
 mod lists;
 mod promises;

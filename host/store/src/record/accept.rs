@@ -2,7 +2,7 @@
 
 use tombolo_core::ports::store::{Accept, NewEvent, NewRun};
 
-use super::{Body, DedupeKey, Gathered, StepRecord, Texts};
+use super::{Body, DedupeKey, Gathered, Lasts, StepRecord, Texts};
 
 /// An event with its runs.
 #[derive(Debug)]
@@ -34,13 +34,13 @@ impl From<Accept> for AcceptItem {
             let steps = steps.map(|step| StepRecord::new(event.tenant, step, &mut texts));
             let steps = steps.collect();
             let output = run.ended.as_ref().and_then(|ended| ended.output.as_ref());
-            texts.begin_row();
+            texts.begin_row(Lasts::Long);
             let output = texts.json(event.tenant, output);
             RunItem { steps, output, run }
         });
         let runs = runs.collect();
         // At the end: an event names the last of its packs, and its payload is in that one.
-        texts.begin_row();
+        texts.begin_row(Lasts::Long);
         let body = texts.json(event.tenant, Some(&event.payload));
         Self { key: DedupeKey::of(&event), runs, body, texts: texts.finish(), event }
     }
@@ -66,6 +66,7 @@ mod tests {
     use tombolo_core::id::{EventId, RunId, TenantId, WorkflowId};
     use tombolo_core::json::Json;
     use tombolo_core::ports::store::{RunLimits, StepRow};
+    use tombolo_core::run::StepState;
     use uuid::Uuid;
 
     use super::*;
@@ -75,6 +76,7 @@ mod tests {
     fn the_payload_is_in_the_last_pack_however_much_the_runs_bring() {
         let text = |n: u32| format!("\"{n:0width$}\"", width = INLINE_LIMIT_BYTES - 2);
         let step = |item| StepRow {
+            state: StepState::Running,
             input: Some(Json::from_trusted(text(item))),
             ..StepRow::pending("a", item)
         };

@@ -35,4 +35,4 @@ pub(crate) use read::{
 pub(crate) use settle::{NEVER, Outcome, SettleItem, due};
 pub(crate) use signal::SignalItem;
 pub(crate) use step::{EffectRecord, StepRecord};
-pub(crate) use texts::{Gathered, Text, Texts};
+pub(crate) use texts::{Gathered, Lasts, Text, Texts};

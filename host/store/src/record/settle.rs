@@ -7,8 +7,8 @@ use tombolo_core::ports::store::{Lease, Letters, Next, Pause, Settle, StateChang
 use tombolo_core::run::RunState;
 
 use super::{
-    AcceptItem, Body, EffectRecord, Gathered, JournalRecord, LetterRecord, SignalItem, StepRecord,
-    Texts, to_json,
+    AcceptItem, Body, EffectRecord, Gathered, JournalRecord, Lasts, LetterRecord, SignalItem,
+    StepRecord, Texts, to_json,
 };
 
 /// Results of a run.
@@ -68,7 +68,7 @@ impl Outcome {
                 connections: (!connections.is_empty()).then(|| to_json(&connections)),
             },
             Next::End { state, output, error } => {
-                texts.begin_row();
+                texts.begin_row(Lasts::Long);
                 Self::End {
                     state,
                     output: texts.json(tenant, output.as_ref()),

@@ -3,8 +3,9 @@
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{ContentHash, RunId, TenantId};
 use tombolo_core::ports::store::{Call, StepRow};
+use tombolo_core::run::StepState;
 
-use super::{Body, Text, Texts, to_json};
+use super::{Body, Lasts, Text, Texts, to_json};
 
 /// A row of `step`, without tenant and run.
 #[derive(Debug, Clone)]
@@ -31,7 +32,10 @@ pub(crate) struct StepRecord {
 impl StepRecord {
     /// Makes the columns; their texts go to `texts`.
     pub(crate) fn new(tenant: TenantId, step: StepRow, texts: &mut Texts) -> Self {
-        texts.begin_row();
+        texts.begin_row(match step.state {
+            StepState::Pending | StepState::Waiting => Lasts::UntilReplaced,
+            _ => Lasts::Long,
+        });
         Self {
             input: texts.json(tenant, step.input.as_ref()),
             output: texts.json(tenant, step.output.as_ref()),
@@ -82,7 +86,7 @@ pub(crate) struct EffectRecord {
 impl EffectRecord {
     /// Makes the columns; the record goes to `texts`.
     pub(crate) fn new(call: Call, texts: &mut Texts) -> Self {
-        texts.begin_row();
+        texts.begin_row(Lasts::Long);
         Self {
             sequence: call.record.sequence,
             record: texts.text(to_json(&call.record)),

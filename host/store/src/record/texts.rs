@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
-use tombolo_core::id::{ContentHash, TenantId};
+use tombolo_core::id::TenantId;
 use tombolo_core::json::Json;
 
 use super::pack::push;
@@ -50,9 +50,21 @@ impl Text {
     }
 }
 
+/// How long a row has its texts. A pack stays as long as its run, so what is soon replaced stands in
+/// the row: a step that begins again and again leaves nothing behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Lasts {
+    /// As long as the row.
+    #[default]
+    Long,
+    /// Until the row is written again.
+    UntilReplaced,
+}
+
 /// Gathers the texts of one write.
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
+    row: Lasts,
     full: Vec<Pack>,
     content: Vec<u8>,
     count: u32,
@@ -71,7 +83,8 @@ pub(crate) struct Gathered {
 
 impl Texts {
     /// To be called before the texts of a row: a row names one pack only.
-    pub(crate) fn begin_row(&mut self) {
+    pub(crate) fn begin_row(&mut self, lasts: Lasts) {
+        self.row = lasts;
         if self.content.len() >= FULL_PACK_BYTES {
             self.close();
         }
@@ -79,20 +92,19 @@ impl Texts {
 
     /// Adds JSON of a user's.
     pub(crate) fn json(&mut self, tenant: TenantId, json: Option<&Json>) -> Body {
-        let Some(text) = json.map(Json::text) else {
-            return Body::default();
-        };
-        if text.len() > INLINE_LIMIT_BYTES {
-            let hash = ContentHash::of(text.as_bytes());
-            self.payloads.push(Payload::new(tenant, hash, text.as_bytes()));
-            return Body { text: None, hash: Some(hash) };
+        match json {
+            None => Body::default(),
+            Some(json) if self.row == Lasts::Long && json.text().len() <= INLINE_LIMIT_BYTES => {
+                Body { text: Some(self.pack(json.text())), hash: None }
+            }
+            Some(json) => Body::in_row(tenant, json, &mut self.payloads),
         }
-        Body { text: Some(self.pack(text)), hash: None }
     }
 
     /// Adds other text.
     pub(crate) fn text(&mut self, text: String) -> Text {
-        if text.len() > MAX_PACKED_BYTES { Text::InRow(text.into()) } else { self.pack(&text) }
+        let stays = self.row == Lasts::UntilReplaced || text.len() > MAX_PACKED_BYTES;
+        if stays { Text::InRow(text.into()) } else { self.pack(&text) }
     }
 
     fn pack(&mut self, text: &str) -> Text {
@@ -162,7 +174,7 @@ mod tests {
         let mut texts = Texts::default();
         let json = Json::from_value(serde_json::json!({ "id": 7 }));
         let first = texts.json(TENANT, Some(&json)).text.unwrap();
-        texts.begin_row();
+        texts.begin_row(Lasts::Long);
         let other = texts.text("other".to_owned());
         let again = texts.json(TENANT, Some(&json)).text.unwrap();
         assert_eq!(first, again);
@@ -184,7 +196,7 @@ mod tests {
         };
         let mut rows = Vec::new();
         for n in 0..40 {
-            texts.begin_row();
+            texts.begin_row(Lasts::Long);
             rows.push([texts.text(text(2 * n)), texts.text(text(2 * n + 1))]);
         }
         let gathered = texts.finish();

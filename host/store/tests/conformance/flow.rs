@@ -1,4 +1,4 @@
-//! RunLimits control: lanes. How many runs go at the same time, and in which order.
+//! Flow control: lanes. How many runs go at the same time, and in which order.
 
 use tombolo_core::id::RunId;
 use tombolo_core::ports::store::{Accept, Lane, Lease, Priority, RunLimits};

@@ -1,4 +1,4 @@
-//! RunLimits control: nothing leaks, whatever becomes of runs and of those who work on them.
+//! Flow control: nothing leaks, whatever becomes of runs and of those who work on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

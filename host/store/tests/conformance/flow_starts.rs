@@ -1,4 +1,4 @@
-//! RunLimits control: when runs start, which of them, and whose turn comes first.
+//! Flow control: when runs start, which of them, and whose turn comes first.
 
 use std::time::Duration;
 

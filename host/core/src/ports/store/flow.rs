@@ -1,4 +1,4 @@
-//! RunLimits control of one run, as the store applies it: in the transaction that accepts the run, and in
+//! Flow control of one run, as the store applies it: in the transaction that accepts the run, and in
 //! those that claim, park and end it. So nothing leaks when a process dies.
 //!
 //! A run whose worker died keeps its places until it is claimed again and ends. One whose end was

@@ -81,7 +81,7 @@ pub struct NewRun {
     /// The run that it repeats.
     pub replay_of: Option<RunId>,
     /// Steps that are done already: computed before it is stored, or taken over from the run that it
-    /// repeats.
+    /// repeats. With a lease, also unsafe ones that are to be called once they are stored.
     pub steps: Vec<StepRow>,
     /// Set if nothing is left to do: it is stored as it has ended, and never queued.
     pub ended: Option<Ended>,

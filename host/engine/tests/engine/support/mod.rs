@@ -118,9 +118,9 @@ pub struct Bench {
 impl Bench {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // Processes that die in a model keep the readers they had.
-        let settings = SqliteSettings { readers: 64, ..SqliteSettings::default() };
-        let store = SqliteStore::open(&folder.path().join("t.db"), settings).await.unwrap();
+        let store = SqliteStore::open(&folder.path().join("t.db"), SqliteSettings::default())
+            .await
+            .unwrap();
         let clock = Arc::new(HandClock(AtomicI64::new(1_700_000_000_000)));
         let ids = Arc::new(Counter::default());
         let tenant = TenantId::new(&*ids);
@@ -231,12 +231,10 @@ impl Bench {
     pub async fn until(&self, run: RunId, wanted: impl Fn(&RunView) -> bool) -> RunView {
         let look = async {
             loop {
-                // A look that fails, as while deaths keep the readers busy, is followed by the next.
-                if let Ok(view) = self.store.run(self.tenant, run).await {
-                    let view = view.expect("the run is stored");
-                    if wanted(&view) {
-                        return view;
-                    }
+                let view =
+                    self.store.run(self.tenant, run).await.unwrap().expect("the run is stored");
+                if wanted(&view) {
+                    return view;
                 }
                 tokio::task::yield_now().await;
             }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -163,6 +164,12 @@ impl Sandbox for Scripted {
     }
 
     async fn invoke(&self, invocation: Invocation) -> Invoked {
+        if invocation.interrupt.interrupted().now_or_never().is_some() {
+            // As the sandbox: nothing begins that is to be ended.
+            let error = StepError::new(ErrorClass::Transient, INTERRUPTED, "not begun");
+            let (logs, calls, state, journal) = Default::default();
+            return Invoked { result: Err(error), logs, calls, state, journal };
+        }
         let node = invocation.caller.node.clone();
         let caller = &invocation.caller;
         let (number, key) = (caller.attempt, caller.idempotency_key.clone());

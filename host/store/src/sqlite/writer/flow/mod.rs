@@ -1,4 +1,4 @@
-//! RunLimits control: what a run has to wait for before it starts. Applied in the transactions that
+//! Flow control: what a run has to wait for before it starts. Applied in the transactions that
 //! accept, claim, park and end it, and only for runs that have to wait for something.
 
 mod join;
