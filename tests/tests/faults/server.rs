@@ -55,7 +55,7 @@ impl Server {
     }
 
     /// Sends these events, each until it is taken.
-    pub async fn send(&self, events: std::ops::Range<usize>) -> anyhow::Result<()> {
+    pub async fn send(&self, events: impl Iterator<Item = usize>) -> anyhow::Result<()> {
         let sent: Vec<anyhow::Result<()>> = stream::iter(events)
             .map(async |event| self.send_until_taken(event).await)
             .buffer_unordered(SENDERS)
