@@ -17,6 +17,9 @@ use crate::Inner;
 /// The pause after the first alert that was not taken. It doubles, up to `alert_repeat`.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
+/// After so many failures the pause grows no more.
+const MAX_DOUBLINGS: u32 = 16;
+
 /// What may be news. There are as many as tenants and connections: this bounds what is kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Subject {
@@ -179,7 +182,7 @@ impl<'a> Watch<'a> {
     fn pause(&self) -> Duration {
         let repeat = self.inner.settings.alert_repeat();
         match self.failures.checked_sub(1) {
-            Some(before) => FIRST_RETRY.saturating_mul(1 << before.min(16)).min(repeat),
+            Some(before) => FIRST_RETRY.saturating_mul(1 << before.min(MAX_DOUBLINGS)).min(repeat),
             None => repeat,
         }
     }

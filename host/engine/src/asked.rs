@@ -108,7 +108,10 @@ fn unresolved(node: &PlanNode, error: &Unresolved) -> StepError {
     }))
 }
 
+/// How much of a value is told to people.
+const MAX_SHOWN_CHARS: usize = 80;
+
 /// The beginning of a value, for people.
 pub(crate) fn shown(value: &Value) -> String {
-    value.to_string().chars().take(80).collect()
+    value.to_string().chars().take(MAX_SHOWN_CHARS).collect()
 }

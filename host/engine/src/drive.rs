@@ -27,7 +27,7 @@ use crate::{Inner, give_up};
 
 /// How a run came to its driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum RunOrigin {
     /// From the queue. Attempts that its steps have under way were another worker's.
     Claim,
     /// From its accept, which stored the intents of attempts that this worker begins now.
@@ -42,7 +42,7 @@ pub(crate) fn spawn(inner: &Arc<Inner>, claimed: Claimed, permit: OwnedSemaphore
             if claimed.claims > SUSPECT_CLAIMS {
                 held.suspect();
             }
-            spawn_held(inner, (*claimed, Origin::Claim), held, permit);
+            spawn_held(inner, (*claimed, RunOrigin::Claim), held, permit);
         }
         Claimed::Damaged { tenant, lease, reason, readable } => {
             let inner = inner.clone();
@@ -61,7 +61,7 @@ pub(crate) fn spawn(inner: &Arc<Inner>, claimed: Claimed, permit: OwnedSemaphore
 /// Drives a run that is held already.
 pub(crate) fn spawn_held(
     inner: &Arc<Inner>,
-    (claimed, origin): (ClaimedRun, Origin),
+    (claimed, origin): (ClaimedRun, RunOrigin),
     held: Held,
     permit: OwnedSemaphorePermit,
 ) {
@@ -110,7 +110,7 @@ async fn plan(desk: &Desk) -> Result<Result<Arc<Plan>, (&'static str, String)>, 
 async fn drive(
     inner: &Arc<Inner>,
     claimed: ClaimedRun,
-    origin: Origin,
+    origin: RunOrigin,
     signals: &Signals,
 ) -> Result<(), StoreError> {
     let claims = claimed.claims;
@@ -140,8 +140,8 @@ async fn drive(
         return desk.give_up_run(&run, "worker-lost", message).await;
     }
     let fresh = match origin {
-        Origin::Accept => Ok(desk.begun(&run).collect()),
-        Origin::Claim => run.recover(desk.now()).map(|()| Vec::new()),
+        RunOrigin::Accept => Ok(desk.begun(&run).collect()),
+        RunOrigin::Claim => run.recover(desk.now()).map(|()| Vec::new()),
     };
     let worked = match fresh {
         Ok(fresh) => {

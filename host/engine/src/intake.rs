@@ -19,14 +19,14 @@ use tombolo_core::ports::store::{
 };
 use tombolo_core::run::{Run, RunState};
 
-use crate::drive::Origin;
+use crate::drive::RunOrigin;
 use crate::head::{self, Head};
 use crate::leases::{Held, Leases};
 use crate::registry::NoPlan;
 use crate::{Engine, Inner, cancels, drive, flow, respond};
 
 /// An arrival made ready to be stored, with what is needed to run it at once.
-struct Prepared {
+struct PreparedArrival {
     accept: Accept,
     /// One for each run.
     here: Vec<Here>,
@@ -95,8 +95,7 @@ impl Intake for Engine {
     }
 
     async fn cancel(&self, tenant: TenantId, run: RunId) -> Result<CancelRequest, StoreError> {
-        let request =
-            self.0.ports.store.request_cancel(tenant, run, self.0.ports.clock.now()).await?;
+        let request = self.0.ports.store.request_cancel(tenant, run).await?;
         if request == CancelRequest::Requested {
             self.0.leases.cancel(run);
             cancels::tell_of_new(&self.0).await;
@@ -132,7 +131,7 @@ async fn prepare(
     inner: &Arc<Inner>,
     arrival: Arrival,
     deadline: Instant,
-) -> Result<Prepared, StoreError> {
+) -> Result<PreparedArrival, StoreError> {
     let (ids, now) = (&*inner.ports.ids, inner.ports.clock.now());
     let id = EventId::new(ids);
     let mut event = arrival.event;
@@ -154,7 +153,7 @@ async fn prepare(
         runs.push(run);
         here.push(one);
     }
-    Ok(Prepared { accept: Accept { event, runs }, here })
+    Ok(PreparedArrival { accept: Accept { event, runs }, here })
 }
 
 /// What expressions see of the event. Moved, not copied: it may be large.
@@ -228,8 +227,11 @@ fn free_slot(inner: &Arc<Inner>) -> Option<OwnedSemaphorePermit> {
 /// Makes a batch durable and starts what this process drives itself. Both happen even if whoever
 /// asked stops waiting: a run that is durable and leased has to be driven. Where nothing is left to
 /// do after the write, it needs no life of its own.
-async fn store(inner: &Arc<Inner>, prepared: Vec<Prepared>) -> Result<Vec<Accepted>, StoreError> {
-    if prepared.iter().all(Prepared::is_over) {
+async fn store(
+    inner: &Arc<Inner>,
+    prepared: Vec<PreparedArrival>,
+) -> Result<Vec<Accepted>, StoreError> {
+    if prepared.iter().all(PreparedArrival::is_over) {
         return store_and_drive(inner.clone(), prepared).await;
     }
     let accepting = inner.tracker.spawn(store_and_drive(inner.clone(), prepared));
@@ -239,7 +241,7 @@ async fn store(inner: &Arc<Inner>, prepared: Vec<Prepared>) -> Result<Vec<Accept
     }
 }
 
-impl Prepared {
+impl PreparedArrival {
     /// True if all its runs have ended by the time they are stored.
     fn is_over(&self) -> bool {
         self.accept.runs.iter().all(|run| run.ended.is_some())
@@ -248,7 +250,7 @@ impl Prepared {
 
 async fn store_and_drive(
     inner: Arc<Inner>,
-    prepared: Vec<Prepared>,
+    prepared: Vec<PreparedArrival>,
 ) -> Result<Vec<Accepted>, StoreError> {
     let (accepts, here): (Vec<_>, Vec<_>) =
         prepared.into_iter().map(|one| (one.accept, one.here)).unzip();
@@ -269,7 +271,7 @@ async fn store_and_drive(
             tell(&inner, &run);
             if let Some((Driven { claimed, permit }, held)) = run.driven.zip(held) {
                 held.mark_stored();
-                drive::spawn_held(&inner, (claimed, Origin::Accept), held, permit);
+                drive::spawn_held(&inner, (claimed, RunOrigin::Accept), held, permit);
             } else {
                 queued |= !run.state.ended();
             }

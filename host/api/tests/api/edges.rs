@@ -223,7 +223,7 @@ impl Intake for ScriptedIntake {
     }
 
     async fn cancel(&self, tenant: TenantId, run: RunId) -> Result<CancelRequest, StoreError> {
-        self.store.request_cancel(tenant, run, self.clock.now()).await
+        self.store.request_cancel(tenant, run).await
     }
 
     fn follow(&self, _: TenantId, _: RunId) -> Box<dyn Follow> {

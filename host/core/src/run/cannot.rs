@@ -76,20 +76,3 @@ pub enum CannotRepair {
     #[error(transparent)]
     Illegal(#[from] Illegal),
 }
-
-impl CannotRepair {
-    /// Stable code for programs.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NoSuchStep { .. } => "no-such-step",
-            Self::NotDead { .. } => "step-not-dead",
-            Self::NothingDead => "nothing-dead",
-            Self::Unknown { .. } | Self::ItemUnknown { .. } => "outcome-unknown",
-            Self::ListDone { .. } => "list-done",
-            Self::InputWithoutStep => "input-without-step",
-            Self::InputOfList { .. } => "input-of-list",
-            Self::InputOfCall { .. } => "input-of-call",
-            Self::Illegal(_) => "stored-run-damaged",
-        }
-    }
-}

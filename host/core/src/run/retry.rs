@@ -177,10 +177,10 @@ mod tests {
         };
         let at = |after_s| Treatment::Retry { at: NOW.plus(Duration::from_secs(after_s)) };
         assert_eq!(decide(ErrorClass::Transient, None, 29), at(1), "just in time");
-        assert_eq!(decide(ErrorClass::Transient, None, 30), Treatment::Dead);
+        assert_eq!(decide(ErrorClass::Transient, None, 30), Treatment::TooLate);
         assert_eq!(decide(ErrorClass::RateLimited, Some(20_000), 10), at(20));
-        assert_eq!(decide(ErrorClass::RateLimited, Some(20_000), 11), Treatment::Dead);
-        assert_eq!(decide(ErrorClass::UnknownOutcome, None, 30), Treatment::Dead);
+        assert_eq!(decide(ErrorClass::RateLimited, Some(20_000), 11), Treatment::TooLate);
+        assert_eq!(decide(ErrorClass::UnknownOutcome, None, 30), Treatment::TooLate);
     }
 
     #[test]

@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tombolo_core::audit::Actor;
 use tombolo_core::error::ErrorClass;
 use tombolo_core::id::RunId;
 use tombolo_core::ports::alert::Alert;
-use tombolo_core::ports::repair::{By, Repairs};
+use tombolo_core::ports::repair::Repairs;
 use tombolo_core::ports::store::StepKey;
 use tombolo_core::run::RunState;
 
-use crate::support::{Bench, Running, state};
+use crate::support::{Bench, Running, by, state};
 
 fn count(alert: &Alert) -> u64 {
     match alert {
@@ -54,9 +53,8 @@ async fn somebody_is_told_when_dead_letters_begin_to_wait_and_while_they_grow() 
     }
     // Given up and dead again: from none to one is news.
     for run in runs {
-        let by = By { actor: Actor("token:test".into()), reason: Some("old".into()) };
         let step = StepKey { node: "a".into(), item: 0 };
-        engine.engine.discard(bench.tenant, run, step, by).await.unwrap();
+        engine.engine.discard(bench.tenant, run, step, by()).await.unwrap();
     }
     fails(&bench, &engine, "3").await;
     assert_eq!(counts(&bench.alerts.once(3).await), [1, 2, 1]);

@@ -1,7 +1,5 @@
 //! Built-in nodes that wait, call and publish, on a real store.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::RunId;
@@ -10,9 +8,7 @@ use tombolo_core::ports::repair::{RepairError, Repairs};
 use tombolo_core::ports::store::{Page, Reading, RunView, Signalled, StepKey};
 use tombolo_core::run::RunState;
 
-use crate::support::{Bench, Running, Script, state, step};
-
-const HOUR: Duration = Duration::from_secs(3600);
+use crate::support::{Bench, HOUR, Running, Script, state, step};
 
 fn key(node: &str) -> StepKey {
     StepKey { node: node.into(), item: 0 }

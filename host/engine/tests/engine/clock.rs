@@ -8,9 +8,7 @@ use tombolo_core::error::ErrorClass;
 use tombolo_core::ports::intake::{Answer, Intake};
 use tombolo_core::run::RunState;
 
-use crate::support::{Bench, state};
-
-const HOUR: Duration = Duration::from_secs(3600);
+use crate::support::{Bench, HOUR, state};
 
 /// Another run passes: the claim loop has looked, and leases were renewed or not.
 async fn others_pass(engine: &crate::support::Running, key: &str) {

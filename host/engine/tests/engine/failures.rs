@@ -1,25 +1,20 @@
 //! Runs that end badly: who is told, and what waits for a person.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
-use tombolo_core::audit::Actor;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::error::ErrorClass;
 use tombolo_core::id::{EventId, RunId, WorkflowId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::intake::{Answer, Intake, Subscriptions};
-use tombolo_core::ports::repair::{By, Repairs, ReplayOrder};
+use tombolo_core::ports::repair::Repairs;
 use tombolo_core::ports::store::{
     Accept, Catalog, LetterBox, LetterFilter, NewEvent, NewRun, NewVersion, RunLog, RunView,
     StepRow,
 };
-use tombolo_core::run::{From, RunState, StepState};
+use tombolo_core::run::{RunState, StepState};
 
 use crate::support::mortal::Spoilt;
-use crate::support::{Bench, Running, state};
-
-const HOUR: Duration = Duration::from_secs(3600);
+use crate::support::{Bench, HOUR, Running, by, replay_of, state};
 
 /// A workflow `rescue` that takes every failure, and tells what it knows of it.
 async fn rescue(engine: &Running) {
@@ -70,16 +65,8 @@ async fn what_a_rescue_calls_starts_no_rescue_when_it_fails() {
     assert_eq!(letters(&bench).await, ["a", "call", "work"], "people are told all the same");
 
     bench.sandbox.fail("work", ErrorClass::Permanent);
-    let order = ReplayOrder {
-        tenant: bench.tenant,
-        run: of(&views, "child").run.id,
-        from: From::Start,
-        version: None,
-        repeat_unknown: false,
-        dedupe_key: None,
-    };
-    let by = By { actor: Actor("token:test".into()), reason: None };
-    engine.engine.replay(order, by).await.unwrap();
+    let order = replay_of(&bench, of(&views, "child").run.id);
+    engine.engine.replay(order, by()).await.unwrap();
     assert_eq!(bench.all_ended(4).await.len(), 4, "nor does a replay of it");
 }
 

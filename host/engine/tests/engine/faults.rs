@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::support::mortal::Trouble;
-use crate::support::{Bench, soon, state, step};
+use crate::support::{Bench, eventually, soon, state, step};
 use serde_json::{Value, json};
 use tombolo_core::error::ErrorClass;
 use tombolo_core::ports::intake::Intake;
@@ -268,12 +268,8 @@ async fn a_store_that_fails_for_too_long_gets_the_run_back_in_good_order() {
     soon(long).await.unwrap();
     engine.store.fail_writes(usize::MAX);
     done.send(json!(1)).unwrap();
-    let failed = async {
-        while engine.store.bad_writes() == usize::MAX {
-            tokio::task::yield_now().await;
-        }
-    };
-    soon(failed).await;
+    let failed = || engine.store.bad_writes() < usize::MAX;
+    eventually("a write fails", async || failed().then_some(())).await;
     // The time of a lease has passed.
     bench.clock.forward(Duration::from_secs(3600));
     // What is under way is cut off.

@@ -8,9 +8,7 @@ use tombolo_core::ports::intake::Intake;
 use tombolo_core::ports::repair::Repairs;
 use tombolo_core::run::RunState;
 
-use crate::support::{Bench, Running, state};
-
-const HOUR: Duration = Duration::from_secs(3600);
+use crate::support::{Bench, HOUR, Running, state};
 
 /// A workflow of one node, with these limits.
 async fn limited(bench: &Bench, limits: Value) -> Running {

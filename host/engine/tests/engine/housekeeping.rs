@@ -7,19 +7,9 @@ use tombolo_core::id::EventId;
 use tombolo_core::ports::store::Reading;
 use tombolo_core::run::RunState;
 
-use crate::support::{Bench, Running, state};
+use crate::support::{Bench, Running, eventually, state};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-/// Waits until `ready` says so.
-async fn until(ready: impl AsyncFn() -> bool) {
-    let look = async {
-        while !ready().await {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), look).await.expect("it comes to that");
-}
 
 #[tokio::test]
 async fn old_runs_are_forgotten_where_their_workflow_says_so() {
@@ -31,12 +21,10 @@ async fn old_runs_are_forgotten_where_their_workflow_says_so() {
     bench.ended(old).await;
     bench.clock.forward(Duration::from_secs(2 * 24 * 3600));
     let young = engine.run("2").await;
-    let gone = async {
-        while bench.store.run(bench.tenant, old).await.unwrap().is_some() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("it is forgotten");
+    eventually("the old run is forgotten", async || {
+        bench.store.run(bench.tenant, old).await.unwrap().is_none().then_some(())
+    })
+    .await;
     assert!(bench.store.run(bench.tenant, young).await.unwrap().is_some());
 }
 
@@ -59,7 +47,8 @@ async fn an_event_that_nobody_took_is_forgotten_after_a_week() {
     let young = publish(&bench, &engine, "2").await;
     bench.clock.forward(4 * DAY);
     let is_there = async |event| bench.store.event(bench.tenant, event).await.unwrap().is_some();
-    until(async || !is_there(old).await).await;
+    let gone = async || (!is_there(old).await).then_some(());
+    eventually("the old event is forgotten", gone).await;
     assert!(is_there(young).await);
 }
 
@@ -68,5 +57,6 @@ async fn a_start_sweeps_what_an_earlier_process_left() {
     let mut bench = Bench::new().await;
     bench.settings.housekeeping_ms = 5;
     let engine = bench.start().await;
-    until(async || engine.store.sweeps() > 0).await;
+    let sweeps = async || (engine.store.sweeps() > 0).then_some(());
+    eventually("a sweep", sweeps).await;
 }

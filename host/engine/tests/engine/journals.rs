@@ -1,7 +1,5 @@
 //! Journals of steps that make several calls: kept as long as there may be another attempt.
 
-use std::time::Duration;
-
 use serde_json::json;
 use tombolo_core::error::ErrorClass;
 use tombolo_core::id::RunId;
@@ -9,9 +7,7 @@ use tombolo_core::ports::store::{Claim, Claimed, Journaled, RunLog, Wanted, Work
 use tombolo_core::run::RunState;
 
 use crate::support::scripted::Changes;
-use crate::support::{Bench, Running, Script, state};
-
-const HOUR: Duration = Duration::from_secs(3600);
+use crate::support::{Bench, HOUR, Running, Script, state};
 
 /// Three changes, of which the third is refused once.
 const THREE: [Script; 2] = [

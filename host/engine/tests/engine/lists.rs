@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tombolo_core::audit::Actor;
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::ports::intake::Answer;
-use tombolo_core::ports::repair::{By, Repairs, ReplayOrder};
+use tombolo_core::ports::repair::{Repairs, ReplayOrder};
 use tombolo_core::ports::store::RunView;
 use tombolo_core::run::{From, RepeatedItems, RunState, StepState};
 
-use crate::support::{Bench, Script, soon, state, step};
+use crate::support::{Bench, Script, by, replay_of, soon, state, step};
 
 fn list(policy: &str, limit: u32, count: u32) -> Value {
     let items: Vec<u32> = (0..count).collect();
@@ -148,20 +147,12 @@ async fn a_replay_goes_on_with_the_items_that_are_not_done() {
     bench.sandbox.fail("list", ErrorClass::Permanent);
     let run = engine.run("1").await;
     assert_eq!(state(&bench.ended(run).await), RunState::Failed);
-    let order = ReplayOrder {
-        tenant: bench.tenant,
-        run,
-        from: From::Failed,
-        version: None,
-        repeat_unknown: false,
-        dedupe_key: None,
-    };
+    let order = ReplayOrder { from: From::Failed, ..replay_of(&bench, run) };
     let plan = engine.engine.plan_replay(&order).await.unwrap();
     assert_eq!(plan.takes_over, ["source"], "the list is not done");
     let counted = RepeatedItems { again: 2, done: 1, unknown: 0 };
     assert_eq!(plan.repeats[0].items, Some(counted));
-    let by = By { actor: Actor("token:test".into()), reason: None };
-    let (new, _) = engine.engine.replay(order, by).await.unwrap();
+    let (new, _) = engine.engine.replay(order, by()).await.unwrap();
     let ended = bench.ended(new).await;
     let expected: Vec<Value> = (0..3).map(|n| json!({"n": n, "at": n})).collect();
     assert_eq!(ended.run.output.unwrap().value(), &json!({ "all": expected }));

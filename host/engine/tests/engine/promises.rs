@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use crate::support::{Bench, Script, state, step};
+use crate::support::{Bench, HOUR, Script, state, step};
 use serde_json::json;
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::ports::intake::{Answer, Intake};
 use tombolo_core::ports::store::{CancelRequest, Reading, RunLog};
 use tombolo_core::run::{RunState, StepState};
-
-const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
 async fn a_run_of_pure_steps_ends_with_its_output() {

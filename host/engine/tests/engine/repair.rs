@@ -3,17 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tombolo_core::audit::Actor;
 use tombolo_core::error::ErrorClass;
-use tombolo_core::ports::repair::{By, RepairError, Repairs, ReplayOrder, VersionChoice};
+use tombolo_core::ports::repair::{RepairError, Repairs, ReplayOrder, VersionChoice};
 use tombolo_core::ports::store::{LetterBox, LetterFilter, Reading, StepKey};
-use tombolo_core::run::{From, Redrive, RunState};
+use tombolo_core::run::{CannotRepair, From, Redrive, RunState};
 
-use crate::support::{Bench, Script, state, step};
-
-fn by() -> By {
-    By { actor: Actor("token:test".into()), reason: Some("mended".into()) }
-}
+use crate::support::{Bench, Script, by, replay_of, state, step};
 
 fn key(node: &str) -> StepKey {
     StepKey { node: node.into(), item: 0 }
@@ -95,7 +90,7 @@ async fn what_nobody_knows_is_resolved_by_a_person() {
     bench.ended(run).await;
     let blind = engine.engine.redrive(bench.tenant, run, Redrive::default(), by()).await;
     let Err(RepairError::Cannot(why)) = blind else { panic!("{blind:?}") };
-    assert_eq!(why.code(), "outcome-unknown");
+    assert!(matches!(why, CannotRepair::Unknown { .. }), "{why}");
     let output = json!({"id": 7}).into();
     engine.engine.resolve(bench.tenant, run, key("send"), output, by()).await.unwrap();
     let ended = bench.until(run, |view| state(view) == RunState::Succeeded).await;
@@ -157,12 +152,10 @@ async fn a_replay_says_what_it_repeats_and_is_a_run_of_its_own() {
     newer["c"] = json!({"use": "set", "after": ["b"], "with": {"id": "${ .trigger.id }"}});
     engine.apply(newer, json!({})).await;
     let order = |from, version| ReplayOrder {
-        tenant: bench.tenant,
-        run,
         from,
         version,
-        repeat_unknown: false,
         dedupe_key: Some("one".into()),
+        ..replay_of(&bench, run)
     };
     let planned =
         engine.engine.plan_replay(&order(From::Failed, Some(VersionChoice::Latest))).await;
@@ -196,14 +189,7 @@ async fn a_run_that_goes_on_is_neither_repaired_nor_replayed() {
     let (started, go_on) = bench.sandbox.hold("a");
     let run = engine.run("1").await;
     started.await.unwrap();
-    let order = ReplayOrder {
-        tenant: bench.tenant,
-        run,
-        from: From::Start,
-        version: None,
-        repeat_unknown: false,
-        dedupe_key: None,
-    };
+    let order = replay_of(&bench, run);
     let error = engine.engine.replay(order, by()).await.unwrap_err();
     assert!(matches!(error, RepairError::NotEnded(_)), "{error:?}");
     let error = engine.engine.redrive(bench.tenant, run, Redrive::default(), by()).await;

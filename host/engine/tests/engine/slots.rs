@@ -1,14 +1,10 @@
 //! Who gets a slot, and who needs none.
 
-use std::time::Duration;
-
 use serde_json::json;
 use tombolo_core::ports::intake::Intake;
 use tombolo_core::run::RunState;
 
-use crate::support::{Bench, Running, soon, state};
-
-const HOUR: Duration = Duration::from_secs(3600);
+use crate::support::{Bench, HOUR, Running, soon, state};
 
 /// An engine with one slot, which a run of `holder` has until the sender is used.
 async fn full(bench: &mut Bench) -> (Running, tokio::sync::oneshot::Sender<serde_json::Value>) {

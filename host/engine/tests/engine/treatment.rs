@@ -9,9 +9,7 @@ use tombolo_core::ports::repair::Repairs;
 use tombolo_core::ports::store::{Catalog, Reading};
 use tombolo_core::run::{RunState, StepState};
 
-use crate::support::{Bench, Script, state, step};
-
-const HOUR: Duration = Duration::from_secs(3600);
+use crate::support::{Bench, HOUR, Script, eventually, state, step};
 
 fn resumed(bench: &Bench) -> AuditEntry {
     AuditEntry {
@@ -39,16 +37,10 @@ async fn refused_credentials_pause_the_connection_until_it_is_mended() {
     let parked = bench.until(first, |view| state(view) == RunState::Waiting).await;
     assert_eq!(parked.available_at, parked.run.deadline, "nothing but a person lets it go on");
     // A moment may pass between the write and its first reading.
-    let paused = async {
-        loop {
-            let stored = bench.store.connection(bench.tenant, "crm").await.unwrap().unwrap();
-            if let Some(paused) = stored.paused {
-                return paused;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    let paused = tokio::time::timeout(Duration::from_secs(20), paused).await.expect("paused");
+    let paused = eventually("the connection is paused", async || {
+        bench.store.connection(bench.tenant, "crm").await.unwrap().unwrap().paused
+    })
+    .await;
     assert_eq!(paused.reason, "as the test says");
     // Others do not even call.
     let second = engine.run("2").await;
@@ -200,4 +192,18 @@ async fn an_attempt_that_is_cut_off_leaves_its_calls_and_says_what_it_knows() {
     );
     let calls = bench.store.calls(bench.tenant, run).await.unwrap();
     assert_eq!(calls.len(), 2, "what was called is on record");
+}
+
+#[tokio::test]
+async fn a_step_that_has_no_time_for_another_attempt_says_so() {
+    let bench = Bench::new().await;
+    let engine = bench.start().await;
+    let retry = json!({"attempts": 9, "within": "10m", "backoff": {"first": "1h", "max": "1h"}});
+    engine.apply(json!({"a": {"use": "test.read", "retry": retry}}), json!({})).await;
+    bench.sandbox.fail("a", ErrorClass::Transient);
+    let run = engine.run("1").await;
+    let ended = bench.ended(run).await;
+    assert_eq!(step(&ended, "a"), "dead");
+    let error = ended.steps[0].error.as_ref().unwrap();
+    assert!(error.message.contains("`retry.within`"), "{}", error.message);
 }

@@ -4,29 +4,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tombolo_core::id::RunId;
 use tombolo_core::ports::intake::Intake;
-use tombolo_core::ports::store::{Page, Reading};
 use tombolo_core::run::RunState;
 
-use crate::support::{Bench, Running, soon, state, step};
-
-const HOUR: Duration = Duration::from_secs(3600);
-
-/// The newest run of a workflow, as soon as there is one.
-async fn newest_of(bench: &Bench, workflow: &str) -> RunId {
-    let look = async {
-        loop {
-            let page = Page { after: None, limit: 50 };
-            let runs = bench.store.runs(bench.tenant, &Default::default(), page).await.unwrap();
-            match runs.into_iter().find(|summary| summary.workflow_name == workflow) {
-                Some(found) => return found.run.id,
-                None => tokio::task::yield_now().await,
-            }
-        }
-    };
-    soon(look).await
-}
+use crate::support::{Bench, HOUR, Running, soon, state, step};
 
 /// A workflow that calls `child` and waits for it, with more nodes, and fields.
 async fn caller(engine: &Running, child: Value, mut nodes: Value, more: Value) {
@@ -108,7 +89,7 @@ async fn a_wish_to_end_reaches_a_called_run_that_is_worked_on() {
     let (work, _never) = bench.sandbox.hold("work");
     let run = engine.run("1").await;
     soon(work).await.unwrap();
-    let child = newest_of(&bench, "child").await;
+    let child = bench.newest_of("child").await;
     engine.engine.cancel(bench.tenant, run).await.unwrap();
     assert_eq!(state(&bench.ended(child).await), RunState::Cancelled);
     assert_eq!(state(&bench.ended(run).await), RunState::Cancelled);
@@ -123,7 +104,7 @@ async fn so_does_the_deadline_of_its_caller() {
     let (work, _never) = bench.sandbox.hold("work");
     let run = engine.run("1").await;
     soon(work).await.unwrap();
-    let child = newest_of(&bench, "child").await;
+    let child = bench.newest_of("child").await;
     bench.clock.forward(HOUR);
     assert_eq!(state(&bench.ended(run).await), RunState::Cancelled);
     assert_eq!(state(&bench.ended(child).await), RunState::Cancelled);
@@ -143,10 +124,10 @@ async fn a_singleton_is_replaced_by_one_that_a_run_starts() {
     let (work, _never) = bench.sandbox.hold("work");
     engine.run("1").await;
     soon(work).await.unwrap();
-    let first = newest_of(&bench, "one").await;
+    let first = bench.newest_of("one").await;
     engine.run("2").await;
     assert_eq!(state(&bench.ended(first).await), RunState::Cancelled);
-    let second = newest_of(&bench, "one").await;
+    let second = bench.newest_of("one").await;
     assert_ne!(second, first);
     assert_eq!(state(&bench.ended(second).await), RunState::Succeeded);
 }

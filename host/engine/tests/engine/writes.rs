@@ -1,12 +1,10 @@
 //! How many writes a run costs, by its shape: the table of docs/durability.md.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value, json};
 use tombolo_core::error::ErrorClass;
 use tombolo_core::run::RunState;
 
-use crate::support::{Bench, state};
+use crate::support::{Bench, HOUR, state};
 
 /// So many nodes of an operation, one after the other.
 fn chain(operation: &str, count: usize) -> Value {
@@ -30,19 +28,14 @@ async fn writes(nodes: Value, fails_first: Option<&str>) -> usize {
     }
     let before = engine.store.writes();
     let run = engine.run_with("1", json!({"list": (0..1_000).collect::<Vec<_>>()})).await;
-    let ended = async {
-        loop {
-            let view = bench.until(run, |_| true).await;
-            if view.run.state.ended() {
-                return view;
-            }
+    let ended = bench
+        .until(run, |view| {
             if view.run.state == RunState::Waiting {
-                bench.clock.forward(Duration::from_secs(3600));
+                bench.clock.forward(HOUR);
             }
-            tokio::task::yield_now().await;
-        }
-    };
-    let ended = tokio::time::timeout(Duration::from_secs(30), ended).await.expect("it ends");
+            view.run.state.ended()
+        })
+        .await;
     assert_eq!(state(&ended), RunState::Succeeded);
     engine.store.writes() - before
 }

@@ -37,8 +37,9 @@ impl Packs {
         .fetch_all(connection)
         .await?;
         let unpack = |row: &SqliteRow| {
-            let stored = bytes(row, 2)?.unwrap_or_default();
-            Ok((row.try_get(0)?, Unpacked::new(row.try_get(1)?, stored)))
+            let (number, stored): (i64, _) = (row.try_get(0)?, bytes(row, 2)?.unwrap_or_default());
+            let unpacked = Unpacked::new(row.try_get(1)?, stored);
+            Ok((number, unpacked.map_err(|Damaged(why)| Damaged(format!("pack {number}: {why}")))))
         };
         Ok(Self(rows.iter().map(unpack).collect::<Result<_, Fault>>()?))
     }
@@ -62,9 +63,10 @@ impl Packs {
     }
 
     fn find(&self, pack: Option<i64>) -> Result<&Unpacked, Damaged> {
-        match pack.and_then(|pack| self.0.get(&pack)) {
+        let number = pack.ok_or_else(|| Damaged("a text is in no pack".to_owned()))?;
+        match self.0.get(&number) {
             Some(unpacked) => unpacked.as_ref().map_err(Damaged::clone),
-            None => Err(Damaged("the pack of a text is missing".to_owned())),
+            None => Err(Damaged(format!("pack {number}, which holds a text, is missing"))),
         }
     }
 }

@@ -97,7 +97,6 @@ impl RunLog for SqliteStore {
         &self,
         tenant: TenantId,
         run: RunId,
-        _now: Timestamp,
     ) -> Result<CancelRequest, StoreError> {
         self.writes.write(Cancel { tenant, run }, Command::Cancel).await
     }

@@ -162,7 +162,7 @@ pub async fn who_does_not_wait_any_more_is_left_alone(world: World) {
     connect(&world, "crm").await;
     let lease = refused(&world, "1", &["crm"]).await;
     let opened = refused(&world, "2", &["crm"]).await;
-    world.store.request_cancel(world.tenant, lease.run, after(200)).await.unwrap();
+    world.store.request_cancel(world.tenant, lease.run).await.unwrap();
     let claimed = world.claim("w", 10, after(200)).await.remove(0);
     let opened = world.opened(opened.run, "w", after(200)).await;
     // Held, they are not made due; parked for another reason, neither.

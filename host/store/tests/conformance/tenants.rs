@@ -64,7 +64,7 @@ pub async fn never_see_each_others_rows(world: World) {
     assert_eq!(store.run(other, run).await.unwrap(), None);
     assert_eq!(store.calls(other, run).await.unwrap(), []);
     assert_eq!(store.event(other, event).await.unwrap(), None);
-    let cancelled = store.request_cancel(other, run, NOW).await.unwrap();
+    let cancelled = store.request_cancel(other, run).await.unwrap();
     assert_eq!(cancelled, CancelRequest::Unknown);
     assert_eq!(store.signals(other, run).await.unwrap(), []);
     let theirs = Signal { tenant: other, ..signal };

@@ -297,7 +297,6 @@ pub trait RunLog: Send + Sync {
         &self,
         tenant: TenantId,
         run: RunId,
-        now: Timestamp,
     ) -> Result<CancelRequest, StoreError>;
 
     /// Which of these runs go on and are to end, because somebody asked for it.

@@ -3,8 +3,10 @@
 
 mod look;
 pub mod mortal;
+mod orders;
 pub mod scripted;
 mod told;
+mod wait;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -32,10 +34,9 @@ use tombolo_engine::{Engine, EngineSettings, Ports, Registry};
 use tombolo_store::{SqliteSettings, SqliteStore};
 use uuid::Uuid;
 
+pub use orders::{by, replay_of};
 pub use scripted::{Script, Scripted};
-
-/// Bound of everything a test waits for.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub use wait::{HOUR, PATIENCE, eventually, soon};
 
 /// A clock that stands until it is moved.
 pub struct HandClock(AtomicI64);
@@ -44,9 +45,7 @@ impl HandClock {
     pub fn forward(&self, by: Duration) {
         self.0.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
     }
-}
 
-impl HandClock {
     pub fn back(&self, by: Duration) {
         self.0.fetch_sub(by.as_millis() as i64, Ordering::SeqCst);
     }
@@ -337,11 +336,6 @@ impl Running {
     pub async fn stop(self) {
         self.engine.stop().await;
     }
-}
-
-/// What comes soon, or the test fails.
-pub async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.expect("it comes in time")
 }
 
 /// State of a node's step in a view; `pending` if it is not stored.

@@ -267,9 +267,8 @@ impl RunLog for Mortal {
         &self,
         tenant: TenantId,
         run: RunId,
-        now: Timestamp,
     ) -> Result<CancelRequest, StoreError> {
-        self.through(self.store.request_cancel(tenant, run, now)).await
+        self.through(self.store.request_cancel(tenant, run)).await
     }
     async fn cancel_requested(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {
         self.living().await;

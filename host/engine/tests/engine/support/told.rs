@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use tombolo_core::ports::alert::{Alert, Alerts};
 
-use super::PATIENCE;
+use super::eventually;
 
 /// Takes alerts, unless it is told to refuse them.
 #[derive(Default)]
@@ -34,25 +34,14 @@ impl Told {
 
     /// The alerts, once there are so many.
     pub async fn once(&self, wanted: usize) -> Vec<Alert> {
-        let enough = || Some(self.taken()).filter(|taken| taken.len() >= wanted);
-        Self::wait(enough).await
+        let what = format!("{wanted} alerts");
+        eventually(&what, async || Some(self.taken()).filter(|taken| taken.len() >= wanted)).await
     }
 
     /// Waits until so many were refused.
     pub async fn refused(&self, wanted: usize) {
-        Self::wait(|| (self.refused.load(Ordering::SeqCst) >= wanted).then_some(())).await;
-    }
-
-    async fn wait<T>(ready: impl Fn() -> Option<T>) -> T {
-        let look = async {
-            loop {
-                if let Some(ready) = ready() {
-                    return ready;
-                }
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, look).await.expect("somebody is told")
+        let refused = || self.refused.load(Ordering::SeqCst) >= wanted;
+        eventually("alerts that are refused", async || refused().then_some(())).await;
     }
 }
 

@@ -10,7 +10,7 @@ use super::state::Model;
 use crate::world::World;
 
 pub async fn cancel(world: &World, model: &mut Model, id: RunId) -> Result<(), String> {
-    let answer = world.store.request_cancel(world.tenant, id, model.now).await;
+    let answer = world.store.request_cancel(world.tenant, id).await;
     let run = model.runs.get_mut(&id).ok_or("picked")?;
     let Some(queued) = run.queued.as_mut().filter(|_| !run.state.ended()) else {
         ensure_eq!(answer, Ok(CancelRequest::Ended(run.state)));
