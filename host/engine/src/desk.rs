@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tombolo_core::clock::Timestamp;
-use tombolo_core::effect::Effect;
 use tombolo_core::json::Json;
 use tombolo_core::ports::journal::JournalEntry;
 use tombolo_core::ports::store::{
@@ -31,7 +30,8 @@ const SETTLE_RETRY: Duration = Duration::from_millis(200);
 /// Steps that may have ended without being stored: what a crash costs, and what progress shows.
 const MAX_UNSETTLED_STEPS: usize = 256;
 
-/// How long an effect that need not be durable at once may stay unstored while its run goes on.
+/// How long what has changed may stay unstored while its run goes on: so much may a crash cost, and by
+/// so much is what is shown behind.
 const UNSETTLED_FOR: Duration = Duration::from_secs(1);
 
 /// A run that is worked on.
@@ -53,8 +53,8 @@ pub(crate) struct Desk {
     pub listens: bool,
     /// Ends the attempts under way.
     pub cut_off: CutOff,
-    /// When the first effect ended that is not stored yet.
-    effect_since: Option<Timestamp>,
+    /// When the first step changed that is not stored yet.
+    unstored_since: Option<Timestamp>,
 }
 
 impl Drop for Desk {
@@ -83,7 +83,7 @@ impl Desk {
             owing: false,
             listens: false,
             cut_off: CutOff::default(),
-            effect_since: None,
+            unstored_since: None,
         };
         (desk, steps, signals)
     }
@@ -92,21 +92,17 @@ impl Desk {
         self.inner.ports.clock.now()
     }
 
-    /// An attempt has ended, and with it perhaps an effect.
-    pub fn count_effect(&mut self, effect: Effect) {
-        if effect > Effect::Pure && self.effect_since.is_none() {
-            self.effect_since = Some(self.now());
-        }
-    }
-
     /// True if something should be stored before anything else is awaited.
-    pub fn owes(&self, run: &Run) -> bool {
+    pub fn owes(&mut self, run: &Run) -> bool {
         let now = self.now();
+        if run.has_changes() {
+            self.unstored_since.get_or_insert(now);
+        }
         // A clock that was set back says nothing.
         let too_long = |since: Timestamp| now < since || now.since(since) >= UNSETTLED_FOR;
         self.owing
             || run.unsettled() >= MAX_UNSETTLED_STEPS
-            || self.effect_since.is_some_and(too_long)
+            || self.unstored_since.is_some_and(too_long)
     }
 
     pub async fn plan(&self) -> Result<Arc<Plan>, NoPlan> {
@@ -172,7 +168,7 @@ impl Desk {
     /// A settle is durable.
     pub fn written(&mut self, run: &mut Run, command: &Settle) {
         self.owing = false;
-        self.effect_since = None;
+        self.unstored_since = None;
         let gives_way = run.plan().limited && !matches!(command.next, Next::Hold);
         if gives_way || !command.starts.is_empty() {
             self.inner.wake.notify_one();

@@ -15,7 +15,9 @@ use tombolo_core::json::Json;
 use tombolo_core::ports::repair::{By, Redriven, RepairError, Repairs, ReplayOrder, ReplayPlan};
 use tombolo_core::ports::sandbox::Outcome;
 use tombolo_core::ports::store::{Signal, Signalled, StepKey};
-use tombolo_core::run::{CannotRepair, Explanation, Redrive, Run, Surroundings, explain};
+use tombolo_core::run::{
+    CannotRepair, Explanation, Redrive, Run, StepState, Surroundings, explain,
+};
 use tombolo_core::workflow::Builtin;
 
 use crate::{Engine, alerts};
@@ -84,6 +86,9 @@ impl Repairs for Engine {
             return Err(CannotRepair::NoSuchStep { node: step.node, item: step.item }.into());
         };
         let state = looked_at.step(at).state;
+        if matches!(state, StepState::Dead | StepState::Unknown) {
+            return Err(CannotRepair::NoLetter { node: step.node }.into());
+        }
         Err(CannotRepair::NotDead { node: step.node, state }.into())
     }
 

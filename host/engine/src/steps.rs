@@ -187,7 +187,6 @@ impl Desk {
         let (node, step) = (run.node(at), run.step(at));
         let (name, item, attempt) = (&node.name, step.item, step.attempt);
         self.owing |= node.effect.needs_intent();
-        self.count_effect(node.effect);
         let Invoked { result, logs, calls, state, journal } = invoked;
         let call = |record| Call { node: name.clone(), item, attempt, record };
         self.owed.calls.extend(calls.into_iter().map(call));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -282,11 +282,12 @@ fn size(headers: &HeaderMap) -> usize {
 
 /// True if a request that changes something may have done so, and nobody knows. What the other side
 /// answers is known; what a gateway answers in its place is not.
-/// Source: RFC 9110, sections 15.6.3 (502) and 15.6.5 (504).
+/// Source: RFC 9110, sections 15.6.3 (502) and 15.6.5 (504); Cloudflare's documentation of its own
+/// statuses for an origin that answered nothing that could be understood (520), or not in time (524).
 fn unknown(answer: &Result<InboundResponse, EgressError>) -> bool {
     match answer {
         Ok(answer) => {
-            matches!(answer.status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT)
+            matches!(answer.status.as_u16(), 502 | 504 | 520 | 524)
         }
         Err(
             EgressError::Refused { .. }

@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime};
 /// is no wait.
 pub fn parse(header: &str, now: SystemTime) -> Option<Duration> {
     let header = header.trim();
-    if let Ok(seconds) = header.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
+    if !header.is_empty() && header.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More than a number can hold is long enough; the host has a longest wait.
+        return Some(Duration::from_secs(header.parse().unwrap_or(u64::MAX)));
     }
     let due = httpdate::parse_http_date(header).ok()?;
     Some(due.duration_since(now).unwrap_or(Duration::ZERO))
@@ -26,5 +27,7 @@ mod tests {
         assert_eq!(parse("Sat, 05 Nov 1994 08:49:37 GMT", now), Some(Duration::ZERO));
         assert_eq!(parse("soon", now), None);
         assert_eq!(parse("-1", now), None);
+        assert_eq!(parse("", now), None);
+        assert_eq!(parse(&"9".repeat(30), now), Some(Duration::from_secs(u64::MAX)));
     }
 }

@@ -51,6 +51,12 @@ impl From<CannotRepair> for Problem {
             CannotRepair::ListDone { node, item } => {
                 Self::new(Kind::StepNotDead, text).with("node", node).with("item", item)
             }
+            CannotRepair::OutputOfList { .. } => {
+                Self::new(Kind::InvalidBody, text).with("pointer", "/item")
+            }
+            CannotRepair::NoLetter { node } => {
+                Self::new(Kind::StepNotDead, text).with("node", node)
+            }
             CannotRepair::InputOfList { .. } | CannotRepair::InputOfCall { .. } => {
                 Self::new(Kind::InvalidBody, text).with("pointer", "/input")
             }
@@ -80,6 +86,8 @@ mod tests {
             (CannotRepair::InputWithoutStep, "invalid-body"),
             (CannotRepair::InputOfList { node: node() }, "invalid-body"),
             (CannotRepair::ListDone { node: node(), item: 1 }, "step-not-dead"),
+            (CannotRepair::OutputOfList { node: node() }, "invalid-body"),
+            (CannotRepair::NoLetter { node: node() }, "step-not-dead"),
             (CannotRepair::ItemUnknown { node: node(), item: 1 }, "outcome-unknown"),
             (Illegal { state: dead, event: StepEvent::Succeed }.into(), "internal"),
         ] {

@@ -53,6 +53,20 @@ pub enum CannotRepair {
         /// The first such item.
         item: u32,
     },
+    /// An output for a list that has its items.
+    #[error(
+        "the output of `{node}` is that of its items: resolve or redrive those of them that are dead"
+    )]
+    OutputOfList {
+        /// The node.
+        node: String,
+    },
+    /// Its failure waits for nobody.
+    #[error("the failure of `{node}` is no dead letter: it was given up already, or handled")]
+    NoLetter {
+        /// The node.
+        node: String,
+    },
     /// An input without a step.
     #[error("a new input belongs to one step: name it")]
     InputWithoutStep,

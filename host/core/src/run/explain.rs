@@ -192,21 +192,43 @@ impl Run {
                     .until(step.started_at.map(|started| started.plus(self.node(at).timeout)))
             }
             StepState::Waiting => self.why_waiting(at, around),
-            StepState::Dead => why_dead(step, around.row.id),
-            StepState::Unknown => Why::new(
-                "outcome-unknown",
-                "nobody knows whether its unsafe call took effect",
-            )
-            .action(format!(
-                "look it up at the other side, then: tombolo run resolve {} {} --output .., or \
-                 tombolo run redrive {0} --node {1} --repeat-unknown",
-                around.row.id, step.node
-            )),
+            StepState::Dead => self.why_dead(at, around.row.id),
+            StepState::Unknown => {
+                Why::new("outcome-unknown", "nobody knows whether its unsafe call took effect")
+                    .action(self.action_unknown(at, around.row.id))
+            }
             StepState::Cancelled => Why::new("cancelled", "the run was ended before it was done"),
             StepState::Succeeded => Why::new("done", "it is done"),
             StepState::Skipped => Why::new("skipped", "it was not needed"),
         };
         StepWhy { node: step.node.clone(), item: step.item, state: step.state, why }
+    }
+
+    /// True for a list that has its items: these are what is repaired.
+    fn has_items(&self, at: StepAt) -> bool {
+        !at.is_item() && self.items.contains_key(&at.node)
+    }
+
+    fn why_dead(&self, at: StepAt, run: RunId) -> Why {
+        let step = self.step(at);
+        let said = step.error.as_ref().map_or("it failed", |error| error.message.as_str());
+        let which = which(step);
+        let input = if self.has_items(at) { "" } else { " (with --input for another input)" };
+        Why::new("dead", format!("after {} attempt(s): {said}", step.attempt)).action(format!(
+            "mend the cause, then: tombolo run redrive {run} --node {which}{input}"
+        ))
+    }
+
+    fn action_unknown(&self, at: StepAt, run: RunId) -> String {
+        if self.has_items(at) {
+            return "look its items up at the other side, and resolve or redrive each of them"
+                .to_owned();
+        }
+        let which = which(self.step(at));
+        format!(
+            "look it up at the other side, then: tombolo run resolve {run} {which} --output .., or \
+             tombolo run redrive {run} --node {which} --repeat-unknown"
+        )
     }
 
     fn why_pending(&self, at: StepAt) -> Why {
@@ -300,10 +322,10 @@ impl Run {
     }
 }
 
-fn why_dead(step: &StepRow, run: RunId) -> Why {
-    let said = step.error.as_ref().map_or("it failed", |error| error.message.as_str());
-    Why::new("dead", format!("after {} attempt(s): {said}", step.attempt)).action(format!(
-        "mend the cause, then: tombolo run redrive {run} --node {} (with --input for another input)",
-        step.node
-    ))
+/// The step, as the command line takes it.
+fn which(step: &StepRow) -> String {
+    match step.item {
+        0 => step.node.clone(),
+        item => format!("{} --item {item}", step.node),
+    }
 }

@@ -74,7 +74,7 @@ fn a_bad_item_stops_the_list_and_a_redrive_goes_on_with_what_is_left() {
     broken(&mut run, 2, ErrorClass::Permanent);
     assert_eq!(items(&mut run), Vec::<u32>::new());
     assert_eq!(state(&run, "list"), StepState::Dead);
-    assert_eq!(run.step(0).error.as_ref().unwrap().message, "item 1: it broke");
+    assert_eq!(run.step(0).error.as_ref().unwrap().message, "item 2: it broke");
     assert_eq!(end(&run), RunState::Failed);
     assert_eq!(run.dead_letters(), [item(2)], "the item, not its node as well");
 
@@ -222,4 +222,20 @@ fn a_run_is_no_larger_after_a_restart() {
     let next = MAX_RUN_BYTES / 2;
     assert_eq!(run.admit(next), Ok(()));
     assert_eq!(Run::restore(run.plan().clone(), stored).unwrap().admit(next), Ok(()));
+}
+
+#[test]
+fn the_output_of_a_list_is_that_of_its_items() {
+    let mut run = expanded(list_of("fail", 1), 2);
+    items(&mut run);
+    broken(&mut run, 1, ErrorClass::Permanent);
+    assert_eq!(items(&mut run), Vec::<u32>::new(), "the list is dead");
+    let resolve = |run: &mut Run, item| {
+        let outcome = Outcome { output: json!([]).into(), ports: Vec::new() };
+        run.resolve(&StepKey { node: "list".into(), item }, outcome, NOW)
+    };
+    let error = resolve(&mut run, 0).unwrap_err();
+    assert_eq!(error, CannotRepair::OutputOfList { node: "list".into() });
+    resolve(&mut run, 1).unwrap();
+    assert_eq!(items(&mut run), [2], "the others go on");
 }

@@ -195,6 +195,6 @@ pub(super) fn failure_of(item: &crate::ports::store::StepRow) -> StepError {
     let mut error = item.error.clone().unwrap_or_else(|| {
         StepError::new(ErrorClass::Permanent, "no-error-stored", "the item failed")
     });
-    error.message = format!("item {}: {}", item.item.saturating_sub(1), error.message);
+    error.message = format!("item {}: {}", item.item, error.message);
     error
 }

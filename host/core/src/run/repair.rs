@@ -150,8 +150,12 @@ impl Run {
     ) -> Result<Repaired, CannotRepair> {
         let at = self.repairable(key)?;
         let items = self.items.get(&at.node).filter(|_| !at.is_item());
-        if let Some(unknown) = items.and_then(|items| items.first_unknown()) {
-            return Err(CannotRepair::ItemUnknown { node: key.node.clone(), item: unknown.item });
+        if let Some(items) = items {
+            let node = key.node.clone();
+            return Err(match items.first_unknown() {
+                Some(unknown) => CannotRepair::ItemUnknown { node, item: unknown.item },
+                None => CannotRepair::OutputOfList { node },
+            });
         }
         self.change(at, StepEvent::Resolve)?;
         self.set_output(at, Some(outcome.output));

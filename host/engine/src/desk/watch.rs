@@ -25,10 +25,10 @@ impl Desk {
     }
 
     /// Waits until the run may have something to do by itself: a step is `due`, its deadline has
-    /// come, or an effect has to be stored. The clock is looked at again and again, because it may
+    /// come, or what has changed has to be stored. The clock is looked at again and again, because it may
     /// be set.
     pub async fn next_look(&self, due: Option<Timestamp>) {
-        let store_by = self.effect_since.map(|since| since.plus(UNSETTLED_FOR));
+        let store_by = self.unstored_since.map(|since| since.plus(UNSETTLED_FOR));
         match [due, self.row.deadline, store_by].into_iter().flatten().min() {
             Some(first) => {
                 let pause = first.since(self.now()).min(self.inner.settings.poll());

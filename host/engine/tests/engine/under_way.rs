@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tombolo_core::ports::intake::Intake;
+use tombolo_core::ports::store::RunView;
 use tombolo_core::run::RunState;
 
 use crate::support::{Bench, HOUR, Running, soon, state, step};
@@ -14,6 +15,33 @@ async fn caller(engine: &Running, child: Value, mut nodes: Value, more: Value) {
     engine.apply_as("child", child, json!({})).await;
     nodes["call"] = json!({"use": "workflow", "with": {"name": "child"}});
     engine.apply(nodes, more).await;
+}
+
+#[tokio::test]
+async fn what_has_begun_is_shown_within_a_second_and_a_wait_survives_the_process() {
+    let bench = Bench::new().await;
+    let engine = bench.start().await;
+    let nodes = json!({
+        "long": {"use": "test.keyed"},
+        "wait": {"use": "wait", "with": {"for": "1h"}},
+    });
+    engine.apply(nodes, json!({})).await;
+    let (long, _never) = bench.sandbox.hold("long");
+    let run = engine.run("1").await;
+    soon(long).await.unwrap();
+    let begun = bench
+        .until(run, |view| {
+            bench.clock.forward(Duration::from_secs(1));
+            step(view, "long") == "running" && step(view, "wait") == "waiting"
+        })
+        .await;
+    let due = |view: &RunView| view.steps.iter().find_map(|step| step.due_at);
+    engine.kill();
+    bench.start().await;
+    let parked = bench.until(run, |view| state(view) == RunState::Waiting).await;
+    assert_eq!(due(&parked), due(&begun), "it goes on where it was");
+    bench.clock.forward(HOUR);
+    assert_eq!(state(&bench.ended(run).await), RunState::Succeeded);
 }
 
 #[tokio::test]

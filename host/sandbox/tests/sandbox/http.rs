@@ -127,7 +127,11 @@ async fn only_a_change_that_nobody_knows_of_makes_the_outcome_unknown() {
     assert_eq!(class(refused).await, ErrorClass::Transient, "nothing was sent");
     assert_eq!(class(|| response(201, "{}")).await, ErrorClass::Transient, "it is in the journal");
     assert_eq!(class(|| response(400, "{}")).await, ErrorClass::Transient, "it was not done");
-    assert_eq!(class(|| response(504, "")).await, ErrorClass::UnknownOutcome, "a gateway's word");
+    for status in [502, 504, 520, 524] {
+        lab.outside.answers(move |_| response(status, ""));
+        let gateways_word = lab.error(spin(post(), Effect::Unsafe)).await.class;
+        assert_eq!(gateways_word, ErrorClass::UnknownOutcome, "{status}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
