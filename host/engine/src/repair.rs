@@ -16,12 +16,13 @@ use tombolo_core::ports::repair::{By, Redriven, RepairError, Repairs, ReplayOrde
 use tombolo_core::ports::sandbox::Outcome;
 use tombolo_core::ports::store::{Signal, Signalled, StepKey};
 use tombolo_core::run::{
-    CannotRepair, Explanation, Redrive, Run, StepState, Surroundings, explain,
+    CannotRepair, Explanation, Redrive, Run, StepState, Surroundings, explain, explain_unusable,
 };
 use tombolo_core::workflow::Builtin;
 
+use crate::registry::NoPlan;
 use crate::{Engine, alerts};
-use opened::{Journals, Opened, damaged, no_plan, stored};
+use opened::{Journals, Opened, damaged, stored};
 
 #[async_trait]
 impl Repairs for Engine {
@@ -104,8 +105,14 @@ impl Repairs for Engine {
         let store = &self.0.ports.store;
         let view = store.run(tenant, run).await?.ok_or(RepairError::UnknownRun(run))?;
         let (row, available_at) = (view.run, view.available_at);
-        let plan = self.0.ports.registry.plan(tenant, row.workflow, row.version).await;
-        let restored = Run::restore(plan.map_err(no_plan)?, view.steps).map_err(damaged)?;
+        let plan = match self.0.ports.registry.plan(tenant, row.workflow, row.version).await {
+            Ok(plan) => plan,
+            Err(NoPlan::Unusable { code, message }) => {
+                return Ok(explain_unusable(&row, code, &message));
+            }
+            Err(NoPlan::Store(error)) => return Err(error.into()),
+        };
+        let restored = Run::restore(plan, view.steps).map_err(damaged)?;
         let mut paused = BTreeMap::new();
         let names: BTreeSet<&String> =
             restored.plan().nodes.iter().filter_map(|node| node.connection.as_ref()).collect();

@@ -100,6 +100,16 @@ pub fn explain(run: &Run, around: &Surroundings<'_>) -> Explanation {
     Explanation { run: row.id, state: row.state, why: why_run(around, waits), steps }
 }
 
+/// Explains a run whose workflow version cannot be run any more: nothing is known of its steps.
+pub fn explain_unusable(row: &RunRow, code: &'static str, message: &str) -> Explanation {
+    let why =
+        Why::new(code, format!("its workflow version cannot be run: {message}")).action(format!(
+            "apply a version that can be run, then: tombolo run replay {} --version latest",
+            row.id
+        ));
+    Explanation { run: row.id, state: row.state, why, steps: Vec::new() }
+}
+
 fn is_good_end(state: StepState) -> bool {
     matches!(state, StepState::Succeeded | StepState::Skipped)
 }

@@ -39,7 +39,9 @@ pub use builtin::{
 };
 pub use cannot::CannotRepair;
 pub use ending::{give_up_steps, given_up_letters};
-pub use explain::{Explanation, MAX_ITEMS_EXPLAINED, StepWhy, Surroundings, Why, explain};
+pub use explain::{
+    Explanation, MAX_ITEMS_EXPLAINED, StepWhy, Surroundings, Why, explain, explain_unusable,
+};
 pub use failure::{FailedSteps, MAX_STEPS_TOLD, MAX_STEPS_TOLD_BYTES, brief, failed_steps};
 pub use logs::MAX_RUN_LOG_BYTES;
 pub use model::{Broken, MAX_RUN_BYTES, Run, StepAt};

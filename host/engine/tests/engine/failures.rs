@@ -186,6 +186,9 @@ async fn a_run_without_a_plan_is_told_and_its_steps_wait_for_a_person() {
     let expected = json!({"run": run, "code": "version-unusable", "failed_steps": 2});
     assert_eq!(told(&bench).await, expected);
     assert_eq!(letters(&bench).await, ["sends", "waits"]);
+    let why = engine.engine.explain(bench.tenant, run).await.unwrap().why;
+    assert_eq!(why.code, "version-unusable");
+    assert!(why.action.unwrap().contains("--version latest"));
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection as _, SqliteConnection};
+use sqlx::{ConnectOptions, Connection as _};
 use tombolo_core::ports::store::StoreError;
 
 use super::dedupe;
@@ -199,11 +199,42 @@ impl Place {
     }
 
     fn quick_check(&self) -> Result<String, Fault> {
-        let connection = self.connect()?;
         // The log stays: without it the next start would take a file that was found damaged for one
         // that was closed cleanly, and not look.
+        Ok(self.look()?.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?)
+    }
+
+    fn refuse_newer(&self) -> Result<(), StoreError> {
+        let found = self.schema().map_err(StoreError::from)?;
+        let known = MIGRATIONS.iter().map(|migration| migration.version).max();
+        if found <= known {
+            return Ok(());
+        }
+        Err(StoreError::Database(format!(
+            "{} was written by a newer version of Tombolo (schema {}, this one knows {}); update Tombolo",
+            self.path.display(),
+            found.unwrap_or_default(),
+            known.unwrap_or_default(),
+        )))
+    }
+
+    /// The latest migration of the file; None of one that has none.
+    fn schema(&self) -> Result<Option<i64>, Fault> {
+        let connection = self.look()?;
+        let migrations =
+            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_sqlx_migrations'";
+        if !connection.prepare(migrations)?.exists([])? {
+            return Ok(None);
+        }
+        let latest = "SELECT max(version) FROM _sqlx_migrations";
+        Ok(connection.query_row(latest, [], |row| row.get(0))?)
+    }
+
+    /// A connection that leaves the file as it is, also when it is closed.
+    fn look(&self) -> Result<Connection, Fault> {
+        let connection = self.connect()?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        Ok(connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?)
+        Ok(connection)
     }
 }
 
@@ -212,9 +243,8 @@ pub(super) async fn prepare(path: &Path, settings: &SqliteSettings) -> Result<Pl
     make_private(path).map_err(|error| cannot_open(path, &error))?;
     // Before anything else opens it: closing the last connection deletes the log.
     let place = Place { path: path.to_owned(), settings: settings.clone() };
-    let place = check_unless_closed(place).await?;
+    let place = refuse_newer(check_unless_closed(place).await?).await?;
     let mut connection = settings.making(path).connect().await.map_err(fault)?;
-    refuse_newer(&mut connection, path).await?;
     // `run` over a reference makes a future that a caller cannot send to another thread.
     MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(|error| match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault(error),
@@ -289,31 +319,12 @@ async fn check_unless_closed(place: Place) -> Result<Place, StoreError> {
         .unwrap_or_else(|error| Err(StoreError::Database(format!("checking the file: {error}"))))
 }
 
-/// Refuses a file that a newer version of Tombolo wrote, before anything is changed in it.
-async fn refuse_newer(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    let tables: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '_sqlx_migrations'",
-    )
-    .fetch_one(&mut *connection)
-    .await
-    .map_err(fault)?;
-    if tables == 0 {
-        return Ok(());
-    }
-    let found: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
-        .fetch_one(connection)
+/// Refuses a file that a newer version of Tombolo wrote, before anything is changed in it: how free
+/// pages are given back is set by a write.
+async fn refuse_newer(place: Place) -> Result<Place, StoreError> {
+    tokio::task::spawn_blocking(move || place.refuse_newer().map(|()| place))
         .await
-        .map_err(fault)?;
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max();
-    if found > known {
-        return Err(StoreError::Database(format!(
-            "{} was written by a newer version of Tombolo (schema {}, this one knows {}); update Tombolo",
-            path.display(),
-            found.unwrap_or_default(),
-            known.unwrap_or_default(),
-        )));
-    }
-    Ok(())
+        .unwrap_or_else(|error| Err(StoreError::Database(format!("looking at the file: {error}"))))
 }
 
 /// SQLite says of a file that it cannot make only that it cannot. On a disk without space that is
