@@ -47,7 +47,7 @@ pub struct SqliteSettings {
     /// How long to wait for another process that writes the file.
     pub busy_timeout: Duration,
     /// Bytes of a page; fixed when the file is made. Measured with runs of a webhook, a `map` and a
-    /// call: 8,192 take 4 % less space, and write half as much again.
+    /// call: pages of 8,192 write half as much again, and take as much space.
     pub page_bytes: u32,
     /// Page cache of each connection, in KiB. A large one costs the writer: of a file that gives free
     /// pages back, SQLite looks through all of it at every commit (measured with 64,000: 4 % of the
