@@ -124,7 +124,11 @@ fn why_run(around: &Surroundings<'_>, waits: Option<Why>) -> Why {
                 Some(error) => format!("it has failed: {}", error.message),
                 None => "it has failed".to_owned(),
             };
-            let letters = format!("repair and redrive it: tombolo run redrive {}", row.id);
+            let letters = format!(
+                "see its steps; what is dead is redriven (tombolo run redrive {}), what is unknown is \
+                 looked up first",
+                row.id
+            );
             Why::new("failed", message).action(letters)
         }
         _ if row.cancel_requested => Why::new(

@@ -132,9 +132,10 @@ fn facts(steps: &[&StepView], also_after: &[String]) -> Vec<String> {
             }
         }
         [] => {}
-        items => {
-            let good = items.iter().filter(|step| step.state == "succeeded").count();
-            facts.push(format!("{good} of {} succeeded", measure::count(items.len(), "item")));
+        list => {
+            let items = || list.iter().filter(|step| step.item > 0);
+            let good = items().filter(|step| step.state == "succeeded").count();
+            facts.push(format!("{good} of {} succeeded", measure::count(items().count(), "item")));
         }
     }
     if !also_after.is_empty() {
@@ -143,16 +144,18 @@ fn facts(steps: &[&StepView], also_after: &[String]) -> Vec<String> {
     facts
 }
 
-/// The lines below a node's line.
+/// The lines below a node's line. Of a list, item 0 is the node itself, whose line it is.
 fn remarks(steps: &[&StepView], detail: Detail, style: Style) -> Vec<String> {
     let many = steps.len() > 1;
     let worth = |step: &&&StepView| {
-        detail == Detail::Everything || step.error.is_some() || many && step.state != "succeeded"
+        let of_the_node = many && step.item == 0;
+        let went_wrong = step.error.is_some() || many && step.state != "succeeded";
+        detail == Detail::Everything || went_wrong && !of_the_node
     };
     let shown: Vec<&&StepView> = steps.iter().filter(worth).collect();
     let mut lines = Vec::new();
     for step in shown.iter().take(MAX_ITEMS) {
-        if many {
+        if step.item > 0 {
             let (sign, colour) = sign(&step.state);
             let state = style.paint(colour, &format!("{sign} {}", harmless(&step.state)));
             lines.push(format!("[{}] {state}", step.item));
