@@ -23,7 +23,7 @@ use crate::drive::RunOrigin;
 use crate::head::{self, Head};
 use crate::leases::{Held, Leases};
 use crate::registry::NoPlan;
-use crate::{Engine, Inner, cancels, drive, flow, respond};
+use crate::{Engine, Inner, cancels, drive, flow, others, respond};
 
 /// An arrival made ready to be stored, with what is needed to run it at once.
 struct PreparedArrival {
@@ -71,7 +71,7 @@ impl Intake for Engine {
         let waiter = self.0.followers.wait(expected);
         let accepted = store(&self.0, vec![prepared]).await?.remove(0);
         let answer = match accepted.runs().first() {
-            Some(run) if *run == expected => waiter.answer(patience).await,
+            Some(run) if *run == expected => others::answer(&self.0, tenant, waiter, patience).await,
             Some(run) => self.wait(tenant, *run, patience).await?,
             None => Answer::NotYet,
         };
@@ -90,7 +90,7 @@ impl Intake for Engine {
         };
         match stored_answer(&self.0, view).await? {
             Some(answer) => Ok(answer),
-            None => Ok(waiter.answer(patience).await),
+            None => Ok(others::answer(&self.0, tenant, waiter, patience).await),
         }
     }
 
@@ -110,7 +110,10 @@ impl Intake for Engine {
 
 /// The answer of a run that has ended, or has answered through a `respond` node. Without its plan
 /// nobody knows which node that is; its end is known all the same.
-async fn stored_answer(inner: &Inner, view: RunView) -> Result<Option<Answer>, StoreError> {
+pub(crate) async fn stored_answer(
+    inner: &Inner,
+    view: RunView,
+) -> Result<Option<Answer>, StoreError> {
     let RunView { run: row, steps, .. } = view;
     let restored = match inner.ports.registry.plan(row.tenant, row.workflow, row.version).await {
         Ok(plan) => Run::restore(plan, steps).ok(),
@@ -219,9 +222,10 @@ fn first_lease(run: &NewRun, worker: &WorkerId) -> Lease {
     Lease { run: run.id, owner: worker.clone(), epoch: FIRST_EPOCH }
 }
 
-/// A slot for a run that is about to be accepted, unless the engine is closing.
+/// A slot for a run that is about to be accepted, unless the engine is closing or works on none.
 fn free_slot(inner: &Arc<Inner>) -> Option<OwnedSemaphorePermit> {
-    if inner.closing.is_cancelled() { None } else { inner.slots.clone().try_acquire_owned().ok() }
+    let takes = inner.settings.works && !inner.closing.is_cancelled();
+    if takes { inner.slots.clone().try_acquire_owned().ok() } else { None }
 }
 
 /// Makes a batch durable and starts what this process drives itself. Both happen even if whoever

@@ -4,6 +4,7 @@ mod catalog;
 mod events;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct Registry {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     live: RwLock<Live>,
+    /// What the store said of the versions that `live` was made from.
+    revision: AtomicI64,
     plans: RwLock<HashMap<(WorkflowId, u32), Arc<Plan>>>,
     /// One file at a time: what is live is read, compared and written together.
     applying: Mutex<()>,
@@ -100,6 +103,7 @@ impl Registry {
             clock,
             ids,
             live: RwLock::default(),
+            revision: AtomicI64::default(),
             plans: RwLock::default(),
             applying: Mutex::new(()),
         }
@@ -111,6 +115,8 @@ impl Registry {
     /// # Errors
     /// If the store does not answer.
     pub async fn reload(&self) -> Result<(), StoreError> {
+        // Asked for first: what becomes live meanwhile is read again the next time.
+        let revision = self.store.live_revision().await?;
         let mut live = Live::default();
         for version in self.store.live_workflows().await? {
             match serde_json::from_str::<Definition>(version.definition.text()) {
@@ -121,7 +127,19 @@ impl Registry {
             }
         }
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = live;
+        self.revision.store(revision, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The same if a version became live since: another process may have applied it.
+    pub(crate) async fn reload_if_changed(&self) -> Result<(), StoreError> {
+        let unchanged =
+            self.store.live_revision().await? == self.revision.load(Ordering::Relaxed);
+        if unchanged {
+            return Ok(());
+        }
+        let _applying = self.applying.lock().await;
+        self.reload().await
     }
 
     /// Who has live workflows.

@@ -4,10 +4,19 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// How often an idle process looks into a queue that others fill, too.
+const IDLE_POLL: Duration = Duration::from_secs(3);
+
 /// Bounds of the engine, each with a default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EngineSettings {
+    /// Works on runs. A process that does not takes in only: others claim what it accepts.
+    pub works: bool,
+    /// Forgets what is old, alerts people, and makes up for a clock that was set back.
+    pub keeps_house: bool,
+    /// Other processes write to the same store: what they change has to be looked for.
+    pub shared: bool,
     /// Runs worked on at the same time.
     pub concurrent_runs: usize,
     /// How long a claim holds without renewal, in milliseconds.
@@ -30,6 +39,9 @@ pub struct EngineSettings {
 impl Default for EngineSettings {
     fn default() -> Self {
         Self {
+            works: true,
+            keeps_house: true,
+            shared: false,
             concurrent_runs: 256,
             lease_ms: 30_000,
             poll_ms: 1_000,
@@ -49,6 +61,12 @@ impl EngineSettings {
 
     pub(crate) fn poll(&self) -> Duration {
         Duration::from_millis(self.poll_ms)
+    }
+
+    /// The longest time between two looks into a queue in which nothing was found for a while. In a
+    /// store that others share, each look is a question to a server.
+    pub(crate) fn idle_poll(&self) -> Duration {
+        if self.shared { self.poll().max(IDLE_POLL) } else { self.poll() }
     }
 
     pub(crate) fn housekeeping(&self) -> Duration {

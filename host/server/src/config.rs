@@ -23,7 +23,7 @@ pub use layers::Origin;
 pub use problem::{ConfigError, ConfigProblem};
 pub use settings::{
     AlertSettings, DataSettings, EngineSettings, LogFormat, LogSettings, ServerSettings,
-    StoreSettings, VaultSettings,
+    PostgresSettings, StoreSettings, VaultSettings,
 };
 
 /// The default file: every key with its meaning, default, unit and bounds.
@@ -42,6 +42,8 @@ pub struct Config {
     pub data: DataSettings,
     /// The database.
     pub store: StoreSettings,
+    /// What holds for a database server only.
+    pub postgres: PostgresSettings,
     /// Running of workflows.
     pub engine: EngineSettings,
     /// Bounds of plugins and expressions.

@@ -5,11 +5,13 @@ mod callbacks;
 mod cli;
 mod config;
 mod data_dir;
+mod database;
 mod first_start;
 mod keys;
 mod listen;
 mod logs;
 mod place;
+mod roles;
 mod serve;
 mod system;
 

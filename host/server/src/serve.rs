@@ -2,18 +2,19 @@
 
 use std::io::Write;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tombolo_api::{NewToken, issue_token};
 use tombolo_core::ports::sandbox::{InstallError, Installed, Sandbox};
 use tombolo_core::ports::store::{Access, Scope};
-use tombolo_store::SqliteStore;
 
 use crate::assemble::Host;
 use crate::config::Config;
 use crate::data_dir::DataDir;
+use crate::database::{Database, Place};
+use crate::roles::Roles;
 use crate::system::System;
 use crate::{assemble, first_start, listen, logs};
 
@@ -21,7 +22,7 @@ use crate::{assemble, first_start, listen, logs};
 ///
 /// # Errors
 /// If something that it needs cannot be opened; the text says what.
-pub async fn serve(mut config: Config) -> Result<()> {
+pub async fn serve(mut config: Config, roles: Roles) -> Result<()> {
     logs::start(&config.log)?;
     let _held = DataDir::hold(&config.data.dir)?;
     // Bound first: the port may be the system's choice, and senders sign the address they call.
@@ -29,7 +30,14 @@ pub async fn serve(mut config: Config) -> Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", config.server.listen))?;
     config.server.listen = listener.local_addr()?;
-    let host = assemble::host(&config).await?;
+    let host = assemble::host(&config, roles).await?;
+    if roles.are_a_part() && !host.database.is_shared() {
+        bail!(
+            "--role leaves work to other processes, and they cannot share the database file; set {} \
+             to the address of a PostgreSQL database",
+            config.store.url_env
+        );
+    }
     first_start::prepare(&*host.store, &config.data.admin_token()).await?;
     host.registry.reload().await?;
     host.engine.start().await?;
@@ -41,7 +49,7 @@ pub async fn serve(mut config: Config) -> Result<()> {
     });
     announce(&config);
     serve_until_told(listener, &host, &config).await?;
-    host.store.close().await;
+    host.database.close().await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -88,19 +96,21 @@ pub async fn create_token(
     tenant: String,
     days: Option<u32>,
 ) -> Result<String> {
-    let database = config.data.database();
-    anyhow::ensure!(
-        database.exists(),
-        "there is no database {}; type this where the server's configuration is, or name it with \
-         --config (`tombolo serve` makes a new database)",
-        database.display()
-    );
-    let store = SqliteStore::open(&database, config.store.sqlite()).await?;
+    if let Place::File(file) = Place::of(&config)? {
+        anyhow::ensure!(
+            file.exists(),
+            "there is no database {}; type this where the server's configuration is, or name it with \
+             --config (`tombolo serve` makes a new database)",
+            file.display()
+        );
+    }
+    let database = Database::open(&config).await?;
+    let store = database.store();
     let found = Access::tenant(&store, &tenant).await?;
     let tenant = found.with_context(|| format!("there is no tenant `{tenant}`"))?;
     let new = NewToken { tenant: tenant.id, name, scopes, expires_in_days: days };
     let issued = issue_token(&store, &System, &System, &System, new).await?;
-    store.close().await;
+    database.close().await;
     Ok(issued.token.as_str().to_owned())
 }
 

@@ -1,4 +1,5 @@
-//! The store: the log of runs, the catalog, tenants and tokens, and reading, on SQLite.
+//! The store: the log of runs, the catalog, tenants and tokens, and reading, on SQLite and on
+//! PostgreSQL.
 //!
 //! Owns the databases' schemas and the group commit. Never decides what becomes of a run: it writes
 //! what the engine says, under the run's lease, and nothing without one.
@@ -7,9 +8,13 @@
 //! batches, and each database has a folder of its own that writes and reads them.
 
 mod group;
+mod postgres;
 mod record;
+mod remembered;
 mod sqlite;
+mod turn;
 
 pub use group::Bounds;
 pub use record::INLINE_LIMIT_BYTES;
+pub use postgres::{PostgresSettings, PostgresStore};
 pub use sqlite::{SqliteSettings, SqliteStore, Synchronous};

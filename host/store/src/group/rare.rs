@@ -10,7 +10,8 @@ use tombolo_core::ports::store::{
     Vacuumed,
 };
 
-use super::command::{Discard, Forget, LooseEvents, OpenedLease, Pending, Resume, Wait};
+use super::command::{Discard, Forget, LooseEvents, OpenedLease, Resume, Wait};
+use super::pending::Pending;
 use crate::record::{PluginItem, SignalItem};
 
 /// A rare write.

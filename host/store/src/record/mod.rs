@@ -3,6 +3,7 @@
 
 mod accept;
 mod body;
+mod column;
 mod connection;
 mod dedupe;
 mod digits;
@@ -12,6 +13,7 @@ mod pack;
 mod payload;
 mod plugin;
 mod read;
+mod schedule;
 mod settle;
 mod signal;
 mod step;
@@ -20,6 +22,7 @@ mod texts;
 pub(crate) use accept::{AcceptItem, RunItem};
 pub use body::INLINE_LIMIT_BYTES;
 pub(crate) use body::{Body, StoredBody};
+pub(crate) use column::Column;
 pub(crate) use connection::{auth_columns, auth_from_columns};
 pub(crate) use dedupe::{DedupeKey, dedupe_hash, dedupe_key};
 pub(crate) use digits::{Shortened, correlation_id};
@@ -32,6 +35,7 @@ pub(crate) use read::{
     Damaged, cancel_state, content_hash, from_json, hash_bytes, id, join_ids, run_state, split_ids,
     step_state, to_json, unsigned,
 };
+pub(crate) use schedule::{NS_PER_MS, schedule};
 pub(crate) use settle::{NEVER, Outcome, SettleItem, due};
 pub(crate) use signal::SignalItem;
 pub(crate) use step::{EffectRecord, StepRecord};

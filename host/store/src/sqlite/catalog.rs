@@ -89,6 +89,12 @@ impl Catalog for SqliteStore {
         self.read_all(sqlx::query(statement), version).await
     }
 
+    async fn live_revision(&self) -> Result<i64, StoreError> {
+        // Versions only grow.
+        let query = sqlx::query("SELECT count(*) + coalesce(sum(live_version), 0) FROM workflow");
+        Ok(self.read_one(query, |row| Ok(row.try_get(0)?)).await?.unwrap_or_default())
+    }
+
     async fn workflows(&self, tenant: TenantId) -> Result<Vec<WorkflowVersion>, StoreError> {
         let statement =
             versions!("WHERE w.tenant_id = ? AND v.version = w.live_version ORDER BY w.name");

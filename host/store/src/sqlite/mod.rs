@@ -15,7 +15,6 @@ mod pack_row;
 #[cfg(test)]
 mod plans;
 mod reading;
-mod remembered;
 mod row;
 mod run_log;
 mod run_row;
@@ -36,15 +35,15 @@ use tombolo_core::ports::store::StoreError;
 
 use self::error::Fault;
 pub use self::open::{SqliteSettings, Synchronous};
-use self::remembered::Remembered;
 use crate::group::{Command, Pending, Writes, channel};
+use crate::remembered::Remembered;
 
 /// The store on one SQLite file.
 ///
 /// Many callers at once cost little more than one: whatever waits is written in one transaction.
 #[derive(Debug)]
 pub struct SqliteStore {
-    writes: Writes,
+    writes: Writes<Command>,
     readers: SqlitePool,
     remembered: Arc<Remembered>,
     /// Tells when the writer has ended; taken by whoever closes the store.

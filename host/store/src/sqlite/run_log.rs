@@ -113,6 +113,15 @@ impl RunLog for SqliteStore {
         self.read_all(query, |row| Ok(RunId(id(row, 0)?))).await
     }
 
+    async fn signalled(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {
+        let query = sqlx::query(
+            "SELECT DISTINCT run_id FROM signal
+             WHERE run_id IN (SELECT unhex(value) FROM json_each(?))",
+        )
+        .bind(id_list(among.iter().map(|run| run.0)));
+        self.read_all(query, |row| Ok(RunId(id(row, 0)?))).await
+    }
+
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         // One look into the index for each priority.
         let query = sqlx::query(

@@ -18,6 +18,7 @@ mod flow_starts;
 mod letters;
 mod loose;
 mod model;
+mod postgres;
 mod reading;
 mod repair;
 mod retention;
@@ -253,3 +254,4 @@ macro_rules! conformance {
 }
 
 conformance!(on_sqlite, crate::sqlite::Sqlite::new);
+conformance!(on_postgres, crate::postgres::Postgres::new);

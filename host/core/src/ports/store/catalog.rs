@@ -130,6 +130,9 @@ pub trait Catalog: Send + Sync {
     /// The live versions of all workflows of all tenants: what triggers are made from.
     async fn live_workflows(&self) -> Result<Vec<WorkflowVersion>, StoreError>;
 
+    /// A number that is another one after every version that became live, of whatever tenant.
+    async fn live_revision(&self) -> Result<i64, StoreError>;
+
     /// The live versions of one tenant's workflows, by name.
     async fn workflows(&self, tenant: TenantId) -> Result<Vec<WorkflowVersion>, StoreError>;
 

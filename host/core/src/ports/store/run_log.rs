@@ -302,6 +302,9 @@ pub trait RunLog: Send + Sync {
     /// Which of these runs go on and are to end, because somebody asked for it.
     async fn cancel_requested(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError>;
 
+    /// Which of these runs have something that came for their steps and is not used yet.
+    async fn signalled(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError>;
+
     /// When the next run in the queue is due (a leased one: when its lease ends). None if none is
     /// due by itself.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;

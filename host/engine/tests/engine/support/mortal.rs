@@ -274,6 +274,10 @@ impl RunLog for Mortal {
         self.living().await;
         self.store.cancel_requested(among).await
     }
+    async fn signalled(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {
+        self.living().await;
+        self.store.signalled(among).await
+    }
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.living().await;
         self.store.next_due().await
@@ -305,6 +309,9 @@ impl Catalog for Mortal {
     }
     async fn live_workflows(&self) -> Result<Vec<WorkflowVersion>, StoreError> {
         self.store.live_workflows().await
+    }
+    async fn live_revision(&self) -> Result<i64, StoreError> {
+        self.store.live_revision().await
     }
     async fn workflows(&self, tenant: TenantId) -> Result<Vec<WorkflowVersion>, StoreError> {
         self.store.workflows(tenant).await

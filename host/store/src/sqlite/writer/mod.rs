@@ -39,12 +39,12 @@ use tombolo_core::ports::store::StoreError;
 use self::checkpoint::Checkpoints;
 use super::error::Fault;
 use super::open::Place;
-use crate::group::{Batch, Waiting};
+use crate::group::{Batch, Command, Waiting};
 
 /// Starts the thread, and waits until it has opened the file. The receiver tells when it has ended.
 pub(super) async fn start(
     place: Place,
-    waiting: Waiting,
+    waiting: Waiting<Command>,
 ) -> Result<oneshot::Receiver<()>, StoreError> {
     let (ready, opened) = oneshot::channel();
     let (end, ended) = oneshot::channel();
@@ -75,9 +75,9 @@ pub(super) async fn start(
 }
 
 /// Writes batches until the channel is closed and empty.
-fn write_all(connection: &mut Connection, checkpoints: &mut Checkpoints, mut waiting: Waiting) {
-    while let Some(batch) = waiting.next() {
-        write(connection, batch);
+fn write_all(connection: &mut Connection, checkpoints: &mut Checkpoints, mut waiting: Waiting<Command>) {
+    while let Some(commands) = waiting.next_blocking() {
+        write(connection, commands.into_iter().collect());
         // After the answers: nobody waits for it but the next batch.
         checkpoints.run_if_due(connection);
     }

@@ -1,10 +1,12 @@
-//! Connections that were read before. Every attempt that calls out needs its connection, and one
-//! process has the file to itself, so what it read stays true until it writes.
+//! Connections that were read before. Every attempt that calls out needs its connection. Where one
+//! process has the database to itself, what it read stays true until it writes; elsewhere it is taken
+//! to be true for a while.
 //!
 //! Never remembers that a connection is missing, and never more than [`MAX_REMEMBERED`].
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tombolo_core::id::TenantId;
 use tombolo_core::ports::egress::Connection;
@@ -14,11 +16,15 @@ const MAX_REMEMBERED: usize = 1_000;
 
 /// Connections by tenant and name.
 #[derive(Debug, Default)]
-pub(super) struct Remembered(Mutex<Known>);
+pub(crate) struct Remembered {
+    known: Mutex<Known>,
+    /// How long a reading is taken to be true; None for as long as nothing is written.
+    lasts: Option<Duration>,
+}
 
 #[derive(Debug, Default)]
 struct Known {
-    connections: HashMap<TenantId, HashMap<String, Connection>>,
+    connections: HashMap<TenantId, HashMap<String, (Connection, Instant)>>,
     count: usize,
     /// Counts what was forgotten, so that what was read before is not remembered after.
     generation: u64,
@@ -26,18 +32,25 @@ struct Known {
 
 /// Whose reading it is that comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Generation(u64);
+pub(crate) struct Generation(u64);
 
 impl Remembered {
+    /// For a database that others write, too.
+    pub(crate) fn for_a_while(lasts: Duration) -> Self {
+        Self { known: Mutex::default(), lasts: Some(lasts) }
+    }
+
     /// The connection, or with what its reading has to come back.
-    pub(super) fn get(&self, tenant: TenantId, name: &str) -> Result<Connection, Generation> {
+    pub(crate) fn get(&self, tenant: TenantId, name: &str) -> Result<Connection, Generation> {
         let known = self.lock();
         let found = known.connections.get(&tenant).and_then(|of_tenant| of_tenant.get(name));
-        found.cloned().ok_or(Generation(known.generation))
+        let lasts = |at: &Instant| self.lasts.is_none_or(|lasts| at.elapsed() < lasts);
+        let found = found.filter(|(_, at)| lasts(at)).map(|(connection, _)| connection.clone());
+        found.ok_or(Generation(known.generation))
     }
 
     /// Remembers what was read, unless something was forgotten in the meantime.
-    pub(super) fn keep(&self, read: &Connection, since: Generation) {
+    pub(crate) fn keep(&self, read: &Connection, since: Generation) {
         let mut known = self.lock();
         if known.generation != since.0 {
             return;
@@ -47,13 +60,14 @@ impl Remembered {
             known.count = 0;
         }
         let of_tenant = known.connections.entry(read.tenant).or_default();
-        if of_tenant.insert(read.name.clone(), read.clone()).is_none() {
+        let reading = (read.clone(), Instant::now());
+        if of_tenant.insert(read.name.clone(), reading).is_none() {
             known.count += 1;
         }
     }
 
     /// Forgets everything; to be called after a connection was written, before that is answered.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         let mut known = self.lock();
         known.connections.clear();
         known.count = 0;
@@ -61,7 +75,7 @@ impl Remembered {
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -108,6 +122,17 @@ mod tests {
         remembered.forget();
         remembered.keep(&connection(1, "crm"), since);
         assert!(remembered.get(tenant, "crm").is_err());
+    }
+
+    #[test]
+    fn where_others_write_it_is_read_again_after_a_while() {
+        let tenant = TenantId(Uuid::from_u128(1));
+        for (lasts, kept) in [(Duration::ZERO, false), (Duration::from_secs(3600), true)] {
+            let remembered = Remembered::for_a_while(lasts);
+            let since = remembered.get(tenant, "crm").expect_err("nothing was read");
+            remembered.keep(&connection(1, "crm"), since);
+            assert_eq!(remembered.get(tenant, "crm").is_ok(), kept);
+        }
     }
 
     #[test]
