@@ -3,6 +3,7 @@
 
 mod accept;
 mod body;
+mod column;
 mod connection;
 mod dedupe;
 mod digits;
@@ -20,6 +21,7 @@ mod texts;
 pub(crate) use accept::{AcceptItem, RunItem};
 pub use body::INLINE_LIMIT_BYTES;
 pub(crate) use body::{Body, StoredBody};
+pub(crate) use column::Column;
 pub(crate) use connection::{auth_columns, auth_from_columns};
 pub(crate) use dedupe::{DedupeKey, dedupe_hash, dedupe_key};
 pub(crate) use digits::{Shortened, correlation_id};
