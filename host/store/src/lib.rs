@@ -3,11 +3,12 @@
 //! Owns the databases' schemas and the group commit. Never decides what becomes of a run: it writes
 //! what the engine says, under the run's lease, and nothing without one.
 //!
-//! `record` turns the port's types into columns and back, `group` gathers waiting writes into
-//! batches, and each database has a folder of its own that writes and reads them.
+//! `record` turns the port's types into columns and back, `rows` reads rows, `group` gathers waiting
+//! writes into batches, and each database has a folder of its own that writes and fetches them.
 
 mod group;
 mod record;
+mod rows;
 mod sqlite;
 
 pub use group::Bounds;

@@ -7,7 +7,7 @@ use tombolo_core::ports::store::Claim;
 use uuid::Uuid;
 
 use crate::sqlite::error::Fault;
-use crate::sqlite::row::id_list;
+use crate::sqlite::ids::id_list;
 
 /// One place in so many is kept for the priorities below the highest that is due.
 const KEPT: usize = 8;
