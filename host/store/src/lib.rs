@@ -7,10 +7,12 @@
 //! writes into batches, and each database has a folder of its own that writes and fetches them.
 
 mod group;
+mod postgres;
 mod record;
 mod rows;
 mod sqlite;
 
 pub use group::Bounds;
+pub use postgres::PostgresStore;
 pub use record::INLINE_LIMIT_BYTES;
 pub use sqlite::{SqliteSettings, SqliteStore, Synchronous};

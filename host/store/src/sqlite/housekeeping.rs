@@ -4,13 +4,12 @@ use async_trait::async_trait;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{RunId, TenantId, WorkflowId};
 use tombolo_core::ports::store::{Housekeeping, StoreError, SweepCursor, Swept, Vacuumed};
-use uuid::Uuid;
 
 use super::SqliteStore;
 use super::ids::id_bytes;
 use super::keep::{forgettable, unneeded};
 use crate::group::{Command, Forget, LooseEvents, Rare, Wait};
-use crate::record::content_hash;
+use crate::record::{content_hash, made_at};
 use crate::rows::Columns;
 
 /// Newer runs than `?4` are not even looked at: none has ended before it was made.
@@ -109,25 +108,10 @@ impl Housekeeping for SqliteStore {
     }
 }
 
-/// The first id of version 7 that is made at a time: 48 bits of milliseconds, then zeros (RFC 9562,
-/// section 5.7). Every id made earlier is smaller.
-fn made_at(time: Timestamp) -> Uuid {
-    Uuid::from_u128(u128::from(time.0.max(0).unsigned_abs()) << 80)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sqlite::plans::{database, explain};
-
-    #[test]
-    fn the_first_id_of_a_time_is_larger_than_every_earlier_one() {
-        let time = Timestamp(1_700_000_000_000);
-        let id = |ms: u64, rest: u128| Uuid::from_u128(u128::from(ms) << 80 | rest);
-        assert!(id(1_699_999_999_999, (1 << 80) - 1) < made_at(time));
-        assert!(id(1_700_000_000_000, 0x7000 << 64) > made_at(time));
-        assert_eq!(made_at(Timestamp(-1)), Uuid::nil());
-    }
 
     #[test]
     fn old_runs_are_found_along_an_index_and_not_sorted() {
