@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn what_is_none_of_ours_is_damage() {
-        for column in [&[][..], &[3], &[TEXT, 0xff], &[NUMBER; 10], &[NUMBER, 255, 1, 1, 1, 1, 1, 1, 1]]
+        for column in
+            [&[][..], &[3], &[TEXT, 0xff], &[NUMBER; 10], &[NUMBER, 255, 1, 1, 1, 1, 1, 1, 1]]
         {
             assert!(read(column).is_err(), "{column:?}");
         }

@@ -43,7 +43,8 @@ pub(super) async fn claim(pool: &PgPool, claim: &Claim) -> Result<Vec<Leased>, F
     if taken.is_empty() {
         return Ok(Vec::new());
     }
-    let order: HashMap<RunId, usize> = taken.iter().map(|taken| taken.leased.run).zip(0..).collect();
+    let order: HashMap<RunId, usize> =
+        taken.iter().map(|taken| taken.leased.run).zip(0..).collect();
     let mut by_tenant: BTreeMap<TenantId, Vec<Taken>> = BTreeMap::new();
     for one in taken {
         by_tenant.entry(one.leased.tenant).or_default().push(one);
@@ -130,11 +131,7 @@ async fn take_due(
 
 /// Runs that may be what ended their workers, and that are due: see [`SUSPECT_CLAIMS`], which stands
 /// in the statements, too.
-async fn suspected(
-    tx: &mut HostTx<'_>,
-    claim: &Claim,
-    limit: usize,
-) -> Result<Vec<RunId>, Fault> {
+async fn suspected(tx: &mut HostTx<'_>, claim: &Claim, limit: usize) -> Result<Vec<RunId>, Fault> {
     const { assert!(SUSPECT_CLAIMS == 2, "as in the statements and the index") };
     let runs: Vec<Uuid> = sqlx::query_scalar(
         "SELECT run_id FROM queue
@@ -207,11 +204,7 @@ fn count(limit: usize) -> i64 {
 }
 
 /// Takes the leases of those that are still due.
-async fn take(
-    tx: &mut HostTx<'_>,
-    claim: &Claim,
-    runs: &[RunId],
-) -> Result<Vec<Taken>, Fault> {
+async fn take(tx: &mut HostTx<'_>, claim: &Claim, runs: &[RunId]) -> Result<Vec<Taken>, Fault> {
     if runs.is_empty() {
         return Ok(Vec::new());
     }

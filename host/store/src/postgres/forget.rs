@@ -115,12 +115,13 @@ async fn without_runs(
 /// Deletes events with their packs and their uses of payloads. An event of the same key is a new one
 /// from now on.
 pub(super) async fn events(tx: &mut TenantTx<'_>, events: Vec<Uuid>) -> Result<u64, Fault> {
-    let packs: Vec<Option<i64>> =
-        sqlx::query_scalar("DELETE FROM event WHERE tenant_id = $1 AND id = ANY($2) RETURNING pack")
-            .bind(tx.tenant().0)
-            .bind(&events)
-            .fetch_all(tx.sql())
-            .await?;
+    let packs: Vec<Option<i64>> = sqlx::query_scalar(
+        "DELETE FROM event WHERE tenant_id = $1 AND id = ANY($2) RETURNING pack",
+    )
+    .bind(tx.tenant().0)
+    .bind(&events)
+    .fetch_all(tx.sql())
+    .await?;
     let count = packs.len() as u64;
     pack::delete(tx, packs.into_iter().flatten().collect()).await?;
     sqlx::query("DELETE FROM payload_use WHERE tenant_id = $1 AND owner_id = ANY($2)")
@@ -154,10 +155,7 @@ pub(super) async fn payloads(tx: &mut TenantTx<'_>, hashes: &[Vec<u8>]) -> Resul
 }
 
 /// Deletes those of the notes whose runs have ended.
-pub(super) async fn waits(
-    tx: &mut TenantTx<'_>,
-    notes: &[(String, RunId)],
-) -> Result<u64, Fault> {
+pub(super) async fn waits(tx: &mut TenantTx<'_>, notes: &[(String, RunId)]) -> Result<u64, Fault> {
     let deleted = sqlx::query(
         "DELETE FROM connection_wait w USING UNNEST($2::text[], $3::uuid[]) AS u (name, run_id)
          WHERE w.tenant_id = $1 AND w.connection = u.name AND w.run_id = u.run_id

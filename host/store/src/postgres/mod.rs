@@ -11,18 +11,23 @@ mod cancel;
 mod catalog;
 mod claim;
 mod claim_rows;
+mod columns;
 mod error;
 mod flow;
 mod forget;
 mod housekeeping;
+mod keep;
 mod leases;
 mod letters;
 mod open;
+mod packs;
 mod pause;
 mod put;
 mod queue;
 mod reading;
+mod retried;
 mod run_log;
+mod run_log_rows;
 mod scope;
 mod set_back;
 mod signal;
@@ -43,9 +48,6 @@ use self::scope::{HostTx, Kind, TenantTx, Tx};
 use self::writer::Write;
 use crate::group::{Writes, channel};
 use crate::remembered::Remembered;
-
-/// Tries of a transaction that meets others.
-const MEETINGS: u32 = 20;
 
 /// The store on a PostgreSQL database.
 ///
@@ -130,46 +132,5 @@ impl PostgresStore {
         let answer = queries(&mut tx.began_as_host()).await?;
         tx.commit().await?;
         Ok(answer)
-    }
-
-    /// Writes something of one tenant, from the start again where it met another transaction.
-    async fn write<T>(
-        &self,
-        tenant: TenantId,
-        statements: impl AsyncFn(&mut TenantTx<'_>) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
-        let mut meetings = 0;
-        loop {
-            let written = async {
-                let mut tx = Tx::of_tenant(&self.pool, Kind::Write, tenant).await?;
-                let answer = statements(&mut tx.began_as(tenant)).await?;
-                tx.commit().await?;
-                Ok(answer)
-            };
-            match written.await {
-                Err(fault) if Fault::may_go_again(&fault) && meetings < MEETINGS => meetings += 1,
-                other => return Ok(other?),
-            }
-        }
-    }
-
-    /// The same for what the host writes.
-    async fn write_as_host<T>(
-        &self,
-        statements: impl AsyncFn(&mut HostTx<'_>) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
-        let mut meetings = 0;
-        loop {
-            let written = async {
-                let mut tx = Tx::of_host(&self.pool, Kind::Write).await?;
-                let answer = statements(&mut tx.began_as_host()).await?;
-                tx.commit().await?;
-                Ok(answer)
-            };
-            match written.await {
-                Err(fault) if Fault::may_go_again(&fault) && meetings < MEETINGS => meetings += 1,
-                other => return Ok(other?),
-            }
-        }
     }
 }

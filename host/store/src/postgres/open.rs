@@ -44,7 +44,10 @@ pub struct PostgresSettings {
 impl std::fmt::Debug for PostgresSettings {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The address holds a password.
-        formatter.debug_struct("PostgresSettings").field("bounds", &self.bounds).finish_non_exhaustive()
+        formatter
+            .debug_struct("PostgresSettings")
+            .field("bounds", &self.bounds)
+            .finish_non_exhaustive()
     }
 }
 
@@ -65,8 +68,9 @@ impl PostgresSettings {
     }
 
     fn options(&self) -> Result<PgConnectOptions, StoreError> {
-        let options = PgConnectOptions::from_str(&self.url)
-            .map_err(|error| StoreError::Database(format!("the address of the database: {error}")))?;
+        let options = PgConnectOptions::from_str(&self.url).map_err(|error| {
+            StoreError::Database(format!("the address of the database: {error}"))
+        })?;
         Ok(options.application_name("tombolo").disable_statement_logging())
     }
 
@@ -104,9 +108,7 @@ pub(super) async fn open(settings: &PostgresSettings) -> Result<PgPool, StoreErr
         .max_connections(settings.connections.max(writers.saturating_add(1)))
         .acquire_timeout(settings.connect_timeout)
         .test_before_acquire(false)
-        .connect_with(
-            options.statement_cache_capacity(STATEMENTS).options(settings.session()),
-        )
+        .connect_with(options.statement_cache_capacity(STATEMENTS).options(settings.session()))
         .await
         .map_err(fault)
 }
@@ -148,11 +150,10 @@ async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
 
 /// The latest migration of the database; None of one that has none.
 async fn applied(connection: &mut PgConnection) -> Result<Option<i64>, StoreError> {
-    let table: Option<String> =
-        sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations')::text")
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(fault)?;
+    let table: Option<String> = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations')::text")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(fault)?;
     if table.is_none() {
         return Ok(None);
     }

@@ -9,22 +9,17 @@ use super::scope::TenantTx;
 /// Locks a run that has not ended, or is being repaired: from now on nobody else writes it. False if
 /// it is not in the queue.
 pub(super) async fn lock(tx: &mut TenantTx<'_>, run: RunId) -> Result<bool, Fault> {
-    let found: Option<i32> = sqlx::query_scalar(
-        "SELECT 1 FROM queue WHERE tenant_id = $1 AND run_id = $2 FOR UPDATE",
-    )
-    .bind(tx.tenant().0)
-    .bind(run.0)
-    .fetch_optional(tx.sql())
-    .await?;
+    let found: Option<i32> =
+        sqlx::query_scalar("SELECT 1 FROM queue WHERE tenant_id = $1 AND run_id = $2 FOR UPDATE")
+            .bind(tx.tenant().0)
+            .bind(run.0)
+            .fetch_optional(tx.sql())
+            .await?;
     Ok(found.is_some())
 }
 
 /// Makes a run due by `now`, unless somebody holds it. To be locked before.
-pub(super) async fn wake(
-    tx: &mut TenantTx<'_>,
-    run: RunId,
-    now: Timestamp,
-) -> Result<(), Fault> {
+pub(super) async fn wake(tx: &mut TenantTx<'_>, run: RunId, now: Timestamp) -> Result<(), Fault> {
     sqlx::query(
         "UPDATE queue SET available_at = least(available_at, $3)
          WHERE tenant_id = $1 AND run_id = $2 AND lease_owner IS NULL",
@@ -39,11 +34,7 @@ pub(super) async fn wake(
 
 /// Notes that a run waits for connections, whose names are given as a JSON array. They stay as they
 /// are until we are done: who ends a pause afterwards finds the note.
-pub(super) async fn wait_for(
-    tx: &mut TenantTx<'_>,
-    run: RunId,
-    names: &str,
-) -> Result<(), Fault> {
+pub(super) async fn wait_for(tx: &mut TenantTx<'_>, run: RunId, names: &str) -> Result<(), Fault> {
     sqlx::query(
         "SELECT 1 FROM connection WHERE tenant_id = $1
            AND name IN (SELECT jsonb_array_elements_text($2::jsonb)) ORDER BY name FOR SHARE",

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use sqlx::Row;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{RunId, TenantId, WorkflowId};
 use tombolo_core::json::Json;
@@ -13,13 +12,12 @@ use tombolo_core::ports::store::{
 };
 use uuid::Uuid;
 
+use super::retried::{again, write_host, write_tenant};
+use super::scope::TenantTx;
 use super::writer::Write;
-use super::{
-    MEETINGS, PostgresStore, cancel, claim, claim_rows, leases, set_back, signal,
-};
+use super::{PostgresStore, cancel, claim, claim_rows, leases, run_log_rows, set_back, signal};
 use crate::group::{Leased, OpenedLease};
-use crate::record::{SettleItem, SignalItem, due, unsigned};
-use crate::rows::{self, signals};
+use crate::record::{SettleItem, SignalItem};
 
 #[async_trait]
 impl RunLog for PostgresStore {
@@ -29,7 +27,7 @@ impl RunLog for PostgresStore {
     }
 
     async fn take_over(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let due = self.write_as_host(async |tx| leases::take_over(tx, now).await).await?;
+        let due = write_host!(self, |tx| leases::take_over(tx, now))?;
         // It may have died before its clock was set back.
         let latest = self.read_as_host(async |tx| leases::latest_known(tx).await).await?;
         if let Some(latest) = latest {
@@ -42,27 +40,21 @@ impl RunLog for PostgresStore {
         if set_back::jump_ms(from, now) <= 0 {
             return Ok(0);
         }
-        let due = self.write_as_host(async |tx| set_back::queue(tx, (from, now)).await).await?;
+        let due = write_host!(self, |tx| set_back::queue(tx, (from, now)))?;
         let tenants = self.read_as_host(async |tx| set_back::tenants(tx).await).await?;
         for tenant in tenants {
-            self.write(tenant, async |tx| set_back::flow(tx, (from, now)).await).await?;
+            write_tenant!(self, tenant, |tx| set_back::flow(tx, (from, now)))?;
         }
         Ok(due)
     }
 
     async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError> {
-        let mut meetings = 0;
-        let leased = loop {
-            match claim::claim(&self.pool, &claim).await {
-                Err(fault) if fault.may_go_again() && meetings < MEETINGS => meetings += 1,
-                other => break other?,
-            }
-        };
+        let leased = again!({ claim::claim(&self.pool, &claim).await })?;
         self.load(&claim.worker, leased).await
     }
 
     async fn open(&self, open: Open) -> Result<Opened, StoreError> {
-        let opened = self.write(open.tenant, async |tx| leases::open(tx, &open).await).await?;
+        let opened = write_tenant!(self, open.tenant, |tx| leases::open(tx, &open))?;
         let (leased, before) = match opened {
             OpenedLease::Run { leased, before } => (leased, before),
             OpenedLease::Busy => return Ok(Opened::Busy),
@@ -81,26 +73,18 @@ impl RunLog for PostgresStore {
 
     async fn signal(&self, signal: Signal) -> Result<Signalled, StoreError> {
         let item = SignalItem::from(signal);
-        self.write(item.tenant, async |tx| signal::keep(tx, &item).await).await
+        write_tenant!(self, item.tenant, |tx| signal::keep(tx, &item))
     }
 
     async fn signals(&self, tenant: TenantId, run: RunId) -> Result<Vec<Signal>, StoreError> {
-        self.read(tenant, async |tx| {
-            let query = sqlx::query(signals!(
-                "signal g",
-                "WHERE g.tenant_id = $1 AND g.run_id = $2 ORDER BY g.node, g.item"
-            ));
-            let rows = query.bind(tx.tenant().0).bind(run.0).fetch_all(tx.sql()).await?;
-            Ok(rows.iter().map(rows::signal).collect::<Result<_, _>>()?)
-        })
-        .await
+        self.read(tenant, async |tx| run_log_rows::signals(tx, run).await).await
     }
 
     async fn renew(&self, leases: &[Lease], until: Timestamp) -> Result<Vec<RunId>, StoreError> {
         if leases.is_empty() {
             return Ok(Vec::new());
         }
-        self.write_as_host(async |tx| leases::renew(tx, leases, until).await).await
+        write_host!(self, |tx| leases::renew(tx, leases, until))
     }
 
     async fn settle(&self, settle: Settle) -> Result<(), StoreError> {
@@ -118,21 +102,11 @@ impl RunLog for PostgresStore {
         tenant: TenantId,
         run: RunId,
     ) -> Result<CancelRequest, StoreError> {
-        self.write(tenant, async |tx| cancel::apply(tx, run).await).await
+        write_tenant!(self, tenant, |tx| cancel::apply(tx, run))
     }
 
     async fn cancel_requested(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {
-        let among: Vec<Uuid> = among.iter().map(|run| run.0).collect();
-        self.read_as_host(async |tx| {
-            let runs: Vec<Uuid> = sqlx::query_scalar(
-                "SELECT run_id FROM queue WHERE run_id = ANY($1) AND cancel_requested",
-            )
-            .bind(among)
-            .fetch_all(tx.sql())
-            .await?;
-            Ok(runs.into_iter().map(RunId).collect())
-        })
-        .await
+        self.read_as_host(async |tx| run_log_rows::cancel_requested(tx, among).await).await
     }
 
     async fn signalled(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {
@@ -152,19 +126,7 @@ impl RunLog for PostgresStore {
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.read_as_host(async |tx| {
-            // One look into the index for each priority.
-            let first: Option<i64> = sqlx::query_scalar(
-                "SELECT least(
-                   (SELECT min(available_at) FROM queue WHERE priority = 0),
-                   (SELECT min(available_at) FROM queue WHERE priority = 1),
-                   (SELECT min(available_at) FROM queue WHERE priority = 2))",
-            )
-            .fetch_one(tx.sql())
-            .await?;
-            Ok(first.map(Timestamp).and_then(due))
-        })
-        .await
+        self.read_as_host(async |tx| run_log_rows::next_due(tx).await).await
     }
 
     async fn node_state(
@@ -174,22 +136,9 @@ impl RunLog for PostgresStore {
         node: &str,
         key: &str,
     ) -> Result<Option<(Json, u64)>, StoreError> {
-        self.read(tenant, async |tx| {
-            let row = sqlx::query(
-                "SELECT value, version FROM state
-                 WHERE tenant_id = $1 AND workflow_id = $2 AND node = $3 AND key = $4",
-            )
-            .bind(tx.tenant().0)
-            .bind(workflow.0)
-            .bind(node)
-            .bind(key.as_bytes())
-            .fetch_optional(tx.sql())
-            .await?;
-            let Some(row) = row else { return Ok(None) };
-            let value = Json::from_trusted(row.try_get::<String, _>(0)?);
-            Ok(Some((value, unsigned(row.try_get(1)?)?)))
-        })
-        .await
+        let read =
+            async |tx: &mut TenantTx<'_>| run_log_rows::node_state(tx, workflow, node, key).await;
+        self.read(tenant, read).await
     }
 }
 
@@ -209,9 +158,8 @@ impl PostgresStore {
         let order: HashMap<RunId, usize> = all.iter().map(|lease| lease.run).zip(0..).collect();
         let mut claimed = Vec::with_capacity(all.len());
         for (tenant, leased) in by_tenant {
-            let read = self
-                .read(tenant, async |tx| claim_rows::load(tx, worker, &leased).await)
-                .await;
+            let read =
+                self.read(tenant, async |tx| claim_rows::load(tx, worker, &leased).await).await;
             match read {
                 Ok(runs) => claimed.extend(runs),
                 Err(error) => {
@@ -226,8 +174,7 @@ impl PostgresStore {
 
     /// Gives leases back as if they had not been taken. Where that fails, they run out.
     async fn give_back(&self, leases: &[Lease]) {
-        let given: Result<(), StoreError> =
-            self.write_as_host(async |tx| leases::give_back(tx, leases).await).await;
+        let given: Result<(), StoreError> = write_host!(self, |tx| leases::give_back(tx, leases));
         if let Err(error) = given {
             tracing::warn!(%error, "leases that were not used run out");
         }

@@ -12,10 +12,7 @@ use super::writer::payload;
 use crate::record::{SignalItem, hash_bytes, run_state};
 
 /// Keeps a signal, unless one is there.
-pub(super) async fn keep(
-    tx: &mut TenantTx<'_>,
-    signal: &SignalItem,
-) -> Result<Signalled, Fault> {
+pub(super) async fn keep(tx: &mut TenantTx<'_>, signal: &SignalItem) -> Result<Signalled, Fault> {
     queue::lock(tx, signal.run).await?;
     match run(tx, signal.run).await? {
         None => return Ok(Signalled::Unknown),
@@ -47,8 +44,7 @@ pub(super) async fn tell_caller(
 }
 
 async fn store_payloads(tx: &mut TenantTx<'_>, signal: &SignalItem) -> Result<(), Fault> {
-    let payloads: Vec<_> =
-        signal.payloads.iter().map(|payload| (signal.run.0, payload)).collect();
+    let payloads: Vec<_> = signal.payloads.iter().map(|payload| (signal.run.0, payload)).collect();
     payload::insert(tx, &payloads).await
 }
 

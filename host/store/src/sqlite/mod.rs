@@ -1,25 +1,22 @@
 //! The store on SQLite: one connection that writes, a few that read.
 
 mod access;
-mod below;
 mod catalog;
 mod claim;
+mod columns;
 mod dedupe;
 mod error;
 mod housekeeping;
-mod journal_row;
+mod ids;
 mod keep;
 mod letters;
 mod open;
-mod pack_row;
+mod packs;
 #[cfg(test)]
 mod plans;
 mod reading;
-mod row;
 mod run_log;
-mod run_row;
-mod signal_row;
-mod step_row;
+mod steps;
 #[cfg(test)]
 mod upgrade;
 mod writer;
@@ -37,6 +34,7 @@ use self::error::Fault;
 pub use self::open::{SqliteSettings, Synchronous};
 use crate::group::{Command, Pending, Writes, channel};
 use crate::remembered::Remembered;
+use crate::rows::ReadFault;
 
 /// The store on one SQLite file.
 ///
@@ -119,18 +117,18 @@ impl SqliteStore {
     async fn read_all<T>(
         &self,
         query: Query<'_, Sqlite, SqliteArguments>,
-        read: impl Fn(&SqliteRow) -> Result<T, Fault>,
+        read: impl Fn(&SqliteRow) -> Result<T, ReadFault>,
     ) -> Result<Vec<T>, StoreError> {
         let rows = query.fetch_all(&self.readers).await.map_err(Fault::from)?;
-        Ok(rows.iter().map(read).collect::<Result<_, Fault>>()?)
+        Ok(rows.iter().map(read).collect::<Result<_, _>>().map_err(Fault::from)?)
     }
 
     async fn read_one<T>(
         &self,
         query: Query<'_, Sqlite, SqliteArguments>,
-        read: impl Fn(&SqliteRow) -> Result<T, Fault>,
+        read: impl Fn(&SqliteRow) -> Result<T, ReadFault>,
     ) -> Result<Option<T>, StoreError> {
         let row = query.fetch_optional(&self.readers).await.map_err(Fault::from)?;
-        Ok(row.as_ref().map(read).transpose()?)
+        Ok(row.as_ref().map(read).transpose().map_err(Fault::from)?)
     }
 }

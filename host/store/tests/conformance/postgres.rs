@@ -22,14 +22,15 @@ impl Postgres {
     }
 }
 
-async fn open(
-    database: &tombolo_test_postgres::Database,
-    bounds: Bounds,
-) -> Arc<PostgresStore> {
+async fn open(database: &tombolo_test_postgres::Database, bounds: Bounds) -> Arc<PostgresStore> {
     // One writer where it matters how much waits for it.
     let writers = if bounds == Bounds::default() { 2 } else { 1 };
-    let settings =
-        PostgresSettings { bounds, writers, connections: 6, ..PostgresSettings::new(database.url()) };
+    let settings = PostgresSettings {
+        bounds,
+        writers,
+        connections: 6,
+        ..PostgresSettings::new(database.url())
+    };
     Arc::new(PostgresStore::open(settings).await.unwrap())
 }
 

@@ -22,11 +22,7 @@ use crate::record::NEVER;
 const LOOKS: u32 = 64;
 
 /// Puts a run into a lane, without a place.
-pub(super) async fn insert(
-    tx: &mut TenantTx<'_>,
-    run: &NewRun,
-    lane: &Lane,
-) -> Result<(), Fault> {
+pub(super) async fn insert(tx: &mut TenantTx<'_>, run: &NewRun, lane: &Lane) -> Result<(), Fault> {
     let priority = if lane.in_order { Priority::default() } else { run.flow.priority };
     sqlx::query(
         "INSERT INTO lane (tenant_id, name, run_id, lim, in_order, keeps_place, priority, state)
@@ -93,11 +89,7 @@ pub(super) async fn take(
 }
 
 /// The run has ended: it leaves its lanes, and others go on.
-pub(super) async fn leave(
-    tx: &mut TenantTx<'_>,
-    run: RunId,
-    now: Timestamp,
-) -> Result<(), Fault> {
+pub(super) async fn leave(tx: &mut TenantTx<'_>, run: RunId, now: Timestamp) -> Result<(), Fault> {
     let left =
         names(tx, "DELETE FROM lane WHERE tenant_id = $1 AND run_id = $2 RETURNING name", run)
             .await?;
@@ -222,11 +214,7 @@ async fn first_in_line(tx: &mut TenantTx<'_>, lane: &str) -> Result<Option<RunId
 ///
 /// Nor if somebody has its row at this moment: whoever claims it asks for its places afterwards, and
 /// everything else that changes a run that waits in a line makes it due by itself.
-async fn make_due(
-    tx: &mut TenantTx<'_>,
-    run: RunId,
-    now: Timestamp,
-) -> Result<(), Fault> {
+async fn make_due(tx: &mut TenantTx<'_>, run: RunId, now: Timestamp) -> Result<(), Fault> {
     sqlx::query(
         "UPDATE queue SET available_at = least(greatest(ready_at, $3), deadline)
          WHERE tenant_id = $1 AND run_id IN (
@@ -248,10 +236,7 @@ async fn names(
     statement: &'static str,
     run: RunId,
 ) -> Result<VecDeque<String>, Fault> {
-    let names: Vec<String> = sqlx::query_scalar(statement)
-        .bind(tx.tenant().0)
-        .bind(run.0)
-        .fetch_all(tx.sql())
-        .await?;
+    let names: Vec<String> =
+        sqlx::query_scalar(statement).bind(tx.tenant().0).bind(run.0).fetch_all(tx.sql()).await?;
     Ok(names.into())
 }

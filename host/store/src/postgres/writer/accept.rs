@@ -65,10 +65,8 @@ async fn insert_events(
     let sources: Vec<_> = sorted.iter().map(|item| text(&item.event.source)).collect();
     let keys: Vec<Vec<u8>> = sorted.iter().map(|item| any::shortened(&item.key.key)).collect();
     let received: Vec<i64> = sorted.iter().map(|item| item.event.received_at.0).collect();
-    let runs: Vec<Vec<u8>> = sorted
-        .iter()
-        .map(|item| join_ids(item.runs.iter().map(|one| one.run.id.0)))
-        .collect();
+    let runs: Vec<Vec<u8>> =
+        sorted.iter().map(|item| join_ids(item.runs.iter().map(|one| one.run.id.0))).collect();
     let last = |item: &&AcceptItem| packs.get(&item.event.id).and_then(Numbered::last);
     let last: Vec<Option<i64>> = sorted.iter().map(last).collect();
     let payloads: Vec<Option<Vec<u8>>> =

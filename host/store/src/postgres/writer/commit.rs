@@ -11,10 +11,8 @@ use super::batch::{Batch, Outcomes};
 use super::pack::Numbers;
 use super::part;
 use crate::postgres::error::Fault;
+use crate::postgres::retried::MEETINGS;
 use crate::postgres::scope::Tx;
-
-/// Tries of a transaction that meets others.
-const MEETINGS: u32 = 20;
 
 /// Tries of a transaction whose connection is lost, or of finding out what became of it.
 const RECONNECTS: u32 = 50;

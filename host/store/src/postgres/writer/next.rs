@@ -82,11 +82,7 @@ async fn hold(tx: &mut TenantTx<'_>, holds: &[&Writing<'_>]) -> Result<(), Fault
     Ok(())
 }
 
-async fn park(
-    tx: &mut TenantTx<'_>,
-    parks: &[Park<'_>],
-    leaves: &mut Leaves,
-) -> Result<(), Fault> {
+async fn park(tx: &mut TenantTx<'_>, parks: &[Park<'_>], leaves: &mut Leaves) -> Result<(), Fault> {
     if parks.is_empty() {
         return Ok(());
     }

@@ -22,9 +22,8 @@ impl Numbers {
         let mut taken = Vec::with_capacity(count);
         while taken.len() < count {
             if self.left.is_empty() {
-                let block: i64 = sqlx::query_scalar("SELECT nextval('pack_block')")
-                    .fetch_one(tx.sql())
-                    .await?;
+                let block: i64 =
+                    sqlx::query_scalar("SELECT nextval('pack_block')").fetch_one(tx.sql()).await?;
                 self.left = block * BLOCK..(block + 1) * BLOCK;
             }
             taken.extend(self.left.by_ref().take(count - taken.len()));

@@ -58,10 +58,8 @@ async fn insert_runs(tx: &mut TenantTx<'_>, runs: &[New<'_>]) -> Result<(), Faul
         .collect::<Result<Vec<Option<i64>>, Fault>>()?;
     let hashes: Vec<Option<&[u8]>> =
         runs.iter().map(|new| hash_bytes(new.item.output.hash.as_ref())).collect();
-    let correlation_ids: Vec<Vec<u8>> = runs
-        .iter()
-        .map(|new| any::shortened(&correlation_id(&new.event.correlation_id)))
-        .collect();
+    let correlation_ids: Vec<Vec<u8>> =
+        runs.iter().map(|new| any::shortened(&correlation_id(&new.event.correlation_id))).collect();
     // In place of a foreign key, whose checks would all lock the version's row.
     let inserted = sqlx::query(
         "INSERT INTO run (tenant_id, id, workflow_id, version, event_id, trigger_name, state,

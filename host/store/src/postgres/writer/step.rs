@@ -105,12 +105,8 @@ pub(super) async fn upsert_calls(tx: &mut TenantTx<'_>, rows: &[Call<'_>]) -> Re
         let EffectRecord { item, attempt, sequence, .. } = *row.effect;
         (row.run, row.effect.node.clone(), item, attempt, sequence)
     };
-    let rows: Vec<Call<'_>> = rows
-        .iter()
-        .map(|row| (key(row), *row))
-        .collect::<BTreeMap<_, _>>()
-        .into_values()
-        .collect();
+    let rows: Vec<Call<'_>> =
+        rows.iter().map(|row| (key(row), *row)).collect::<BTreeMap<_, _>>().into_values().collect();
     let numbers = |of: fn(&EffectRecord) -> u32| -> Vec<i64> {
         rows.iter().map(|row| of(row.effect).into()).collect()
     };

@@ -75,7 +75,11 @@ pub(super) async fn start(
 }
 
 /// Writes batches until the channel is closed and empty.
-fn write_all(connection: &mut Connection, checkpoints: &mut Checkpoints, mut waiting: Waiting<Command>) {
+fn write_all(
+    connection: &mut Connection,
+    checkpoints: &mut Checkpoints,
+    mut waiting: Waiting<Command>,
+) {
     while let Some(commands) = waiting.next_blocking() {
         write(connection, commands.into_iter().collect());
         // After the answers: nobody waits for it but the next batch.

@@ -7,7 +7,7 @@ use tombolo_core::ports::store::Claim;
 use uuid::Uuid;
 
 use crate::sqlite::error::Fault;
-use crate::sqlite::row::id_list;
+use crate::sqlite::ids::id_list;
 use crate::turn::{Due, choose};
 
 /// Which runs a claim takes.
