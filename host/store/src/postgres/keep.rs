@@ -14,13 +14,14 @@ macro_rules! forgettable {
     };
 }
 
-/// True for a payload `p` that nobody needs.
+/// True for a payload `p` that nobody needs. OFFSET keeps PostgreSQL from reading all uses to look at
+/// a few payloads.
 macro_rules! unneeded {
     () => {
         "NOT EXISTS (SELECT 1 FROM payload_use u \
-                     WHERE u.tenant_id = p.tenant_id AND u.hash = p.hash) \
+                     WHERE u.tenant_id = p.tenant_id AND u.hash = p.hash OFFSET 0) \
          AND NOT EXISTS (SELECT 1 FROM plugin n \
-                         WHERE n.tenant_id = p.tenant_id AND n.hash = p.hash)"
+                         WHERE n.tenant_id = p.tenant_id AND n.hash = p.hash OFFSET 0)"
     };
 }
 

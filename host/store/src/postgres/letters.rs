@@ -39,7 +39,8 @@ pub(super) async fn letter_count(tx: &mut TenantTx<'_>) -> Result<u64, Fault> {
     Ok(unsigned(row.try_get(0)?)?)
 }
 
-/// Reads along the index of one of the two lists, from the cursor on.
+/// Reads along the index of one of the two lists, from the cursor on. Beside no other table, which
+/// PostgreSQL might begin with.
 fn query(
     tenant: TenantId,
     filter: &LetterFilter,
@@ -47,10 +48,11 @@ fn query(
 ) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(concat!(
         "SELECT ",
-        letter_columns!(),
-        " FROM dead_letter d
-         JOIN workflow w ON w.tenant_id = d.tenant_id AND w.id = d.workflow_id
-         WHERE d.tenant_id = ",
+        letter_columns!(
+            "(SELECT w.name FROM workflow w
+              WHERE w.tenant_id = d.tenant_id AND w.id = d.workflow_id)"
+        ),
+        " FROM dead_letter d WHERE d.tenant_id = ",
     ));
     let of_list = if filter.discarded { "IS NOT NULL" } else { "IS NULL" };
     query.push_bind(tenant.0).push(" AND d.discarded_at ").push(of_list);
@@ -60,14 +62,19 @@ fn query(
         query.push(" OR (d.node, d.item) > (").push_bind(text(&after.step.node).into_owned());
         query.push(", ").push_bind(i64::from(after.step.item)).push("))");
     }
-    narrow(&mut query, filter);
+    narrow(&mut query, tenant, filter);
     query
 }
 
 /// Adds a condition for every field that is set.
-fn narrow(query: &mut QueryBuilder<Postgres>, filter: &LetterFilter) {
+fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &LetterFilter) {
     if let Some(name) = &filter.workflow {
-        query.push(" AND w.name = ").push_bind(text(name).into_owned());
+        query
+            .push(" AND d.workflow_id = (SELECT id FROM workflow WHERE tenant_id = ")
+            .push_bind(tenant.0)
+            .push(" AND name = ")
+            .push_bind(text(name).into_owned())
+            .push(")");
     }
     if let Some(run) = filter.run {
         query.push(" AND d.run_id = ").push_bind(run.0);

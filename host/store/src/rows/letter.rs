@@ -6,11 +6,15 @@ use tombolo_core::ports::store::{Letter, StepKey};
 use super::{Columns, ReadFault};
 use crate::record::{from_json, step_state, unsigned};
 
-/// The columns of a letter `d` of a workflow `w`, in the order that [`letter`] reads them in.
+/// The columns of a letter `d`, in the order that [`letter`] reads them in, with the expression that
+/// gives the workflow's name.
 macro_rules! letter_columns {
-    () => {
-        "d.run_id, d.node, d.item, d.workflow_id, w.name, d.state, d.error, d.since, \
-         d.discarded_at, d.discard_reason"
+    ($workflow_name:literal) => {
+        concat!(
+            "d.run_id, d.node, d.item, d.workflow_id, ",
+            $workflow_name,
+            ", d.state, d.error, d.since, d.discarded_at, d.discard_reason"
+        )
     };
 }
 

@@ -65,10 +65,11 @@ fn query(
     } else {
         ("dead_letter_open", "IS NULL")
     };
-    let mut query =
-        QueryBuilder::new(
-            concat!("SELECT ", letter_columns!(), " FROM dead_letter d INDEXED BY ",),
-        );
+    let mut query = QueryBuilder::new(concat!(
+        "SELECT ",
+        letter_columns!("w.name"),
+        " FROM dead_letter d INDEXED BY ",
+    ));
     query.push(index).push(
         " CROSS JOIN workflow w ON w.tenant_id = d.tenant_id AND w.id = d.workflow_id
          WHERE d.tenant_id = ",

@@ -1,5 +1,9 @@
 //! The query of a list of runs, newest first. It reads along an index whose order is the list's, so
 //! that it costs what it shows and not what is stored; and never a run's output.
+//!
+//! No table stands beside the one that gives the order: PostgreSQL, which knows little of how many
+//! rows a tenant has, might begin with the other one. So the workflow's name is asked for by row, and
+//! LATERAL with a LIMIT looks up one run after the other.
 
 use sqlx::{Postgres, QueryBuilder};
 use tombolo_core::id::TenantId;
@@ -56,22 +60,12 @@ fn ways(filter: &RunFilter) -> Vec<Way> {
 }
 
 impl Way {
-    fn tables(self) -> &'static str {
+    /// The table that is read in order, with its columns of the tenant and the run's id.
+    fn table(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::EndedBadly(_) => {
-                "run_ended_badly b JOIN run r ON r.tenant_id = b.tenant_id AND r.id = b.run_id"
-            }
-            Self::Queue => "queue q JOIN run r ON r.tenant_id = q.tenant_id AND r.id = q.run_id",
-            Self::Correlation | Self::Workflow | Self::All => "run r",
-        }
-    }
-
-    /// The tenant and the run's id, of the table that is read in order.
-    fn key(self) -> (&'static str, &'static str) {
-        match self {
-            Self::EndedBadly(_) => ("b.tenant_id", "b.run_id"),
-            Self::Queue => ("q.tenant_id", "q.run_id"),
-            Self::Correlation | Self::Workflow | Self::All => ("r.tenant_id", "r.id"),
+            Self::EndedBadly(_) => ("run_ended_badly b", "b.tenant_id", "b.run_id"),
+            Self::Queue => ("queue q", "q.tenant_id", "q.run_id"),
+            Self::Correlation | Self::Workflow | Self::All => ("run r", "r.tenant_id", "r.id"),
         }
     }
 
@@ -91,41 +85,74 @@ impl Way {
 /// The columns of a run, the workflow's name, and the id again, which the list is in order of.
 pub(super) fn query(tenant: TenantId, asked: &Asked<'_>) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new("");
-    for (n, way) in ways(asked.filter).into_iter().enumerate() {
-        if n > 0 {
-            query.push(" UNION ALL ");
-        }
-        // Each way stops where the list does.
-        query.push("(");
+    let ways = ways(asked.filter);
+    if let [way] = *ways {
         select(&mut query, way, tenant, asked);
-        query.push(" ORDER BY place DESC LIMIT ").push_bind(i64::from(asked.page.limit)).push(")");
+        order(&mut query, asked);
+        return query;
     }
-    query.push(" ORDER BY place DESC LIMIT ").push_bind(i64::from(asked.page.limit));
+    for (n, way) in ways.into_iter().enumerate() {
+        query.push(if n == 0 { "(" } else { " UNION ALL (" });
+        // Each way stops where the list does.
+        select(&mut query, way, tenant, asked);
+        order(&mut query, asked);
+        query.push(")");
+    }
+    order(&mut query, asked);
     query
 }
 
+fn order(query: &mut QueryBuilder<Postgres>, asked: &Asked<'_>) {
+    query.push(" ORDER BY place DESC LIMIT ").push_bind(i64::from(asked.page.limit));
+}
+
 fn select(query: &mut QueryBuilder<Postgres>, way: Way, tenant: TenantId, asked: &Asked<'_>) {
-    let (tenant_of_key, id) = way.key();
-    query.push(concat!("SELECT ", run_columns!(), "w.name, ")).push(id).push(" AS place FROM ");
-    query.push(way.tables());
-    query.push(" JOIN workflow w ON w.tenant_id = r.tenant_id AND w.id = r.workflow_id WHERE ");
-    query.push(tenant_of_key).push(" = ").push_bind(tenant.0);
-    if let Some(after) = asked.page.after {
-        query.push(" AND ").push(id).push(" < ").push_bind(after.0.0);
+    let (table, tenant_of_key, id) = way.table();
+    query.push(concat!(
+        "SELECT ",
+        run_columns!(),
+        "(SELECT w.name FROM workflow w
+          WHERE w.tenant_id = r.tenant_id AND w.id = r.workflow_id), "
+    ));
+    query.push(id).push(" AS place FROM ").push(table);
+    match way {
+        Way::Correlation | Way::Workflow | Way::All => {
+            query.push(" WHERE ");
+            from_cursor(query, (tenant_of_key, id), tenant, asked);
+            narrow(query, way, tenant, asked.filter);
+        }
+        Way::EndedBadly(_) | Way::Queue => {
+            query.push(" CROSS JOIN LATERAL (SELECT * FROM run r WHERE r.tenant_id = ");
+            query.push_bind(tenant.0).push(" AND r.id = ").push(id);
+            narrow(query, way, tenant, asked.filter);
+            query.push(" LIMIT 1) r WHERE ");
+            from_cursor(query, (tenant_of_key, id), tenant, asked);
+        }
     }
     if let Way::EndedBadly(state) = way {
         query.push(" AND b.state = ").push_bind(state.name());
     }
-    let states = way.states(asked.filter);
+}
+
+fn from_cursor(
+    query: &mut QueryBuilder<Postgres>,
+    (tenant_of_key, id): (&str, &str),
+    tenant: TenantId,
+    asked: &Asked<'_>,
+) {
+    query.push(tenant_of_key).push(" = ").push_bind(tenant.0);
+    if let Some(after) = asked.page.after {
+        query.push(" AND ").push(id).push(" < ").push_bind(after.0.0);
+    }
+}
+
+/// Adds a condition for every other field that is set.
+fn narrow(query: &mut QueryBuilder<Postgres>, way: Way, tenant: TenantId, filter: &RunFilter) {
+    let states = way.states(filter);
     if !states.is_empty() {
         let names: Vec<&str> = states.iter().map(|state| state.name()).collect();
         query.push(" AND r.state = ANY(").push_bind(names).push(")");
     }
-    narrow(query, tenant, asked.filter);
-}
-
-/// Adds a condition for every other field that is set.
-fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &RunFilter) {
     if let Some(name) = &filter.workflow {
         query
             .push(" AND r.workflow_id = (SELECT id FROM workflow WHERE tenant_id = ")
@@ -142,5 +169,25 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &RunFilt
     }
     if let Some(id) = &filter.correlation_id {
         query.push(" AND r.correlation_id = ").push_bind(any::shortened(&correlation_id(id)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_every_state_are_on_one_way_only() {
+        for state in RunState::ALL {
+            let filter = RunFilter { states: vec![state], ..RunFilter::default() };
+            let ways = ways(&filter);
+            assert_eq!(ways.len(), 1, "{state:?}");
+            assert_eq!(ways[0].states(&filter), [state]);
+        }
+        let badly_or_queued = [RunState::Waiting, RunState::Failed, RunState::Failed];
+        let filter = RunFilter { states: badly_or_queued.to_vec(), ..RunFilter::default() };
+        assert_eq!(ways(&filter), [Way::EndedBadly(RunState::Failed), Way::Queue]);
+        let filter = RunFilter { states: RunState::ALL.to_vec(), ..RunFilter::default() };
+        assert_eq!(ways(&filter), [Way::All]);
     }
 }
