@@ -3,7 +3,7 @@
 CREATE TABLE journal (
     tenant_id    uuid   NOT NULL,
     run_id       uuid   NOT NULL,
-    node         text   NOT NULL,
+    node         text COLLATE "C"   NOT NULL,
     item         bigint NOT NULL,
     place        bigint NOT NULL,
     request_hash bytea  NOT NULL,

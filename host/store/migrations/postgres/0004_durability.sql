@@ -25,7 +25,7 @@ ALTER TABLE queue ADD COLUMN reopened boolean NOT NULL DEFAULT false;
 -- Runs that have waited for a connection since it was paused.
 CREATE TABLE connection_wait (
     tenant_id  uuid NOT NULL,
-    connection text NOT NULL, -- its name
+    connection text COLLATE "C" NOT NULL, -- its name
     run_id     uuid NOT NULL,
     PRIMARY KEY (tenant_id, connection, run_id)
 );
@@ -38,7 +38,7 @@ ALTER TABLE connection ADD COLUMN paused_reason text;
 CREATE TABLE signal (
     tenant_id uuid   NOT NULL,
     run_id    uuid   NOT NULL,
-    node      text   NOT NULL,
+    node      text COLLATE "C"   NOT NULL,
     item      bigint NOT NULL,
     body      bytea,           -- any: JSON
     body_hash bytea,
@@ -50,7 +50,7 @@ CREATE TABLE signal (
 CREATE TABLE dead_letter (
     tenant_id      uuid   NOT NULL,
     run_id         uuid   NOT NULL,
-    node           text   NOT NULL,
+    node           text COLLATE "C"   NOT NULL,
     item           bigint NOT NULL,
     workflow_id    uuid   NOT NULL,
     state          text   NOT NULL, -- dead, unknown
@@ -103,7 +103,7 @@ CREATE POLICY tenant ON connection_wait
     USING (tenant_id = NULLIF(current_setting('app.tenant_id', true), '')::uuid)
     WITH CHECK (tenant_id = NULLIF(current_setting('app.tenant_id', true), '')::uuid);
 CREATE POLICY host ON connection_wait FOR SELECT
-    USING (current_setting('app.scope', true) = 'host');
+    USING (CASE current_setting('app.scope', true) WHEN 'host' THEN true ELSE false END);
 
 ALTER TABLE signal ENABLE ROW LEVEL SECURITY;
 ALTER TABLE signal FORCE ROW LEVEL SECURITY;
@@ -111,7 +111,7 @@ CREATE POLICY tenant ON signal
     USING (tenant_id = NULLIF(current_setting('app.tenant_id', true), '')::uuid)
     WITH CHECK (tenant_id = NULLIF(current_setting('app.tenant_id', true), '')::uuid);
 CREATE POLICY host ON signal FOR SELECT
-    USING (current_setting('app.scope', true) = 'host');
+    USING (CASE current_setting('app.scope', true) WHEN 'host' THEN true ELSE false END);
 
 ALTER TABLE dead_letter ENABLE ROW LEVEL SECURITY;
 ALTER TABLE dead_letter FORCE ROW LEVEL SECURITY;
@@ -131,4 +131,4 @@ CREATE POLICY tenant ON payload_use
     USING (tenant_id = NULLIF(current_setting('app.tenant_id', true), '')::uuid)
     WITH CHECK (tenant_id = NULLIF(current_setting('app.tenant_id', true), '')::uuid);
 CREATE POLICY host ON payload_use FOR SELECT
-    USING (current_setting('app.scope', true) = 'host');
+    USING (CASE current_setting('app.scope', true) WHEN 'host' THEN true ELSE false END);

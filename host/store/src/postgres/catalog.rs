@@ -22,7 +22,7 @@ use crate::rows::{self, connections, versions};
 pub(super) async fn plugins(tx: &mut TenantTx<'_>) -> Result<Vec<Plugin>, Fault> {
     let rows = sqlx::query(
         "SELECT hash, descriptor, size, created_at FROM plugin WHERE tenant_id = $1
-         ORDER BY name COLLATE \"C\", created_at DESC, number DESC",
+         ORDER BY name, created_at DESC, number DESC",
     )
     .bind(tx.tenant().0)
     .fetch_all(tx.sql())
@@ -48,18 +48,17 @@ pub(super) async fn component(
 
 /// The live versions of all workflows of all tenants.
 pub(super) async fn live_workflows(tx: &mut HostTx<'_>) -> Result<Vec<WorkflowVersion>, Fault> {
-    let rows = sqlx::query(versions!(
-        "WHERE v.version = w.live_version ORDER BY w.tenant_id, w.name COLLATE \"C\""
-    ))
-    .fetch_all(tx.sql())
-    .await?;
+    let rows =
+        sqlx::query(versions!("WHERE v.version = w.live_version ORDER BY w.tenant_id, w.name"))
+            .fetch_all(tx.sql())
+            .await?;
     rows.iter().map(|row| Ok(rows::version(row)?)).collect()
 }
 
 /// The live versions of a tenant's workflows, by name.
 pub(super) async fn workflows(tx: &mut TenantTx<'_>) -> Result<Vec<WorkflowVersion>, Fault> {
     let rows = sqlx::query(versions!(
-        "WHERE w.tenant_id = $1 AND v.version = w.live_version ORDER BY w.name COLLATE \"C\""
+        "WHERE w.tenant_id = $1 AND v.version = w.live_version ORDER BY w.name"
     ))
     .bind(tx.tenant().0)
     .fetch_all(tx.sql())
@@ -111,7 +110,7 @@ pub(super) async fn connection(
 
 /// A tenant's connections, by name.
 pub(super) async fn connections(tx: &mut TenantTx<'_>) -> Result<Vec<Connection>, Fault> {
-    let rows = sqlx::query(connections!("WHERE tenant_id = $1 ORDER BY name COLLATE \"C\""))
+    let rows = sqlx::query(connections!("WHERE tenant_id = $1 ORDER BY name"))
         .bind(tx.tenant().0)
         .fetch_all(tx.sql())
         .await?;

@@ -16,7 +16,7 @@ use crate::rows::{self, Columns, signals};
 pub(super) async fn signals(tx: &mut TenantTx<'_>, run: RunId) -> Result<Vec<Signal>, Fault> {
     let rows = sqlx::query(signals!(
         "signal g",
-        "WHERE g.tenant_id = $1 AND g.run_id = $2 ORDER BY g.node COLLATE \"C\", g.item"
+        "WHERE g.tenant_id = $1 AND g.run_id = $2 ORDER BY g.node, g.item"
     ))
     .bind(tx.tenant().0)
     .bind(run.0)

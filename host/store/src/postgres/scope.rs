@@ -99,11 +99,6 @@ impl Tx {
     pub(super) async fn commit(self) -> Result<(), Fault> {
         Ok(self.0.commit().await?)
     }
-
-    /// The connection, for statements about no tenant's tables.
-    pub(super) fn connection(&mut self) -> &mut PgConnection {
-        &mut self.0
-    }
 }
 
 /// A transaction that sees the rows of one tenant.

@@ -118,7 +118,7 @@ async fn calls(tx: &mut TenantTx<'_>, run: RunId) -> Result<Vec<Call>, Fault> {
         "SELECT ",
         call_columns!(),
         " FROM effect WHERE tenant_id = $1 AND run_id = $2
-          ORDER BY node COLLATE \"C\", item, attempt, sequence",
+          ORDER BY node, item, attempt, sequence",
     ))
     .bind(tx.tenant().0)
     .bind(run.0)

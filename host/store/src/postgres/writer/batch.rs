@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use tombolo_core::id::TenantId;
 use tombolo_core::ports::store::{Accepted, StoreError};
-use uuid::Uuid;
 
 use crate::group::{Pending, Weighed};
 use crate::record::{AcceptItem, SettleItem};
@@ -141,9 +140,4 @@ impl Batch {
         let second = self.0.split_off(self.0.len() / 2);
         (self, Self(second))
     }
-}
-
-/// An id in a list of ids.
-pub(super) fn ids<T>(rows: &[T], id: impl Fn(&T) -> Uuid) -> Vec<Uuid> {
-    rows.iter().map(id).collect()
 }
