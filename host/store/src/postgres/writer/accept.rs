@@ -35,10 +35,11 @@ pub(super) async fn apply(
     let packs = pack::number(tx, numbers, counts).await?;
     let packs: HashMap<EventId, Numbered> =
         items.iter().map(|item| item.event.id).zip(packs).collect();
-    let new = insert_events(tx, items, &packs).await?;
+    // Of two of one id, the first.
+    let mut new = insert_events(tx, items, &packs).await?;
     let stored: Vec<Stored<'_>> = items
         .iter()
-        .filter(|item| new.contains(&item.event.id.0))
+        .filter(|item| new.remove(&item.event.id.0))
         .map(|item| {
             let packs = packs.get(&item.event.id).cloned().unwrap_or_default();
             Stored { item, packs }
@@ -166,22 +167,17 @@ async fn answers(
     items: &[&AcceptItem],
     mut new: HashMap<EventId, Vec<RunId>>,
 ) -> Result<Vec<Accepted>, Fault> {
-    let known: Vec<&[u8]> = items
-        .iter()
-        .filter(|item| !new.contains_key(&item.event.id))
-        .map(|item| &item.key.hash[..])
-        .collect();
+    let started: Vec<Option<Vec<RunId>>> =
+        items.iter().map(|item| new.remove(&item.event.id)).collect();
+    let known = items.iter().zip(&started).filter(|(_, started)| started.is_none());
+    let known: Vec<&[u8]> = known.map(|(item, _)| &item.key.hash[..]).collect();
     let first = if known.is_empty() { HashMap::new() } else { find_first(tx, known).await? };
-    let mut answers = Vec::with_capacity(items.len());
-    for item in items {
-        let event = item.event.id;
-        answers.push(match new.remove(&event) {
-            Some(runs) => Accepted::New { event, runs },
-            // Forgotten since we met it: it is new.
-            None => first.get(&item.key.hash[..]).cloned().ok_or(Fault::Again)?,
-        });
-    }
-    Ok(answers)
+    let answer = |(item, started): (&&AcceptItem, Option<Vec<RunId>>)| match started {
+        Some(runs) => Ok(Accepted::New { event: item.event.id, runs }),
+        // Forgotten since we met it: it is new.
+        None => first.get(&item.key.hash[..]).cloned().ok_or(Fault::Again),
+    };
+    items.iter().zip(started).map(answer).collect()
 }
 
 /// The events that were first with these keys.
