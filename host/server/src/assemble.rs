@@ -197,6 +197,7 @@ fn engine_settings(config: &Config) -> EngineSettings {
         housekeeping_ms: config.engine.housekeeping_seconds.saturating_mul(1_000),
         alert_repeat_ms: config.alerts.repeat_seconds.saturating_mul(1_000),
         drain_ms: config.server.drain_timeout_ms,
+        ..EngineSettings::default()
     }
 }
 

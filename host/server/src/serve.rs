@@ -106,10 +106,10 @@ pub async fn create_token(
     }
     let database = Database::open(&config).await?;
     let store = database.store();
-    let found = Access::tenant(&store, &tenant).await?;
+    let found = Access::tenant(&*store, &tenant).await?;
     let tenant = found.with_context(|| format!("there is no tenant `{tenant}`"))?;
     let new = NewToken { tenant: tenant.id, name, scopes, expires_in_days: days };
-    let issued = issue_token(&store, &System, &System, &System, new).await?;
+    let issued = issue_token(&*store, &System, &System, &System, new).await?;
     database.close().await;
     Ok(issued.token.as_str().to_owned())
 }
