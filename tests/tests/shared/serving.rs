@@ -18,7 +18,7 @@ async fn who_waits_for_an_answer_gets_it_from_a_run_that_another_process_works_o
         json!({"name": "double", "triggers": {"event": {"webhook": on}}, "nodes": {"work": double}});
     cluster.front.apply(&workflow).await?;
     let answer = cluster.front.deliver("double", &json!({"id": 21})).await?.expect(200)?;
-    ensure!(answer.json()["work"]["id"] == 42 || answer.json()["id"] == 42, "{}", answer.json());
+    ensure!(answer["id"] == 42, "{answer}");
     Ok(())
 }
 
