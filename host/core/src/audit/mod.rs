@@ -1,0 +1,37 @@
+//! What people did, on record: the entries of a tenant are a chain of hashes, the hashes are the
+//! leaves of a Merkle tree (RFC 9162), and the tree's roots are signed and kept elsewhere.
+//!
+//! Owns how an entry is written to the byte, and what is wrong with a record that was tampered with.
+//! Never reads or writes one: stores and exports do.
+
+mod canonical;
+mod checkpoint;
+mod describe;
+mod detail;
+mod entry;
+mod export;
+mod finding;
+mod hash;
+mod history;
+mod key;
+mod merkle;
+mod record;
+mod trail;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod trail_tests;
+
+pub use canonical::{MAX_SAFE_INTEGER, NotCanonical, canonical, recordable};
+pub use checkpoint::{BadCheckpoint, Checkpoint, SignedCheckpoint};
+pub use describe::{VersionShape, connection_put, workflow_applied};
+pub use entry::{Actor, AuditEntry};
+pub use export::{ExportLine, Summary};
+pub use finding::{Finding, Trouble, Witness};
+pub use hash::AuditHash;
+pub use history::CheckpointHistory;
+pub use key::{BadNote, PublicKey, Signs};
+pub use merkle::Tree;
+pub use record::{Chained, FORMAT, Head, Record, Stored};
+pub use trail::{Trail, Verdict};
