@@ -12,4 +12,4 @@ mod sqlite;
 
 pub use group::Bounds;
 pub use record::INLINE_LIMIT_BYTES;
-pub use sqlite::{SqliteSettings, SqliteStore, Synchronous};
+pub use sqlite::{SqliteSettings, SqliteStore, SqliteTrail, Synchronous};

@@ -13,6 +13,7 @@ async fn record(host: &Host, action: &str) {
         action: action.to_owned(),
         subject: "run_1/steps/ask/0".to_owned(),
         detail: json!({"reason": "because"}),
+        correlation_id: None,
     };
     host.store.record(host.tenant, entry).await.unwrap();
 }

@@ -105,6 +105,7 @@ impl Authoring for StoredAuthoring {
                 definition: file,
                 pins: BTreeMap::new(),
                 now: self.clock.now(),
+                audit: None,
             })
             .await?;
         let (Applied::Created { id, version } | Applied::Unchanged { id, version }) = applied;
@@ -198,6 +199,7 @@ impl ScriptedIntake {
                 received_at: self.clock.now(),
             },
             runs: arrival.subscribers.into_iter().map(run).collect(),
+            audit: None,
         }
     }
 }
@@ -223,7 +225,7 @@ impl Intake for ScriptedIntake {
     }
 
     async fn cancel(&self, tenant: TenantId, run: RunId) -> Result<CancelRequest, StoreError> {
-        self.store.request_cancel(tenant, run).await
+        self.store.request_cancel(tenant, run, None).await
     }
 
     fn follow(&self, _: TenantId, _: RunId) -> Box<dyn Follow> {

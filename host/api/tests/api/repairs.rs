@@ -191,7 +191,7 @@ impl Repairs for ScriptedRepairs {
             return Ok(Signalled::Taken);
         }
         let signal = Signal { tenant, run, step, body, at: self.clock.now() };
-        Ok(self.store.signal(signal).await?)
+        Ok(self.store.signal(signal, None).await?)
     }
 }
 

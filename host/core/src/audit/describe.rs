@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::AuditEntry;
-use crate::id::ContentHash;
+use crate::id::{ContentHash, RunId};
 use crate::ports::egress::{Auth, Connection};
+use crate::secret::Sealed;
 
 /// A version of a workflow, as far as the record names it.
 #[derive(Debug, Clone, Copy)]
@@ -40,24 +41,45 @@ pub fn workflow_applied(
     entry.with(&[("before", before), ("after", after.value())])
 }
 
+/// What a connection was before it was set.
+#[derive(Debug, Clone, Copy)]
+pub enum ConnectionBefore<'a> {
+    /// There was none of that name.
+    None,
+    /// This one.
+    Was(&'a Connection),
+    /// One whose row is damaged.
+    Unreadable,
+}
+
 /// Says what a connection was before, and what it is now.
 pub fn connection_put(
     entry: AuditEntry,
-    before: Option<&Connection>,
+    before: ConnectionBefore<'_>,
     after: &Connection,
 ) -> AuditEntry {
+    let (was, told) = match before {
+        ConnectionBefore::None => (None, Value::Null),
+        ConnectionBefore::Was(was) => (Some(was), connection(was)),
+        ConnectionBefore::Unreadable => (None, json!("unreadable")),
+    };
     let replaced: Vec<&str> = [
-        ("auth", secret(&after.auth) != before.and_then(|before| secret(&before.auth))),
-        ("signing", after.signing != before.and_then(|before| before.signing.clone())),
+        ("auth", secret(&after.auth) != was.and_then(|was| secret(&was.auth))),
+        ("signing", after.signing.as_ref() != was.and_then(|was| was.signing.as_ref())),
     ]
     .into_iter()
     .filter_map(|(name, replaced)| replaced.then_some(name))
     .collect();
     entry.with(&[
-        ("before", before.map_or(Value::Null, connection)),
+        ("before", told),
         ("after", connection(after)),
         ("secrets_replaced", json!(replaced)),
     ])
+}
+
+/// Says which runs an event has started, or has joined.
+pub fn runs_started(entry: AuditEntry, runs: &[RunId]) -> AuditEntry {
+    entry.with(&[("runs", json!(runs))])
 }
 
 /// A connection without its secrets.
@@ -78,13 +100,13 @@ fn connection(connection: &Connection) -> Value {
 }
 
 /// The secret as it is sealed: another seal is another secret, or the same one sent again.
-fn secret(auth: &Auth) -> Option<crate::secret::Sealed> {
+fn secret(auth: &Auth) -> Option<&Sealed> {
     match auth {
         Auth::None => None,
         Auth::Bearer { token: sealed }
         | Auth::Basic { password: sealed, .. }
         | Auth::Header { value: sealed, .. }
-        | Auth::Query { value: sealed, .. } => Some(sealed.clone()),
+        | Auth::Query { value: sealed, .. } => Some(sealed),
     }
 }
 
@@ -97,7 +119,6 @@ mod tests {
     use crate::clock::Timestamp;
     use crate::id::ConnectionId;
     use crate::ports::egress::CallLimits;
-    use crate::secret::Sealed;
 
     fn crm(auth: Auth) -> Connection {
         Connection {
@@ -121,19 +142,21 @@ mod tests {
     #[test]
     fn a_connection_is_told_before_and_after_without_its_secrets() {
         let (old, new) = (crm(Auth::None), crm(basic(201)));
-        let made = connection_put(entry(1), None, &old).detail;
+        let made = connection_put(entry(1), ConnectionBefore::None, &old).detail;
         assert_eq!((&made["before"], &made["reason"]), (&Value::Null, &json!(1)));
         assert_eq!(made["secrets_replaced"], json!([]));
 
-        let changed = connection_put(entry(1), Some(&old), &new).detail;
+        let changed = connection_put(entry(1), ConnectionBefore::Was(&old), &new).detail;
         assert_eq!(changed["before"], made["after"]);
         assert_eq!(changed["after"]["auth"], json!({"kind": "basic", "name": "me"}));
         assert_eq!(changed["secrets_replaced"], json!(["auth"]));
         assert!(!changed.to_string().contains("201"), "{changed}");
 
-        let kept = connection_put(entry(1), Some(&new), &new).detail;
+        let unreadable = connection_put(entry(1), ConnectionBefore::Unreadable, &new).detail;
+        assert_eq!(unreadable["before"], "unreadable");
+        let kept = connection_put(entry(1), ConnectionBefore::Was(&new), &new).detail;
         assert_eq!(kept["secrets_replaced"], json!([]));
-        let replaced = connection_put(entry(1), Some(&new), &crm(basic(2))).detail;
+        let replaced = connection_put(entry(1), ConnectionBefore::Was(&new), &crm(basic(2))).detail;
         assert_eq!(replaced["secrets_replaced"], json!(["auth"]));
     }
 

@@ -25,7 +25,9 @@ mod trail_tests;
 
 pub use canonical::{MAX_SAFE_INTEGER, NotCanonical, canonical, recordable};
 pub use checkpoint::{BadCheckpoint, Checkpoint, SignedCheckpoint};
-pub use describe::{VersionShape, connection_put, workflow_applied};
+pub use describe::{
+    ConnectionBefore, VersionShape, connection_put, runs_started, workflow_applied,
+};
 pub use entry::{Actor, AuditEntry};
 pub use export::{ExportLine, Summary};
 pub use finding::{Finding, Trouble, Witness};

@@ -4,7 +4,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Actor, AuditEntry, Chained, Head, PublicKey, Signs};
+use super::{Actor, AuditEntry, Chained, Head, PublicKey, Record, Signs};
 use crate::clock::Timestamp;
 use crate::id::TenantId;
 
@@ -51,4 +51,10 @@ pub(super) fn chain(tenant: TenantId, first: u64, count: u64) -> Vec<Chained> {
         chained
     };
     (0..count).map(append).collect()
+}
+
+/// The record with the hash that fits it.
+pub(super) fn rehash(record: Record) -> Chained {
+    let hash = record.hash().unwrap();
+    Chained { record, hash }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::record::{Chained, Head, Record, Stored};
+use super::record::{Chained, Head, Stored};
 use super::{AuditHash, Finding, Tree, Trouble, Witness};
 use crate::id::TenantId;
 
@@ -212,11 +212,4 @@ impl Trail {
             self.more += 1;
         }
     }
-}
-
-/// The record that hashes to what the entry names, for tests of other places.
-#[cfg(test)]
-pub(super) fn rehash(record: Record) -> Chained {
-    let hash = record.hash().unwrap();
-    Chained { record, hash }
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::testing::{chain, tenant};
-use super::trail::rehash;
+use super::testing::{chain, rehash, tenant};
 use super::*;
 
 const COUNT: u64 = 10;

@@ -137,6 +137,7 @@ async fn without_plan(bench: &Bench, engine: &Running) {
         definition: file.into(),
         pins: Default::default(),
         now: bench.clock_now(),
+        audit: None,
     };
     bench.store.apply_workflow(version).await.unwrap();
     engine.registry.reload().await.unwrap();
@@ -171,7 +172,7 @@ async fn stored_run(bench: &Bench, engine: &Running) -> RunId {
         received_at: Timestamp(0),
     };
     let id = run.id;
-    bench.store.accept(vec![Accept { event, runs: vec![run] }]).await.unwrap();
+    bench.store.accept(vec![Accept { event, runs: vec![run], audit: None }]).await.unwrap();
     id
 }
 

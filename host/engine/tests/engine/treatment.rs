@@ -18,6 +18,7 @@ fn resumed(bench: &Bench) -> AuditEntry {
         action: "connection-resumed".into(),
         subject: "crm".into(),
         detail: json!(null),
+        correlation_id: None,
     }
 }
 

@@ -69,6 +69,7 @@ pub(crate) struct Renew {
 pub(crate) struct Cancel {
     pub(crate) tenant: TenantId,
     pub(crate) run: RunId,
+    pub(crate) audit: Option<AuditEntry>,
 }
 
 /// What a request for one run met.

@@ -1,8 +1,10 @@
 //! The store on SQLite: one connection that writes, a few that read.
 
 mod access;
+mod audit;
 mod below;
 mod catalog;
+mod chain;
 mod claim;
 mod dedupe;
 mod error;
@@ -34,6 +36,7 @@ use sqlx::{Acquire, SqliteConnection};
 use tokio::sync::oneshot;
 use tombolo_core::ports::store::StoreError;
 
+pub use self::audit::SqliteTrail;
 use self::error::Fault;
 pub use self::open::{SqliteSettings, Synchronous};
 use self::remembered::Remembered;

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use sqlx::Row;
+use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{RunId, TenantId, WorkflowId};
 use tombolo_core::json::Json;
@@ -14,7 +15,7 @@ use super::row::{id, id_bytes, id_list};
 use super::signal_row::{self, signals};
 use super::{SqliteStore, claim};
 use crate::group::{Cancel, Command, Leased, OpenedLease, Rare, Renew};
-use crate::record::{SettleItem, due, unsigned};
+use crate::record::{SettleItem, SignalItem, due, unsigned};
 
 #[async_trait]
 impl RunLog for SqliteStore {
@@ -61,9 +62,15 @@ impl RunLog for SqliteStore {
         }
     }
 
-    async fn signal(&self, signal: Signal) -> Result<Signalled, StoreError> {
+    async fn signal(
+        &self,
+        signal: Signal,
+        audit: Option<AuditEntry>,
+    ) -> Result<Signalled, StoreError> {
         self.writes
-            .write(signal.into(), |pending| Command::Rare(Box::new(Rare::Signal(pending))))
+            .write(SignalItem { audit, ..signal.into() }, |pending| {
+                Command::Rare(Box::new(Rare::Signal(pending)))
+            })
             .await
     }
 
@@ -97,8 +104,9 @@ impl RunLog for SqliteStore {
         &self,
         tenant: TenantId,
         run: RunId,
+        audit: Option<AuditEntry>,
     ) -> Result<CancelRequest, StoreError> {
-        self.writes.write(Cancel { tenant, run }, Command::Cancel).await
+        self.writes.write(Cancel { tenant, run, audit }, Command::Cancel).await
     }
 
     async fn cancel_requested(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {

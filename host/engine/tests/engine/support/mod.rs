@@ -149,6 +149,7 @@ impl Bench {
             component,
             descriptor,
             now: clock.now(),
+            audit: None,
         };
         store.add_plugin(plugin).await.unwrap();
         let settings = EngineSettings { poll_ms: 5, drain_ms: 0, ..EngineSettings::default() };
@@ -219,7 +220,7 @@ impl Bench {
             updated_at: self.clock.now(),
             paused: None,
         };
-        self.store.put_connection(connection).await.unwrap();
+        self.store.put_connection(connection, None).await.unwrap();
     }
 
     pub fn clock_now(&self) -> Timestamp {

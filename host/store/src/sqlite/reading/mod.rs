@@ -5,7 +5,7 @@ mod list;
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
-use tombolo_core::audit::{Actor, AuditEntry};
+use tombolo_core::audit::AuditEntry;
 use tombolo_core::id::{EventId, RunId, TenantId};
 use tombolo_core::ports::store::{
     Call, EventView, Page, Reading, RunFilter, RunSummary, RunView, StoreError,
@@ -57,25 +57,7 @@ impl Reading for SqliteStore {
         limit: u32,
         before: Option<u64>,
     ) -> Result<Vec<(u64, AuditEntry)>, StoreError> {
-        let before = before.and_then(|before| i64::try_from(before).ok()).unwrap_or(i64::MAX);
-        let query = sqlx::query(
-            "SELECT id, at, actor, action, subject, detail FROM audit
-             WHERE tenant_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
-        )
-        .bind(id_bytes(tenant.0))
-        .bind(before)
-        .bind(limit);
-        self.read_all(query, |row| {
-            let entry = AuditEntry {
-                at: time(row, 1)?,
-                actor: Actor(row.try_get(2)?),
-                action: row.try_get(3)?,
-                subject: row.try_get(4)?,
-                detail: from_json(row.try_get(5)?, "what is on record of an action")?,
-            };
-            Ok((unsigned(row.try_get(0)?)?, entry))
-        })
-        .await
+        Ok(super::audit::newest(&self.readers, tenant, limit, before).await?)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
