@@ -22,6 +22,7 @@ mod housekeeping;
 mod intake;
 mod leases;
 mod owed;
+mod record;
 mod registry;
 mod repair;
 mod respond;
@@ -47,6 +48,7 @@ use alerts::News;
 use follow::Followers;
 use leases::Leases;
 
+pub use record::{ExportError, Notary, export_record, verify_record};
 pub use registry::Registry;
 pub use settings::EngineSettings;
 
@@ -69,6 +71,8 @@ pub struct Ports {
     pub callbacks: Arc<dyn CallbackAddresses>,
     /// Where people are told.
     pub alerts: Arc<dyn Alerts>,
+    /// Who signs the record of what people did; None where nobody does.
+    pub notary: Option<Notary>,
 }
 
 /// The engine of one process. Cheap to clone.
@@ -136,6 +140,7 @@ impl Engine {
         tokio::spawn(leases::renew(self.0.clone()));
         tokio::spawn(alerts::run(self.0.clone()));
         self.0.tracker.spawn(housekeeping::run(self.0.clone()));
+        self.0.tracker.spawn(record::run(self.0.clone()));
         Ok(())
     }
 

@@ -67,6 +67,8 @@ pub enum Trouble {
     OtherHead,
     /// An export ends without its summary, or goes on behind it.
     NoSummary,
+    /// The summary of an export tells other numbers than there are.
+    OtherSummary,
     /// The signed root over the entries up to here is another one.
     OtherRoot {
         /// What was signed.
@@ -114,6 +116,7 @@ impl Trouble {
             Self::CutTail { .. } => "somebody deleted the last entries",
             Self::OtherHead => "the last entry was exchanged or written anew",
             Self::NoSummary => "the export was cut off or added to",
+            Self::OtherSummary => "the export was added to, or its summary was changed",
             Self::OtherRoot { .. } => {
                 "entries were written anew after the checkpoint was signed, with hashes that fit"
             }
@@ -146,6 +149,7 @@ impl fmt::Display for Trouble {
             }
             Self::OtherHead => f.write_str("the last entry is not the one that is known"),
             Self::NoSummary => f.write_str("the summary is not the last line"),
+            Self::OtherSummary => f.write_str("the summary tells other numbers"),
             Self::OtherRoot { signed, found } => {
                 write!(f, "the signed root is {signed}, the entries give {found}")
             }

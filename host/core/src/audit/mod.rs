@@ -10,12 +10,14 @@ mod describe;
 mod detail;
 mod entry;
 mod export;
+mod export_walk;
 mod finding;
 mod hash;
 mod history;
 mod key;
 mod merkle;
 mod record;
+mod signing;
 mod trail;
 
 #[cfg(test)]
@@ -30,10 +32,12 @@ pub use describe::{
 };
 pub use entry::{Actor, AuditEntry};
 pub use export::{ExportLine, Summary};
+pub use export_walk::{ExportWalk, NoExport};
 pub use finding::{Finding, Trouble, Witness};
 pub use hash::AuditHash;
 pub use history::CheckpointHistory;
 pub use key::{BadNote, PublicKey, Signs};
 pub use merkle::Tree;
 pub use record::{Chained, FORMAT, Head, Record, Stored};
+pub use signing::{CheckpointRule, Contradiction, Moment, Signing};
 pub use trail::{Trail, Verdict};

@@ -29,9 +29,9 @@ impl By {
 
     /// What goes on record. A detail of nothing is the reason.
     pub fn entry(self, at: Timestamp, action: &str, subject: String, detail: Value) -> AuditEntry {
-        let detail = match detail {
-            Value::Null => json!({ "reason": self.reason }),
-            detail => detail,
+        let detail = match (detail, self.reason) {
+            (Value::Null, Some(reason)) => json!({ "reason": reason }),
+            (detail, _) => detail,
         };
         AuditEntry {
             at,

@@ -100,7 +100,7 @@ async fn a_run_that_is_out_of_time_is_told_and_one_that_is_cancelled_is_not() {
     let nodes = json!({"pause": {"use": "wait", "with": {"for": "2h"}}});
     engine.apply(nodes, json!({"timeout": "1h"})).await;
     let cancelled = engine.run("1").await;
-    engine.engine.cancel(bench.tenant, cancelled).await.unwrap();
+    engine.engine.cancel(bench.tenant, cancelled, by()).await.unwrap();
     assert_eq!(state(&bench.ended(cancelled).await), RunState::Cancelled);
     let late = engine.run("2").await;
     bench.until(late, |view| state(view) == RunState::Waiting).await;

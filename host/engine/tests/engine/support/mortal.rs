@@ -13,11 +13,11 @@ use tombolo_core::id::{ContentHash, EventId, RunId, TenantId, WorkflowId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::egress::Connection;
 use tombolo_core::ports::store::{
-    Accept, Accepted, Access, Added, Applied, Call, CancelRequest, Catalog, Claim, Claimed,
-    EventView, Housekeeping, Lease, Letter, LetterBox, LetterCursor, LetterFilter, NewPlugin,
-    NewVersion, Open, Opened, Page, Plugin, Reading, RunFilter, RunLog, RunSummary, RunView,
-    Settle, Signal, Signalled, StepKey, Store, StoreError, SweepCursor, Swept, Tenant, Token,
-    Vacuumed, WorkflowVersion,
+    Accept, Accepted, Access, Added, Applied, AuditTrail, Call, CancelRequest, Catalog, Claim,
+    Claimed, EventView, Housekeeping, Lease, Letter, LetterBox, LetterCursor, LetterFilter,
+    NewPlugin, NewVersion, Open, Opened, Page, Plugin, Reading, RunFilter, RunLog, RunSummary,
+    RunView, Settle, Signal, Signalled, StepKey, Store, StoreError, SweepCursor, Swept, Tenant,
+    Token, Vacuumed, WorkflowVersion,
 };
 use tombolo_store::SqliteStore;
 
