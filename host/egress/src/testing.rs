@@ -74,3 +74,32 @@ pub(crate) fn call(method: &str, uri: &str, connection: Option<Connection>) -> O
         budget: Duration::from_secs(10),
     }
 }
+
+/// A way out that goes nowhere: it keeps what was sent, and answers with one status.
+pub(crate) struct Seen {
+    calls: Mutex<Vec<OutboundCall>>,
+    status: StatusCode,
+}
+
+impl Seen {
+    pub(crate) fn answering(status: StatusCode) -> Self {
+        Self { calls: Mutex::default(), status }
+    }
+
+    pub(crate) fn calls(&self) -> Vec<OutboundCall> {
+        self.calls.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Egress for Seen {
+    async fn send(
+        &self,
+        call: OutboundCall,
+    ) -> (Result<InboundResponse, EgressError>, CallRecord) {
+        let record = record(&call);
+        self.calls.lock().unwrap().push(call);
+        let (status, headers, body) = (self.status, HeaderMap::new(), Bytes::new());
+        (Ok(InboundResponse { status, headers, body }), record)
+    }
+}
