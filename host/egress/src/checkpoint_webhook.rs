@@ -50,11 +50,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_checkpoint_is_posted_with_its_note_and_a_refusal_is_told() {
-        let checkpoint = Checkpoint {
-            tenant: TenantId(uuid::Uuid::nil()),
-            size: 256,
-            root: AuditHash::ZERO,
-        };
+        let checkpoint =
+            Checkpoint { tenant: TenantId(uuid::Uuid::nil()), size: 256, root: AuditHash::ZERO };
         let signed = SignedCheckpoint { checkpoint, note: "signed".to_owned() };
         let seen = Arc::new(Seen::answering(StatusCode::ACCEPTED));
         let url = "https://witness.example.com/in";

@@ -21,6 +21,7 @@ use tombolo_vault::SealingVault;
 use crate::callbacks::Addresses;
 use crate::config::Config;
 use crate::keys;
+use crate::notary::notary;
 use crate::system::System;
 
 /// The first argument that makes this program compile one component and end.
@@ -72,6 +73,7 @@ pub async fn host(config: &Config) -> Result<Host> {
         random: system,
         alerts: alerts(config, vault.clone())?,
         callbacks: callbacks.clone(),
+        notary: Some(notary(config, || egress(config, vault.clone()))?),
     };
     let engine = Engine::new(ports, engine_settings(config));
     Ok(Host {
@@ -177,7 +179,10 @@ fn engine_settings(config: &Config) -> EngineSettings {
         max_claims: config.engine.max_claims,
         housekeeping_ms: config.engine.housekeeping_seconds.saturating_mul(1_000),
         alert_repeat_ms: config.alerts.repeat_seconds.saturating_mul(1_000),
+        checkpoint_entries: config.audit.checkpoint_entries,
+        checkpoint_ms: config.audit.checkpoint_seconds.saturating_mul(1_000),
         drain_ms: config.server.drain_timeout_ms,
+        ..EngineSettings::default()
     }
 }
 
