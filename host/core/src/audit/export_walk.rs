@@ -139,7 +139,7 @@ mod tests {
         let (mut lines, history) = (lines(&entries), history(&entries));
         let summary = lines.pop().unwrap();
         assert_eq!(troubles(&lines, &history), [(6, Trouble::NoSummary)]);
-        let behind = [&lines[..4], &[summary.clone()], &lines[4..]].concat();
+        let behind = [&lines[..4], std::slice::from_ref(&summary), &lines[4..]].concat();
         assert!(troubles(&behind, &history).contains(&(6, Trouble::NoSummary)));
         // A summary of one's own is caught by the checkpoint.
         let shorter = [&lines[..3], &[Summary::of(tenant(1), entries[2].head()).line()]].concat();

@@ -106,6 +106,7 @@ impl RunLog for SqliteStore {
         run: RunId,
         audit: Option<AuditEntry>,
     ) -> Result<CancelRequest, StoreError> {
+        let audit = audit.map(Box::new);
         self.writes.write(Cancel { tenant, run, audit }, Command::Cancel).await
     }
 

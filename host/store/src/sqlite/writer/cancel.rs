@@ -25,7 +25,7 @@ pub(super) fn apply(connection: &Connection, cancel: &Cancel) -> Result<CancelRe
     let met = cancel_state(state.as_deref())?;
     if met == CancelRequest::Requested {
         request(connection, cancel.tenant, cancel.run)?;
-        audit::append(connection, cancel.tenant, &cancel.audit)?;
+        audit::append(connection, cancel.tenant, cancel.audit.as_deref())?;
         reach_called(connection, cancel.tenant, cancel.run)?;
     }
     Ok(met)
