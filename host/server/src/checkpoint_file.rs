@@ -43,6 +43,7 @@ impl CheckpointFile {
             .mode(0o600)
             .open(path)
             .with_context(|| format!("{} cannot be opened", what()))?;
+        flush_name(path).with_context(|| format!("{} cannot be made durable", what()))?;
         cut_torn_line(&mut file).with_context(|| format!("{} cannot be mended", what()))?;
         let history = read(BufReader::new(&file), key).with_context(|| what())?;
         ensure!(
@@ -86,6 +87,23 @@ fn next_line(lines: &mut impl BufRead, line: &mut String) -> Result<bool> {
         line.pop();
     }
     Ok(read > 0)
+}
+
+/// Makes the file's name durable: it may just have been made.
+fn flush_name(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all()) {
+        // Who may not look into a folder has made nothing in it; some kinds of it cannot be flushed.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput
+            ) =>
+        {
+            Ok(())
+        }
+        flushed => flushed,
+    }
 }
 
 /// What a crash left of a line that was being written was never relied on.
