@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tombolo_core::audit::{Checkpoint, Contradiction, Head, Moment, Signing};
+use tombolo_core::clock::Timestamp;
 use tombolo_core::id::TenantId;
 use tombolo_core::ports::alert::Alert;
 use tombolo_core::ports::store::StoreError;
@@ -47,6 +48,8 @@ struct Page {
     kept: Vec<u64>,
     /// It was contradicted: nothing of it is signed any more.
     closed: bool,
+    /// What people are to be told yet.
+    untold: Option<Alert>,
 }
 
 /// Why a record was not signed.
@@ -87,14 +90,15 @@ impl<'a> Book<'a> {
         for (tenant, page) in &mut self.records {
             let head = heads.get(tenant).copied().unwrap_or(Head::EMPTY);
             if page.closed {
+                page.tell(self.inner).await;
                 continue;
             }
             match page.sign(self.inner, self.notary, (*tenant, head), moment).await {
                 Ok(()) => page.keep(self.inner, self.notary).await,
                 Err(Refusal::Store(error)) => return Err(error),
                 Err(Refusal::Contradicted(contradiction)) => {
-                    page.closed = true;
-                    tell(self.inner, *tenant, contradiction).await;
+                    page.close(*tenant, contradiction, self.inner.ports.clock.now());
+                    page.tell(self.inner).await;
                 }
             }
         }
@@ -105,7 +109,7 @@ impl<'a> Book<'a> {
 impl Page {
     fn new(tenant: TenantId, known: Option<Checkpoint>, notary: &Notary) -> Self {
         let kept = vec![0; notary.places.len()];
-        Self { signing: Signing::new(tenant, known), kept, closed: false }
+        Self { signing: Signing::new(tenant, known), kept, closed: false, untold: None }
     }
 
     async fn sign(
@@ -152,14 +156,21 @@ impl Page {
             }
         }
     }
-}
 
-/// Somebody has changed the record. It stays in the log whoever takes the alert.
-async fn tell(inner: &Inner, tenant: TenantId, contradiction: Contradiction) {
-    let (reason, at) = (contradiction.to_string(), inner.ports.clock.now());
-    tracing::error!(%tenant, %reason, "the record of what people did is not what was signed");
-    let alert = Alert::RecordContradicted { tenant, reason, at };
-    if let Err(reason) = inner.ports.alerts.send(&alert).await {
-        tracing::error!(%reason, "an alert was not taken");
+    /// Somebody has changed the record.
+    fn close(&mut self, tenant: TenantId, contradiction: Contradiction, at: Timestamp) {
+        let reason = contradiction.to_string();
+        tracing::error!(%tenant, %reason, "the record of what people did is not what was signed");
+        self.closed = true;
+        self.untold = Some(Alert::RecordContradicted { tenant, reason, at });
+    }
+
+    /// Tells people, with every look until somebody has taken it.
+    async fn tell(&mut self, inner: &Inner) {
+        let Some(alert) = &self.untold else { return };
+        match inner.ports.alerts.send(alert).await {
+            Ok(()) => self.untold = None,
+            Err(reason) => tracing::error!(%reason, "an alert was not taken, and is sent again"),
+        }
     }
 }

@@ -99,7 +99,10 @@ async fn an_earlier_process_is_not_contradicted() {
     let forged = Checkpoint { tenant: other.tenant, ..known[0] };
     let mut other = other;
     other.notary = Some(notary(&more, vec![forged]));
+    other.alerts.go_down();
     let third = other.start().await;
+    other.alerts.refused(2).await;
+    other.alerts.come_up();
     let told = other.alerts.once(1).await;
     assert!(matches!(&told[0], Alert::RecordContradicted { .. }), "{told:?}");
     third.engine.stop().await;

@@ -1,6 +1,7 @@
 //! The record of what people did: signed while it grows, checked on a file that was tampered with.
 
 mod checkpoints;
+mod deeds;
 mod export;
 mod tampering;
 
