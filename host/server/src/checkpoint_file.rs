@@ -45,7 +45,7 @@ impl CheckpointFile {
             .with_context(|| format!("{} cannot be opened", what()))?;
         flush_name(path).with_context(|| format!("{} cannot be made durable", what()))?;
         cut_torn_line(&mut file).with_context(|| format!("{} cannot be mended", what()))?;
-        let history = read(BufReader::new(&file), key).with_context(|| what())?;
+        let history = read(BufReader::new(&file), key).with_context(what)?;
         ensure!(
             history.bad_lines().is_empty(),
             "{}: line {} is no checkpoint of the key {key}\n  help: put the key that signed it back \
