@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{EventId, RunId, TenantId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::intake::{Answer, Arrival, Follow, Intake, Subscriber};
+use tombolo_core::ports::repair::By;
 use tombolo_core::ports::store::{
     Accept, Accepted, CancelRequest, ClaimedRun, EventRow, Lease, NewEvent, NewRun, RunRow,
     RunView, StoreError, WorkerId,
@@ -94,8 +95,15 @@ impl Intake for Engine {
         }
     }
 
-    async fn cancel(&self, tenant: TenantId, run: RunId) -> Result<CancelRequest, StoreError> {
-        let request = self.0.ports.store.request_cancel(tenant, run).await?;
+    async fn cancel(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        by: By,
+    ) -> Result<CancelRequest, StoreError> {
+        let now = self.0.ports.clock.now();
+        let entry = by.entry(now, "cancel-requested", run.to_string(), Value::Null);
+        let request = self.0.ports.store.request_cancel(tenant, run, Some(entry)).await?;
         if request == CancelRequest::Requested {
             self.0.leases.cancel(run);
             cancels::tell_of_new(&self.0).await;
@@ -140,6 +148,9 @@ async fn prepare(
     let mut event = arrival.event;
     event.insert("id".to_owned(), id.to_string().into());
     event.insert("received_at".to_owned(), now.to_string().into());
+    let audit = arrival.by.map(|by| {
+        by.entry(now, "run-started", id.to_string(), json!({ "source": arrival.source }))
+    });
     let event = NewEvent {
         id,
         tenant: arrival.tenant,
@@ -156,7 +167,7 @@ async fn prepare(
         runs.push(run);
         here.push(one);
     }
-    Ok(PreparedArrival { accept: Accept { event, runs }, here })
+    Ok(PreparedArrival { accept: Accept { event, runs, audit }, here })
 }
 
 /// What expressions see of the event. Moved, not copied: it may be large.

@@ -23,6 +23,7 @@ mod intake;
 mod leases;
 mod others;
 mod owed;
+mod record;
 mod registry;
 mod repair;
 mod respond;
@@ -48,6 +49,7 @@ use alerts::News;
 use follow::Followers;
 use leases::Leases;
 
+pub use record::{ExportError, Notary, export_record, verify_record};
 pub use registry::Registry;
 pub use settings::EngineSettings;
 
@@ -70,6 +72,8 @@ pub struct Ports {
     pub callbacks: Arc<dyn CallbackAddresses>,
     /// Where people are told.
     pub alerts: Arc<dyn Alerts>,
+    /// Who signs the record of what people did; None where nobody does.
+    pub notary: Option<Notary>,
 }
 
 /// The engine of one process. Cheap to clone.
@@ -146,6 +150,9 @@ impl Engine {
             tracker.spawn(housekeeping::run(self.0.clone()));
         }
         tokio::spawn(alerts::run(self.0.clone()));
+        if keeps_house {
+            tracker.spawn(record::run(self.0.clone()));
+        }
         if shared {
             tracker.spawn(others::run(self.0.clone()));
         }

@@ -9,12 +9,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tokio::sync::Mutex;
 use tombolo_core::clock::Clock;
 use tombolo_core::id::{IdSource, TenantId, WorkflowId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::authoring::{Authoring, AuthoringError, WebhookRules};
 use tombolo_core::ports::intake::{Hook, Subscriber, Subscriptions};
+use tombolo_core::ports::repair::By;
 use tombolo_core::ports::sandbox::Sandbox;
 use tombolo_core::ports::store::{Applied, NewVersion, Store, StoreError, WorkflowVersion};
 use tombolo_core::workflow::{
@@ -379,16 +381,19 @@ impl Authoring for Registry {
         }
     }
 
-    async fn apply(&self, tenant: TenantId, file: Json) -> Result<Applied, AuthoringError> {
+    async fn apply(&self, tenant: TenantId, file: Json, by: By) -> Result<Applied, AuthoringError> {
         let _one_at_a_time = self.applying.lock().await;
         let pinned = self.check(tenant, &file).await?;
+        let (now, name) = (self.clock.now(), pinned.definition.name.clone());
+        let entry = by.entry(now, "workflow-applied", format!("workflows/{name}"), Value::Null);
         let version = NewVersion {
             tenant,
             id: WorkflowId::new(&*self.ids),
-            name: pinned.definition.name.clone(),
+            name,
             definition: file,
             pins: pinned.pins,
-            now: self.clock.now(),
+            audit: Some(entry),
+            now,
         };
         let applied = self.store.apply_workflow(version).await?;
         self.reload().await?;

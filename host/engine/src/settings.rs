@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tombolo_core::audit::CheckpointRule;
 
 /// How often an idle process looks into a queue that others fill, too.
 const IDLE_POLL: Duration = Duration::from_secs(3);
@@ -34,6 +35,12 @@ pub struct EngineSettings {
     pub housekeeping_ms: u64,
     /// How long an alert about the same is not repeated, in milliseconds.
     pub alert_repeat_ms: u64,
+    /// How often the ends of the records of what people did are looked at, in milliseconds.
+    pub checkpoint_poll_ms: u64,
+    /// New entries of a record after which a checkpoint is signed at the next look.
+    pub checkpoint_entries: u64,
+    /// How long after the last checkpoint a new entry is signed at the latest, in milliseconds.
+    pub checkpoint_ms: u64,
 }
 
 impl Default for EngineSettings {
@@ -50,6 +57,9 @@ impl Default for EngineSettings {
             drain_ms: 10_000,
             housekeeping_ms: 60_000,
             alert_repeat_ms: 300_000,
+            checkpoint_poll_ms: 5_000,
+            checkpoint_entries: 256,
+            checkpoint_ms: 60_000,
         }
     }
 }
@@ -75,6 +85,17 @@ impl EngineSettings {
 
     pub(crate) fn alert_repeat(&self) -> Duration {
         Duration::from_millis(self.alert_repeat_ms)
+    }
+
+    pub(crate) fn checkpoint_poll(&self) -> Duration {
+        Duration::from_millis(self.checkpoint_poll_ms)
+    }
+
+    pub(crate) fn checkpoint_rule(&self) -> CheckpointRule {
+        CheckpointRule {
+            entries: self.checkpoint_entries,
+            every: Duration::from_millis(self.checkpoint_ms),
+        }
     }
 
     pub(crate) fn drain(&self) -> Duration {

@@ -22,6 +22,7 @@ use crate::callbacks::Addresses;
 use crate::config::Config;
 use crate::database::Database;
 use crate::keys::{self, IfMissing};
+use crate::notary::notary;
 use crate::roles::Roles;
 use crate::system::{Ids, System};
 
@@ -76,6 +77,7 @@ pub async fn host(config: &Config, roles: Roles) -> Result<Host> {
         random: Arc::new(System),
         alerts: alerts(config, vault.clone())?,
         callbacks: callbacks.clone(),
+        notary: Some(notary(config, || egress(config, vault.clone()))?),
     };
     let settings = EngineSettings {
         works: roles.worker,
@@ -196,6 +198,8 @@ fn engine_settings(config: &Config) -> EngineSettings {
         max_claims: config.engine.max_claims,
         housekeeping_ms: config.engine.housekeeping_seconds.saturating_mul(1_000),
         alert_repeat_ms: config.alerts.repeat_seconds.saturating_mul(1_000),
+        checkpoint_entries: config.audit.checkpoint_entries,
+        checkpoint_ms: config.audit.checkpoint_seconds.saturating_mul(1_000),
         drain_ms: config.server.drain_timeout_ms,
         ..EngineSettings::default()
     }

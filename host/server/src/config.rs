@@ -22,8 +22,8 @@ use tombolo_sandbox::SandboxSettings;
 pub use layers::Origin;
 pub use problem::{ConfigError, ConfigProblem};
 pub use settings::{
-    AlertSettings, DataSettings, EngineSettings, LogFormat, LogSettings, ServerSettings,
-    PostgresSettings, StoreSettings, VaultSettings,
+    AlertSettings, AuditSettings, DataSettings, EngineSettings, LogFormat, LogSettings,
+    PostgresSettings, ServerSettings, StoreSettings, VaultSettings,
 };
 
 /// The default file: every key with its meaning, default, unit and bounds.
@@ -52,6 +52,8 @@ pub struct Config {
     pub egress: EgressSettings,
     /// What people are told without asking.
     pub alerts: AlertSettings,
+    /// The record of what people did.
+    pub audit: AuditSettings,
     /// Secrets at rest.
     pub vault: VaultSettings,
     /// Logs of this process.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tombolo_core::clock::Clock;
-use tombolo_core::ports::store::{Store, StoreError};
-use tombolo_store::{PostgresStore, SqliteStore};
+use tombolo_core::clock::{Clock, Timestamp};
+use tombolo_core::id::TenantId;
+use tombolo_core::ports::store::{Access, AuditTrail, Store, StoreError};
+use tombolo_store::{PostgresStore, SqliteStore, SqliteTrail};
 
 use crate::config::Config;
 use crate::system::{SharedClock, System};
@@ -116,10 +117,66 @@ impl Database {
     }
 }
 
+/// The record of what people did, for who checks it: a file is only looked at.
+pub enum RecordOf {
+    /// In a file.
+    Sqlite(SqliteTrail),
+    /// On a server.
+    Postgres(Arc<PostgresStore>),
+}
+
+impl RecordOf {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// If it is not there, or of another version.
+    pub async fn open(config: &Config) -> Result<Self> {
+        match Place::of(config)? {
+            Place::File(path) => Ok(Self::Sqlite(SqliteTrail::open(&path).await?)),
+            Place::Server(url) => {
+                let settings = config.store.postgres(&config.postgres, url);
+                Ok(Self::Postgres(Arc::new(PostgresStore::open(settings).await?)))
+            }
+        }
+    }
+
+    /// The port.
+    pub fn trail(&self) -> &dyn AuditTrail {
+        match self {
+            Self::Sqlite(trail) => trail,
+            Self::Postgres(store) => &**store,
+        }
+    }
+
+    /// All tenants.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
+        match self {
+            Self::Sqlite(trail) => trail.tenants().await,
+            Self::Postgres(store) => store.tenants().await,
+        }
+    }
+
+    /// The id of a tenant by its name.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn tenant(&self, name: &str) -> Result<Option<TenantId>, StoreError> {
+        match self {
+            Self::Sqlite(trail) => trail.tenant(name).await,
+            Self::Postgres(store) => {
+                Ok(Access::tenant(&**store, name).await?.map(|tenant| tenant.id))
+            }
+        }
+    }
+}
+
 /// The server's time, and when it was that here.
 async fn read(
     store: &PostgresStore,
-) -> Result<(tombolo_core::clock::Timestamp, Instant), StoreError> {
+) -> Result<(Timestamp, Instant), StoreError> {
     let asked = Instant::now();
     let time = store.time().await?;
     // In the middle between the question and the answer.

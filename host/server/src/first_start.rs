@@ -6,8 +6,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use tombolo_api::{NewToken, hash_token, issue_token};
+use tombolo_core::audit::Actor;
 use tombolo_core::clock::Clock;
 use tombolo_core::id::TenantId;
+use tombolo_core::ports::repair::By;
 use tombolo_core::ports::store::{Access, Scope, Store, Tenant};
 use zeroize::Zeroizing;
 
@@ -31,6 +33,7 @@ pub async fn prepare(store: &dyn Store, token_file: &Path) -> Result<Tenant> {
             name: ADMIN.to_owned(),
             scopes: Scope::ALL.to_vec(),
             expires_in_days: None,
+            by: Some(By::new(Actor::host())),
         };
         let issued = issue_token(store, &System, &System, &System, new).await?;
         write_private(token_file, issued.token.as_bytes())
@@ -121,7 +124,8 @@ mod tests {
         let file = folder.path().join("admin.token");
         let put = async |name: &str| {
             let scopes = vec![Scope::RunsRead, Scope::TokensWrite];
-            let new = NewToken { tenant, name: name.to_owned(), scopes, expires_in_days: None };
+            let new =
+                NewToken { tenant, name: name.to_owned(), scopes, expires_in_days: None, by: None };
             let issued = issue_token(&store, &System, &System, &System, new).await.unwrap();
             std::fs::write(&file, issued.token.as_bytes()).unwrap();
             issued

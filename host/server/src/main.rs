@@ -2,6 +2,7 @@
 
 mod assemble;
 mod callbacks;
+mod checkpoint_file;
 mod cli;
 mod config;
 mod data_dir;
@@ -10,6 +11,7 @@ mod first_start;
 mod keys;
 mod listen;
 mod logs;
+mod notary;
 mod place;
 mod roles;
 mod serve;

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tombolo_api::{NewToken, issue_token};
+use tombolo_core::audit::Actor;
+use tombolo_core::ports::repair::By;
 use tombolo_core::ports::sandbox::{InstallError, Installed, Sandbox};
 use tombolo_core::ports::store::{Access, Scope};
 
@@ -108,7 +110,13 @@ pub async fn create_token(
     let store = database.store();
     let found = Access::tenant(&*store, &tenant).await?;
     let tenant = found.with_context(|| format!("there is no tenant `{tenant}`"))?;
-    let new = NewToken { tenant: tenant.id, name, scopes, expires_in_days: days };
+    let new = NewToken {
+        tenant: tenant.id,
+        name,
+        scopes,
+        expires_in_days: days,
+        by: Some(By::new(Actor::command_line())),
+    };
     let issued = issue_token(&*store, &System, &System, &System, new).await?;
     database.close().await;
     Ok(issued.token.as_str().to_owned())

@@ -18,4 +18,4 @@ mod turn;
 pub use group::Bounds;
 pub use postgres::{PostgresSettings, PostgresStore};
 pub use record::INLINE_LIMIT_BYTES;
-pub use sqlite::{SqliteSettings, SqliteStore, Synchronous};
+pub use sqlite::{SqliteSettings, SqliteStore, SqliteTrail, Synchronous};

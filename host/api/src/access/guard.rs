@@ -7,11 +7,14 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
+use tombolo_core::audit::Actor;
 use tombolo_core::id::{TenantId, TokenId};
+use tombolo_core::ports::repair::By;
 use tombolo_core::ports::store::{Scope, Token};
 
 use super::token::hash;
 use crate::app::App;
+use crate::extract::Correlation;
 use crate::problem::{Kind, Problem};
 
 /// Who calls. Only the guard makes one, so a handler that takes it cannot be reached without a
@@ -21,6 +24,16 @@ pub(crate) struct Caller {
     pub tenant: TenantId,
     pub token: TokenId,
     pub scopes: Vec<Scope>,
+    /// Of the request.
+    pub correlation: Correlation,
+}
+
+impl Caller {
+    /// Who calls, as the record has it.
+    pub fn by(&self) -> By {
+        let correlation_id = Some(self.correlation.0.clone());
+        By { correlation_id, ..By::new(Actor(format!("token:{}", self.token))) }
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -39,7 +52,8 @@ pub(crate) async fn authorize(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match admit(app, scope, request.headers()).await {
+    let correlation = request.extensions().get::<Correlation>().cloned().unwrap_or_default();
+    match admit(app, scope, request.headers(), correlation).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -48,13 +62,18 @@ pub(crate) async fn authorize(
     }
 }
 
-async fn admit(app: &App, scope: Scope, headers: &HeaderMap) -> Result<Caller, Problem> {
+async fn admit(
+    app: &App,
+    scope: Scope,
+    headers: &HeaderMap,
+    correlation: Correlation,
+) -> Result<Caller, Problem> {
     let token = identify(app, headers).await?;
     if !token.scopes.contains(&scope) {
         let detail = format!("this address needs the scope `{}`, the token has not", scope.name());
         return Err(Problem::new(Kind::Forbidden, detail).with("scope", scope.name()));
     }
-    Ok(Caller { tenant: token.tenant, token: token.id, scopes: token.scopes })
+    Ok(Caller { tenant: token.tenant, token: token.id, scopes: token.scopes, correlation })
 }
 
 /// Whatever is presented takes the same way: one hash, one look-up by hash, one comparison in

@@ -94,6 +94,7 @@ pub(crate) async fn create(
         name: form.name,
         scopes: form.scopes,
         expires_in_days: form.expires_in_days,
+        by: Some(caller.by()),
     };
     let issued = issue_for(&app, new).await?;
     tracing::info!(by = %caller.token, token = %issued.stored.id, "a token was made");

@@ -1,9 +1,12 @@
 //! The command line `tombolo`: what can be typed, and which command that is.
 //!
-//! Every command but `serve`, `token create`, `plugin build`, `plugin inspect` and `config` speaks
-//! to a server over the HTTP API, on this machine or another. Never touches a server's data.
+//! Every command but `serve`, `token create`, `plugin build`, `plugin inspect`, `config` and those of
+//! `audit` that export and check speaks to a server over the HTTP API, on this machine or another.
+//! Never touches a server's data.
 
 mod audit;
+mod audit_export;
+mod audit_verify;
 mod bulk;
 mod client;
 mod config;
@@ -99,7 +102,7 @@ enum Command {
     /// Look at steps that wait for a person, and let them go on or give them up.
     #[command(subcommand)]
     DeadLetter(dead_letter::LetterCommand),
-    /// Show what people did, the newest first.
+    /// Show what people did, the newest first; export and check that record.
     Audit(audit::AuditArgs),
     /// Make API tokens, on the server's machine.
     #[command(subcommand)]
@@ -166,7 +169,7 @@ async fn dispatch(cli: Cli, terminal: &mut Terminal) -> anyhow::Result<Ending> {
         Command::Connection(command) => connection::run(command, &client()?, terminal).await,
         Command::Run(command) => run::run(command, &client()?, terminal).await,
         Command::DeadLetter(command) => dead_letter::run(command, &client()?, terminal).await,
-        Command::Audit(args) => audit::run(&args, &client()?, terminal).await,
+        Command::Audit(args) => audit::run(args, global.config.as_deref(), client, terminal).await,
         Command::Token(command) => token::run(command, global.config.as_deref(), terminal).await,
         Command::Config(command) => config::run(&command, global.config.as_deref(), terminal),
     }

@@ -46,6 +46,8 @@ const BOUNDS: &[(&str, u64, u64)] = &[
     ("engine.max_claims", 1, 1_000),
     ("engine.housekeeping_seconds", 1, 86_400),
     ("alerts.repeat_seconds", 1, 604_800),
+    ("audit.checkpoint_entries", 1, 1_000_000),
+    ("audit.checkpoint_seconds", 1, 86_400),
     ("sandbox.instances", 1, 10_000),
     ("sandbox.computing_instances", 1, 10_000),
     ("sandbox.queue_timeout_ms", 100, HOUR),

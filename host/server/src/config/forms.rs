@@ -12,7 +12,7 @@ pub(super) fn complaint(key: &str, value: &Value) -> Option<String> {
     let reason = match (key, value) {
         ("store.page_bytes", Value::Number(number)) => power_of_two(number.as_u64()?),
         ("server.public_url", Value::String(text)) => origin(text),
-        ("alerts.url", Value::String(text)) => address(text),
+        ("alerts.url" | "audit.checkpoint_url", Value::String(text)) => address(text),
         ("log.level", Value::String(text)) => level(text),
         _ => None,
     }?;

@@ -302,6 +302,47 @@ impl Default for AlertSettings {
     }
 }
 
+/// The section `[audit]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditSettings {
+    /// The file of the key that signs checkpoints, if it is not `audit.key` in the data folder.
+    pub key_file: Option<PathBuf>,
+    /// The file of checkpoints, if it is not `audit-checkpoints.jsonl` in the data folder.
+    pub checkpoint_file: Option<PathBuf>,
+    /// Where checkpoints are sent, too. None: nowhere.
+    pub checkpoint_url: Option<String>,
+    /// New entries after which a checkpoint is signed.
+    pub checkpoint_entries: u64,
+    /// How long after the last checkpoint a new entry is signed at the latest.
+    pub checkpoint_seconds: u64,
+}
+
+impl Default for AuditSettings {
+    fn default() -> Self {
+        Self {
+            key_file: None,
+            checkpoint_file: None,
+            checkpoint_url: None,
+            checkpoint_entries: 256,
+            checkpoint_seconds: 60,
+        }
+    }
+}
+
+impl AuditSettings {
+    /// The file of the key that signs.
+    pub fn key_file(&self, data: &DataSettings) -> PathBuf {
+        self.key_file.clone().unwrap_or_else(|| data.dir.join("audit.key"))
+    }
+
+    /// The file of checkpoints.
+    pub fn file(&self, data: &DataSettings) -> PathBuf {
+        let usual = || data.dir.join("audit-checkpoints.jsonl");
+        self.checkpoint_file.clone().unwrap_or_else(usual)
+    }
+}
+
 /// The section `[vault]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -47,7 +47,7 @@ impl Scene {
             updated_at: System.now(),
             paused: None,
         };
-        self.store.put_connection(connection).await.unwrap();
+        self.store.put_connection(connection, None).await.unwrap();
         vault.current_key().to_string()
     }
 

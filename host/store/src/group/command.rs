@@ -32,6 +32,8 @@ pub(crate) struct Renew {
 pub(crate) struct Cancel {
     pub(crate) tenant: TenantId,
     pub(crate) run: RunId,
+    /// Whose wish it is; apart, because all kinds of writes take as much room as the largest.
+    pub(crate) audit: Option<Box<AuditEntry>>,
 }
 
 /// What a request for one run met.

@@ -44,8 +44,8 @@ impl Access for PostgresStore {
         self.read_as_host(async |tx| tenant(tx, name).await).await
     }
 
-    async fn put_token(&self, token: Token) -> Result<(), StoreError> {
-        write_tenant!(self, token.tenant, |tx| put::token(tx, &token))
+    async fn put_token(&self, token: Token, audit: Option<AuditEntry>) -> Result<(), StoreError> {
+        write_tenant!(self, token.tenant, |tx| put::token(tx, &token, audit.as_ref()))
     }
 
     async fn token(&self, hash: [u8; 32]) -> Result<Option<Token>, StoreError> {
@@ -53,6 +53,6 @@ impl Access for PostgresStore {
     }
 
     async fn record(&self, tenant: TenantId, entry: AuditEntry) -> Result<(), StoreError> {
-        write_tenant!(self, tenant, |tx| audit::append(tx, std::slice::from_ref(&entry)))
+        write_tenant!(self, tenant, |tx| audit::append(tx, [&entry]))
     }
 }

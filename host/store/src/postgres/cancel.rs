@@ -1,17 +1,22 @@
 //! The wish to end a run. It reaches the runs that this one has called and waits for.
 
+use tombolo_core::audit::AuditEntry;
 use tombolo_core::id::RunId;
 use tombolo_core::ports::store::CancelRequest;
 use tombolo_core::run::MAX_CALL_DEPTH;
 use uuid::Uuid;
 
 use super::error::Fault;
-use super::queue;
 use super::scope::TenantTx;
+use super::{audit, queue};
 use crate::record::cancel_state;
 
 /// Puts the wish on record, and makes the runs due at once unless somebody holds them.
-pub(super) async fn apply(tx: &mut TenantTx<'_>, run: RunId) -> Result<CancelRequest, Fault> {
+pub(super) async fn apply(
+    tx: &mut TenantTx<'_>,
+    run: RunId,
+    entry: Option<&AuditEntry>,
+) -> Result<CancelRequest, Fault> {
     queue::lock(tx, run).await?;
     let state: Option<String> =
         sqlx::query_scalar("SELECT state FROM run WHERE tenant_id = $1 AND id = $2")
@@ -23,6 +28,7 @@ pub(super) async fn apply(tx: &mut TenantTx<'_>, run: RunId) -> Result<CancelReq
     if met == CancelRequest::Requested {
         request(tx, &[run.0]).await?;
         reach_called(tx, vec![run]).await?;
+        audit::append(tx, entry).await?;
     }
     Ok(met)
 }

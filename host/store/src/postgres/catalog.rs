@@ -1,7 +1,7 @@
 //! The catalog: plugins, workflows with their versions, connections. Names are in the order of their
 //! bytes, whatever the database's collation is.
 
-use super::{PostgresStore, pause, put};
+use super::{PostgresStore, connection, pause, put};
 use crate::record::PluginItem;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -172,9 +172,14 @@ impl Catalog for PostgresStore {
         self.read(tenant, async |tx| workflow_version(tx, id, version).await).await
     }
 
-    async fn put_connection(&self, connection: Connection) -> Result<(), StoreError> {
+    async fn put_connection(
+        &self,
+        connection: Connection,
+        audit: Option<AuditEntry>,
+    ) -> Result<(), StoreError> {
         let tenant = connection.tenant;
-        let put = write_tenant!(self, tenant, |tx| put::connection(tx, &connection));
+        let put =
+            write_tenant!(self, tenant, |tx| connection::put(tx, &connection, audit.as_ref()));
         self.remembered.forget();
         put
     }

@@ -12,6 +12,7 @@ mod catalog;
 mod claim;
 mod claim_rows;
 mod columns;
+mod connection;
 mod error;
 mod flow;
 mod forget;
@@ -104,6 +105,14 @@ impl PostgresStore {
                 .await
                 .map_err(Fault::from)?;
         Ok(Timestamp(ms))
+    }
+
+    /// All tenants.
+    ///
+    /// # Errors
+    /// If the server does not answer.
+    pub async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
+        self.read_as_host(async |tx| set_back::tenants(tx).await).await
     }
 
     /// True once [`PostgresStore::close`] was called.

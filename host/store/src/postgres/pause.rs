@@ -44,6 +44,6 @@ pub(super) async fn end(
     if found.rows_affected() == 0 {
         return Ok(None);
     }
-    audit::append(tx, std::slice::from_ref(entry)).await?;
+    audit::append(tx, [entry]).await?;
     queue::wake_waiting_for(tx, name, now).await.map(Some)
 }

@@ -1,22 +1,21 @@
-//! What people put there: tenants, tokens, plugins, versions of workflows, connections; and dead
-//! letters that they give up.
+//! What people put there: tenants, tokens, plugins, versions of workflows; and dead letters that they
+//! give up.
 
 use std::collections::BTreeMap;
 
 use sqlx::Row;
-use tombolo_core::audit::AuditEntry;
+use tombolo_core::audit::{AuditEntry, VersionShape, workflow_applied};
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{ContentHash, RunId, TenantId, WorkflowId};
-use tombolo_core::ports::egress::Connection;
 use tombolo_core::ports::store::{Added, Applied, NewVersion, StepKey, Tenant, Token};
 use uuid::Uuid;
 
+use super::audit;
 use super::error::Fault;
 use super::scope::{HostTx, TenantTx};
 use super::text::text;
 use super::writer::payload;
-use super::{audit, queue};
-use crate::record::{PluginItem, auth_columns, content_hash, from_json, to_json, unsigned};
+use crate::record::{PluginItem, content_hash, from_json, to_json, unsigned};
 
 /// Finds the tenant of that name, or makes it.
 pub(super) async fn tenant(
@@ -41,7 +40,11 @@ pub(super) async fn tenant(
 }
 
 /// Stores a token.
-pub(super) async fn token(tx: &mut TenantTx<'_>, token: &Token) -> Result<(), Fault> {
+pub(super) async fn token(
+    tx: &mut TenantTx<'_>,
+    token: &Token,
+    entry: Option<&AuditEntry>,
+) -> Result<(), Fault> {
     sqlx::query(
         "INSERT INTO token (hash, tenant_id, id, name, scopes, created_at, expires_at)
          VALUES ($2, $1, $3, $4, $5, $6, $7)",
@@ -55,7 +58,7 @@ pub(super) async fn token(tx: &mut TenantTx<'_>, token: &Token) -> Result<(), Fa
     .bind(token.expires_at.map(|time| time.0))
     .execute(tx.sql())
     .await?;
-    Ok(())
+    audit::append(tx, entry).await
 }
 
 /// Adds a plugin; its content hash is its identity.
@@ -79,8 +82,12 @@ pub(super) async fn plugin(tx: &mut TenantTx<'_>, item: &PluginItem) -> Result<A
     .bind(plugin.now.0)
     .execute(tx.sql())
     .await?;
-    // Somebody else has added one of that name meanwhile.
-    if inserted.rows_affected() == 1 { Ok(Added::New) } else { Err(Fault::Again) }
+    if inserted.rows_affected() == 0 {
+        // Somebody else has added one of that name meanwhile.
+        return Err(Fault::Again);
+    }
+    audit::append(tx, &plugin.audit).await?;
+    Ok(Added::New)
 }
 
 async fn known_plugin(tx: &mut TenantTx<'_>, item: &PluginItem) -> Result<Option<Added>, Fault> {
@@ -125,6 +132,7 @@ pub(super) async fn workflow(tx: &mut TenantTx<'_>, new: &NewVersion) -> Result<
             return Err(Fault::Again);
         }
         insert_version(tx, new, new.id, 1).await?;
+        record_version(tx, new, None, 1).await?;
         return Ok(Applied::Created { id: new.id, version: 1 });
     };
     let workflow = live.id;
@@ -146,7 +154,24 @@ pub(super) async fn workflow(tx: &mut TenantTx<'_>, new: &NewVersion) -> Result<
         .bind(i64::from(version))
         .execute(tx.sql())
         .await?;
+    record_version(tx, new, Some(&live), version).await?;
     Ok(Applied::Created { id: workflow, version })
+}
+
+async fn record_version(
+    tx: &mut TenantTx<'_>,
+    new: &NewVersion,
+    live: Option<&Live>,
+    version: u32,
+) -> Result<(), Fault> {
+    let Some(entry) = &new.audit else { return Ok(()) };
+    let before = live.map(|live| VersionShape {
+        version: live.version,
+        definition: &live.definition,
+        pins: &live.pins,
+    });
+    let after = VersionShape { version, definition: new.definition.text(), pins: &new.pins };
+    audit::append(tx, [&workflow_applied(entry.clone(), before, after)]).await
 }
 
 /// Nobody else changes the workflow until we are done.
@@ -192,36 +217,6 @@ async fn insert_version(
     Ok(())
 }
 
-/// A connection that is replaced keeps its id. Its pause ends.
-pub(super) async fn connection(tx: &mut TenantTx<'_>, put: &Connection) -> Result<(), Fault> {
-    let (auth_name, auth_secret) = auth_columns(&put.auth);
-    sqlx::query(
-        "INSERT INTO connection (tenant_id, name, id, base_url, auth_kind, auth_name, auth_secret,
-           signing, allowed_hosts, limits, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-         ON CONFLICT (tenant_id, name) DO UPDATE SET base_url = excluded.base_url,
-           auth_kind = excluded.auth_kind, auth_name = excluded.auth_name,
-           auth_secret = excluded.auth_secret, signing = excluded.signing,
-           allowed_hosts = excluded.allowed_hosts, limits = excluded.limits,
-           updated_at = excluded.updated_at, paused_at = NULL, paused_reason = NULL",
-    )
-    .bind(tx.tenant().0)
-    .bind(&put.name)
-    .bind(put.id.0)
-    .bind(put.base_url.as_deref())
-    .bind(put.auth.kind())
-    .bind(auth_name.map(text))
-    .bind(auth_secret.map(|sealed| sealed.0.as_slice()))
-    .bind(put.signing.as_ref().map(|sealed| sealed.0.as_slice()))
-    .bind(to_json(&put.allowed_hosts))
-    .bind(to_json(&put.limits))
-    .bind(put.updated_at.0)
-    .execute(tx.sql())
-    .await?;
-    queue::wake_waiting_for(tx, &put.name, put.updated_at).await?;
-    Ok(())
-}
-
 /// Gives a dead letter up. False if there is none that waits.
 pub(super) async fn discarded(
     tx: &mut TenantTx<'_>,
@@ -243,7 +238,7 @@ pub(super) async fn discarded(
     .execute(tx.sql())
     .await?;
     if given_up.rows_affected() > 0 {
-        audit::append(tx, std::slice::from_ref(entry)).await?;
+        audit::append(tx, [entry]).await?;
     }
     Ok(given_up.rows_affected() > 0)
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
+use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{RunId, TenantId, WorkflowId};
 use tombolo_core::json::Json;
@@ -71,8 +72,12 @@ impl RunLog for PostgresStore {
         }
     }
 
-    async fn signal(&self, signal: Signal) -> Result<Signalled, StoreError> {
-        let item = SignalItem::from(signal);
+    async fn signal(
+        &self,
+        signal: Signal,
+        audit: Option<AuditEntry>,
+    ) -> Result<Signalled, StoreError> {
+        let item = SignalItem { audit, ..signal.into() };
         write_tenant!(self, item.tenant, |tx| signal::keep(tx, &item))
     }
 
@@ -101,8 +106,9 @@ impl RunLog for PostgresStore {
         &self,
         tenant: TenantId,
         run: RunId,
+        audit: Option<AuditEntry>,
     ) -> Result<CancelRequest, StoreError> {
-        write_tenant!(self, tenant, |tx| cancel::apply(tx, run))
+        write_tenant!(self, tenant, |tx| cancel::apply(tx, run, audit.as_ref()))
     }
 
     async fn cancel_requested(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {

@@ -6,9 +6,9 @@ use tombolo_core::run::RunState;
 
 use super::any;
 use super::error::Fault;
-use super::queue;
 use super::scope::TenantTx;
 use super::writer::payload;
+use super::{audit, queue};
 use crate::record::{SignalItem, hash_bytes, run_state};
 
 /// Keeps a signal, unless one is there.
@@ -24,6 +24,7 @@ pub(super) async fn keep(tx: &mut TenantTx<'_>, signal: &SignalItem) -> Result<S
     }
     store_payloads(tx, signal).await?;
     queue::wake(tx, signal.run, signal.at).await?;
+    audit::append(tx, &signal.audit).await?;
     Ok(Signalled::Kept)
 }
 

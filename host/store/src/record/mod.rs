@@ -2,6 +2,7 @@
 //! waits, so that the one writer has little left to do. Never talks to a database.
 
 mod accept;
+mod audit;
 mod body;
 mod column;
 mod connection;
@@ -21,6 +22,7 @@ mod step;
 mod texts;
 
 pub(crate) use accept::{AcceptItem, RunItem};
+pub(crate) use audit::{AuditRow, audit_hash, audit_head};
 pub use body::INLINE_LIMIT_BYTES;
 pub(crate) use body::{Body, StoredBody};
 pub(crate) use column::Column;

@@ -1,5 +1,7 @@
 //! Single columns of a row, whichever database it is of.
 
+use std::fmt;
+
 use tombolo_core::clock::Timestamp;
 use uuid::Uuid;
 
@@ -12,6 +14,15 @@ pub(crate) enum ReadFault {
     Database(sqlx::Error),
     /// What was read makes no sense.
     Damaged(Damaged),
+}
+
+impl fmt::Display for ReadFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Database(error) => error.fmt(formatter),
+            Self::Damaged(damaged) => damaged.fmt(formatter),
+        }
+    }
 }
 
 impl From<sqlx::Error> for ReadFault {

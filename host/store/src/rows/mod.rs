@@ -2,6 +2,7 @@
 //! they are read. Never talks to a database: its folder fetches the rows.
 
 mod access;
+mod audit;
 mod below;
 mod body;
 mod catalog;
@@ -18,6 +19,7 @@ mod step;
 mod view;
 
 pub(crate) use access::{tenant, token};
+pub(crate) use audit::{audit_columns, audit_end, audit_entry, audit_leaf, audit_stored};
 pub(crate) use below::{Below, below};
 pub(crate) use body::{BODY, BODY_PACK};
 pub(crate) use catalog::{component, plugin, version, versions};
@@ -34,7 +36,4 @@ pub(crate) use run::{
 pub(crate) use signal::{signal, signals};
 pub(crate) use state::node_state;
 pub(crate) use step::{STEP_PACK, step, step_columns, step_payloads};
-pub(crate) use view::{
-    CALL_PACK, EVENT_PACK, audit_columns, audit_entry, call, call_columns, event_columns,
-    event_view,
-};
+pub(crate) use view::{CALL_PACK, EVENT_PACK, call, call_columns, event_columns, event_view};

@@ -1,6 +1,5 @@
 //! What people look at beside runs: calls, events, and the record of what people did.
 
-use tombolo_core::audit::{Actor, AuditEntry};
 use tombolo_core::id::{EventId, RunId};
 use tombolo_core::ports::store::{Call, EventView};
 
@@ -22,14 +21,7 @@ macro_rules! event_columns {
     };
 }
 
-/// The columns of an entry, in the order that [`audit_entry`] reads them in.
-macro_rules! audit_columns {
-    () => {
-        "id, at, actor, action, subject, detail"
-    };
-}
-
-pub(crate) use {audit_columns, call_columns, event_columns};
+pub(crate) use {call_columns, event_columns};
 
 /// Where a call names its pack.
 pub(crate) const CALL_PACK: usize = 4;
@@ -70,16 +62,4 @@ fn key(row: &impl Columns) -> Result<String, ReadFault> {
         Column::Bytes(bytes) => Ok(dedupe_key(bytes)),
         _ => Err(Damaged("an event has no key".to_owned()).into()),
     }
-}
-
-/// Reads an entry with its number.
-pub(crate) fn audit_entry(row: &impl Columns) -> Result<(u64, AuditEntry), ReadFault> {
-    let entry = AuditEntry {
-        at: row.time(1)?,
-        actor: Actor(row.text(2)?.to_owned()),
-        action: row.text(3)?.to_owned(),
-        subject: row.text(4)?.to_owned(),
-        detail: from_json(row.text(5)?, "what is on record of an action")?,
-    };
-    Ok((unsigned(row.number(0)?)?, entry))
 }

@@ -23,8 +23,10 @@ impl Access for SqliteStore {
         self.read_one(query, rows::tenant).await
     }
 
-    async fn put_token(&self, token: Token) -> Result<(), StoreError> {
-        self.writes.write(token, |pending| Command::Rare(Box::new(Rare::Token(pending)))).await
+    async fn put_token(&self, token: Token, audit: Option<AuditEntry>) -> Result<(), StoreError> {
+        self.writes
+            .write((token, audit), |pending| Command::Rare(Box::new(Rare::Token(pending))))
+            .await
     }
 
     async fn token(&self, hash: [u8; 32]) -> Result<Option<Token>, StoreError> {

@@ -93,8 +93,12 @@ impl Catalog for SqliteStore {
         self.read_one(query, version).await
     }
 
-    async fn put_connection(&self, connection: Connection) -> Result<(), StoreError> {
-        self.write_and_forget(connection, |pending| {
+    async fn put_connection(
+        &self,
+        connection: Connection,
+        audit: Option<AuditEntry>,
+    ) -> Result<(), StoreError> {
+        self.write_and_forget((connection, audit), |pending| {
             Command::Rare(Box::new(Rare::Connection(pending)))
         })
         .await

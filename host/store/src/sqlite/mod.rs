@@ -1,7 +1,9 @@
 //! The store on SQLite: one connection that writes, a few that read.
 
 mod access;
+mod audit;
 mod catalog;
+mod chain;
 mod claim;
 mod columns;
 mod dedupe;
@@ -30,6 +32,7 @@ use sqlx::{Acquire, SqliteConnection};
 use tokio::sync::oneshot;
 use tombolo_core::ports::store::StoreError;
 
+pub use self::audit::SqliteTrail;
 use self::error::Fault;
 pub use self::open::{SqliteSettings, Synchronous};
 use crate::group::{Command, Pending, Writes, channel};

@@ -1,6 +1,7 @@
 //! The log of runs: every write waits for the writer, every read has a reader of its own.
 
 use async_trait::async_trait;
+use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{RunId, TenantId, WorkflowId};
 use tombolo_core::json::Json;
@@ -12,7 +13,7 @@ use tombolo_core::ports::store::{
 use super::ids::{id_bytes, id_list};
 use super::{SqliteStore, claim};
 use crate::group::{Cancel, Command, Leased, OpenedLease, Rare, Renew};
-use crate::record::{SettleItem, due};
+use crate::record::{SettleItem, SignalItem, due};
 use crate::rows::{Columns, leases, node_state, signal, signals};
 
 #[async_trait]
@@ -60,9 +61,15 @@ impl RunLog for SqliteStore {
         }
     }
 
-    async fn signal(&self, signal: Signal) -> Result<Signalled, StoreError> {
+    async fn signal(
+        &self,
+        signal: Signal,
+        audit: Option<AuditEntry>,
+    ) -> Result<Signalled, StoreError> {
         self.writes
-            .write(signal.into(), |pending| Command::Rare(Box::new(Rare::Signal(pending))))
+            .write(SignalItem { audit, ..signal.into() }, |pending| {
+                Command::Rare(Box::new(Rare::Signal(pending)))
+            })
             .await
     }
 
@@ -96,8 +103,10 @@ impl RunLog for SqliteStore {
         &self,
         tenant: TenantId,
         run: RunId,
+        audit: Option<AuditEntry>,
     ) -> Result<CancelRequest, StoreError> {
-        self.writes.write(Cancel { tenant, run }, Command::Cancel).await
+        let audit = audit.map(Box::new);
+        self.writes.write(Cancel { tenant, run, audit }, Command::Cancel).await
     }
 
     async fn cancel_requested(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {

@@ -31,7 +31,7 @@ pub async fn a_token_is_found_by_its_hash(world: World) {
         ..token.clone()
     };
     for token in [token, forever] {
-        world.store.put_token(token.clone()).await.unwrap();
+        world.store.put_token(token.clone(), None).await.unwrap();
         assert_eq!(world.store.token(token.hash).await.unwrap(), Some(token));
     }
     assert_eq!(world.store.token([5; 32]).await.unwrap(), None);

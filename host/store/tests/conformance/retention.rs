@@ -94,7 +94,7 @@ pub async fn what_is_old_goes_with_all_that_belongs_to_it(world: World) {
     let run = world.accept(accept).await;
     let lease = Lease { run, owner: worker("w"), epoch: 1 };
     let signal = world.signal(run, "approval", long("signal"));
-    world.store.signal(signal).await.unwrap();
+    world.store.signal(signal, None).await.unwrap();
     world.store.settle(everything(&world, &lease)).await.unwrap();
     assert_eq!(forget(&world, after(100), 10).await, 0, "it ended at that time");
 
@@ -218,6 +218,7 @@ pub async fn a_payload_goes_when_nobody_refers_to_it(world: World) {
         }))
         .unwrap(),
         now: NOW,
+        audit: None,
     };
     let hash = plugin.hash;
     world.store.add_plugin(plugin).await.unwrap();

@@ -111,6 +111,7 @@ impl World {
                 received_at: NOW,
             },
             runs: vec![self.run()],
+            audit: None,
         }
     }
 
@@ -297,6 +298,7 @@ pub async fn workflow(store: &dyn Store, ids: &Ids, tenant: TenantId, name: &str
         definition: Json::from_value(json!({ "name": name })),
         pins: BTreeMap::new(),
         now: NOW,
+        audit: None,
     };
     match store.apply_workflow(version).await.unwrap() {
         Applied::Created { id, version: 1 } => id,

@@ -120,8 +120,8 @@ pub trait Access: Send + Sync {
     /// Finds a tenant by name.
     async fn tenant(&self, name: &str) -> Result<Option<Tenant>, StoreError>;
 
-    /// Stores a token.
-    async fn put_token(&self, token: Token) -> Result<(), StoreError>;
+    /// Stores a token, and puts on record who made it.
+    async fn put_token(&self, token: Token, audit: Option<AuditEntry>) -> Result<(), StoreError>;
 
     /// Finds a token by its hash, expired ones too.
     async fn token(&self, hash: [u8; 32]) -> Result<Option<Token>, StoreError>;

@@ -166,7 +166,7 @@ fn singleton_name(singleton: &Singleton) -> String {
 async fn replace(tx: &mut TenantTx<'_>, singleton: &Singleton) -> Result<(), Fault> {
     let name = singleton_name(singleton);
     for run in lane::wanted(tx, &name).await? {
-        cancel::apply(tx, run).await?;
+        cancel::apply(tx, run, None).await?;
     }
     Ok(())
 }

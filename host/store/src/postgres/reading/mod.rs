@@ -154,7 +154,7 @@ async fn audit(
     let rows = sqlx::query(concat!(
         "SELECT ",
         audit_columns!(),
-        " FROM audit WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+        " FROM audit WHERE tenant_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3",
     ))
     .bind(tx.tenant().0)
     .bind(before)

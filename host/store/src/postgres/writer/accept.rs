@@ -3,17 +3,18 @@
 use std::collections::{HashMap, HashSet};
 
 use sqlx::Row;
+use tombolo_core::audit::runs_started;
 use tombolo_core::id::{EventId, RunId};
 use tombolo_core::ports::store::Accepted;
 use uuid::Uuid;
 
 use super::pack::{self, Numbered, Numbers, Packs};
 use super::{payload, run};
-use crate::postgres::any;
 use crate::postgres::error::Fault;
 use crate::postgres::flow;
 use crate::postgres::scope::TenantTx;
 use crate::postgres::text::text;
+use crate::postgres::{any, audit};
 use crate::record::{AcceptItem, Damaged, hash_bytes, join_ids, split_ids};
 
 /// An event that is new, with the numbers of its packs.
@@ -145,6 +146,9 @@ async fn start(
             own.clone().map(|run| joined.get(&run).copied().unwrap_or(run)).collect();
         if own.ne(started.iter().copied()) {
             set_runs(tx, event, &started).await?;
+        }
+        if let Some(entry) = &one.item.audit {
+            audit::append(tx, [&runs_started(entry.clone(), &started)]).await?;
         }
         runs.insert(event, started);
     }

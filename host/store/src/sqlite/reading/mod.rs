@@ -17,9 +17,9 @@ use super::{SqliteStore, packs, steps};
 use crate::group::{Command, Rare};
 use crate::record::due;
 use crate::rows::{
-    CALL_PACK, Columns, EVENT_PACK, RUN_PACKS, RUN_WITH_EVENT, audit_columns, audit_entry, call,
-    call_columns, event_columns, event_payload, event_view, output_columns, output_payload,
-    payload_columns, run_columns, run_with_event, summary,
+    CALL_PACK, Columns, EVENT_PACK, RUN_PACKS, RUN_WITH_EVENT, call, call_columns, event_columns,
+    event_payload, event_view, output_columns, output_payload, payload_columns, run_columns,
+    run_with_event, summary,
 };
 
 #[async_trait]
@@ -56,16 +56,7 @@ impl Reading for SqliteStore {
         limit: u32,
         before: Option<u64>,
     ) -> Result<Vec<(u64, AuditEntry)>, StoreError> {
-        let before = before.and_then(|before| i64::try_from(before).ok()).unwrap_or(i64::MAX);
-        let query = sqlx::query(concat!(
-            "SELECT ",
-            audit_columns!(),
-            " FROM audit WHERE tenant_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
-        ))
-        .bind(id_bytes(tenant.0))
-        .bind(before)
-        .bind(limit);
-        self.read_all(query, audit_entry).await
+        Ok(super::audit::newest(&self.readers, tenant, limit, before).await?)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

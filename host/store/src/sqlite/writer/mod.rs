@@ -9,6 +9,7 @@ mod audit;
 mod cancel;
 mod checkpoint;
 mod claim;
+mod connection;
 mod flow;
 mod forget;
 mod journal;
@@ -36,6 +37,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tombolo_core::ports::store::StoreError;
 
+pub(super) use self::audit::append as append_audit;
 use self::checkpoint::Checkpoints;
 use super::error::Fault;
 use super::open::Place;
