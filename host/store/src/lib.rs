@@ -17,7 +17,7 @@ mod rows;
 mod sqlite;
 mod turn;
 
-pub use copy::{Begin, Compared, Copied, CopyError, CopyProgress, CopiedTable, copy};
+pub use copy::{Begin, Compared, Copied, CopiedTable, CopyError, CopyProgress, copy};
 pub use group::Bounds;
 pub use postgres::{PostgresSettings, PostgresStore};
 pub use record::INLINE_LIMIT_BYTES;

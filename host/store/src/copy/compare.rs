@@ -26,12 +26,10 @@ pub(super) struct Both<'a> {
 
 /// Ids of those that differ; of many, the first ones.
 pub(super) async fn all(both: Both<'_>, sample: &Sample) -> Result<Vec<String>, StoreError> {
-    let runs = stream::iter(&sample.runs).map(|(tenant, id)| {
-        told(id.to_string(), same_run(both, *tenant, *id))
-    });
-    let events = stream::iter(&sample.events).map(|(tenant, id)| {
-        told(id.to_string(), same_event(both, *tenant, *id))
-    });
+    let runs = stream::iter(&sample.runs)
+        .map(|(tenant, id)| told(id.to_string(), same_run(both, *tenant, *id)));
+    let events = stream::iter(&sample.events)
+        .map(|(tenant, id)| told(id.to_string(), same_event(both, *tenant, *id)));
     let mut different = Vec::new();
     let mut runs = runs.buffered(AT_ONCE);
     while let Some(told) = runs.next().await {
@@ -58,8 +56,7 @@ async fn same_run(both: Both<'_>, tenant: TenantId, run: RunId) -> Result<bool, 
         both.here.run(tenant, run).await.map(|view| view.map(comparable)),
         both.there.run(tenant, run).await.map(|view| view.map(comparable)),
     )?;
-    Ok(same
-        && self::same(both.here.calls(tenant, run).await, both.there.calls(tenant, run).await)?)
+    Ok(same && self::same(both.here.calls(tenant, run).await, both.there.calls(tenant, run).await)?)
 }
 
 async fn same_event(both: Both<'_>, tenant: TenantId, event: EventId) -> Result<bool, StoreError> {

@@ -36,15 +36,12 @@ impl Sample {
     }
 }
 
-fn choose(
-    snapshot: &Connection,
-    table: &str,
-) -> Result<(u64, Vec<(TenantId, uuid::Uuid)>), Fault> {
+fn choose(snapshot: &Connection, table: &str) -> Result<(u64, Vec<(TenantId, uuid::Uuid)>), Fault> {
     let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
     let all = snapshot.query_row(&format!("SELECT count(*) FROM {table}"), [], count)?;
     let all = all.unsigned_abs();
     let step = if all <= ALL_UP_TO { 1 } else { all / OF_MORE };
-    let mut keys = snapshot
-        .prepare(&format!("SELECT tenant_id, id FROM {table} ORDER BY tenant_id, id"))?;
+    let mut keys =
+        snapshot.prepare(&format!("SELECT tenant_id, id FROM {table} ORDER BY tenant_id, id"))?;
     Ok((all, ids(&mut keys, usize::try_from(step).unwrap_or(usize::MAX))?))
 }

@@ -47,10 +47,7 @@ enum Before {
 
 impl Target {
     /// Brings the schema up to date and marks the database.
-    pub(super) async fn begin(
-        settings: PostgresSettings,
-        begin: Begin,
-    ) -> Result<Self, CopyError> {
+    pub(super) async fn begin(settings: PostgresSettings, begin: Begin) -> Result<Self, CopyError> {
         let settings = PostgresSettings { statement_timeout: STATEMENT_TIMEOUT, ..settings };
         let pool = open::open(&settings).await?;
         let before = mark(&pool).await.map_err(StoreError::from)?;
@@ -122,8 +119,9 @@ impl Target {
 
     /// The rows of each table.
     pub(super) async fn counts(&self) -> Result<BTreeMap<&'static str, u64>, Fault> {
-        let count =
-            |table: &Table| format!("(SELECT count(*) FROM {} WHERE {} = $1)", table.name, table.tenant);
+        let count = |table: &Table| {
+            format!("(SELECT count(*) FROM {} WHERE {} = $1)", table.name, table.tenant)
+        };
         let counts: Vec<String> = TABLES.iter().map(count).collect();
         let statement = format!("SELECT {}", counts.join(", "));
         let mut found: BTreeMap<&'static str, u64> = BTreeMap::new();
@@ -170,9 +168,8 @@ async fn mark(pool: &PgPool) -> Result<Before, Fault> {
     )
     .execute(host.sql())
     .await?;
-    let part: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM copy)")
-        .fetch_one(host.sql())
-        .await?;
+    let part: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM copy)").fetch_one(host.sql()).await?;
     tx.commit().await?;
     Ok(match (marked.rows_affected(), part) {
         (1, _) => Before::Empty,
@@ -193,11 +190,7 @@ async fn hold(pool: &PgPool) -> Result<Option<Tx>, Fault> {
 }
 
 /// Writes rows of one tenant.
-async fn insert(
-    tx: &mut TenantTx<'_>,
-    table: &Table,
-    values: &[Values],
-) -> Result<(), Fault> {
+async fn insert(tx: &mut TenantTx<'_>, table: &Table, values: &[Values]) -> Result<(), Fault> {
     let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
     let arrays: Vec<String> =
         values.iter().zip(2..).map(|(values, n)| format!("${n}::{}", values.array())).collect();

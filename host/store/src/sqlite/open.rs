@@ -252,7 +252,9 @@ pub(crate) async fn schema(path: &Path) -> Result<Schema, StoreError> {
     let place = Place { path: path.to_owned(), settings: SqliteSettings::default() };
     let found = tokio::task::spawn_blocking(move || place.schema().map_err(StoreError::from))
         .await
-        .unwrap_or_else(|error| Err(StoreError::Database(format!("looking at the file: {error}"))))?;
+        .unwrap_or_else(|error| {
+            Err(StoreError::Database(format!("looking at the file: {error}")))
+        })?;
     let known = MIGRATIONS.iter().map(|migration| migration.version).max();
     Ok(Schema { found, known })
 }
