@@ -47,6 +47,12 @@ pub async fn everything(store: &dyn Store, home: Home) -> Vec<String> {
         signals.sort_by_key(|signal| signal.step.clone());
         lines.push(line("signals", &signals));
     }
+    let mut to_end = store.cancel_requested(&runs).await.unwrap();
+    to_end.sort();
+    lines.push(line("to end", &to_end));
+    let mut signalled = store.signalled(&runs).await.unwrap();
+    signalled.sort();
+    lines.push(line("signalled", &signalled));
     for discarded in [false, true] {
         let filter = LetterFilter { discarded, ..LetterFilter::default() };
         let letters = store.letters(home.tenant, &filter, None, MANY).await.unwrap();

@@ -2,9 +2,10 @@
 
 use futures_util::future::join_all;
 use serde_json::json;
-use tombolo_core::clock::Timestamp;
 use tombolo_core::json::Json;
-use tombolo_core::ports::store::{Accept, Next, Reading, RunLog, Settle, StepRow};
+use tombolo_core::ports::store::{
+    Accept, Lease, Next, Page, Reading, RunFilter, RunLog, Settle, StepRow,
+};
 use tombolo_core::run::RunState;
 use tombolo_store::{Begin, CopyProgress, PostgresStore, copy};
 use tombolo_test_postgres::Database;
@@ -69,7 +70,7 @@ async fn fill(scene: &Scene, home: Home, part: usize) {
     let leases: Vec<_> = events.iter().map(|event| event.runs[0].id).collect();
     scene.store.accept(events).await.unwrap();
     let settles = leases.into_iter().enumerate().map(|(n, run)| {
-        let lease = tombolo_core::ports::store::Lease { run, owner: worker("gone"), epoch: 1 };
+        let lease = Lease { run, owner: worker("gone"), epoch: 1 };
         let goes_on = n % GOES_ON == 0;
         let next = if goes_on { Next::Hold } else { ended(RunState::Succeeded) };
         let mut step = StepRow::pending("deal", 0);
@@ -85,12 +86,12 @@ async fn fill(scene: &Scene, home: Home, part: usize) {
 /// What new packs are called is not what the copied ones are.
 async fn goes_on(database: &Database, homes: [Home; 2]) {
     let store = PostgresStore::open(settings(database)).await.unwrap();
-    let due = go_on(&store, Timestamp(after(1_000).0)).await;
+    let due = go_on(&store, after(1_000)).await;
     assert_eq!(due.len(), 2 * RUNS / GOES_ON);
     for home in homes {
         let states = vec![RunState::Running, RunState::Queued];
-        let filter = tombolo_core::ports::store::RunFilter { states, ..Default::default() };
-        let page = tombolo_core::ports::store::Page { after: None, limit: 10 };
+        let filter = RunFilter { states, ..Default::default() };
+        let page = Page { after: None, limit: 10 };
         assert!(store.runs(home.tenant, &filter, page).await.unwrap().is_empty());
     }
     store.close().await;

@@ -53,19 +53,23 @@ fn component(home: Home, name: &str) -> Bytes {
 
 async fn plugins(scene: &Scene, home: Home) {
     for (n, name) in ["hubspot", "asana"].into_iter().enumerate() {
-        let component = component(home, name);
-        let descriptor = json!({
-            "contract": "1.0", "name": name, "version": "1.0.0", "world": "connector",
-            "operations": [{ "name": "get", "effect": "read", "params": {}, "output": {} }],
-        });
-        let plugin = NewPlugin {
-            tenant: home.tenant,
-            hash: ContentHash::of(&component),
-            component,
-            descriptor: serde_json::from_value::<Descriptor>(descriptor).unwrap(),
-            now: after(n as i64),
-        };
+        let plugin = plugin(home, (name, "1.0.0"), component(home, name), n);
         assert_eq!(scene.store.add_plugin(plugin).await.unwrap(), Added::New);
+    }
+}
+
+/// A plugin of that name and version, which was added so many milliseconds later.
+pub fn plugin(home: Home, (name, version): (&str, &str), component: Bytes, n: usize) -> NewPlugin {
+    let descriptor = json!({
+        "contract": "1.0", "name": name, "version": version, "world": "connector",
+        "operations": [{ "name": "get", "effect": "read", "params": {}, "output": {} }],
+    });
+    NewPlugin {
+        tenant: home.tenant,
+        hash: ContentHash::of(&component),
+        component,
+        descriptor: serde_json::from_value::<Descriptor>(descriptor).unwrap(),
+        now: after(n as i64),
     }
 }
 
@@ -110,7 +114,10 @@ async fn events(scene: &Scene, home: Home) {
     scene.accept(hashed).await;
     let loose = Accept { runs: Vec::new(), ..scene.event(home, "loose") };
     scene.accept(loose).await;
-    scene.hold(home, "held").await;
+    // Has a pack of its own already.
+    let lease = scene.hold(home, "held").await;
+    let barrier = Settle { steps: vec![full(home, "first")], ..results(home, &lease, Next::Hold) };
+    scene.store.settle(barrier).await.unwrap();
     // Its worker was to have it for very long.
     let mut held = scene.event(home, "held for long");
     held.runs[0].lease = Some((worker("gone"), FAR));
@@ -270,14 +277,14 @@ async fn families(scene: &Scene, home: Home) {
     scene.accept(replay).await;
 }
 
+/// A lane with one place. Of the one that is ordered, parked runs keep theirs.
+pub fn lane(name: &str) -> Lane {
+    let ordered = name == "ordered";
+    Lane { name: name.to_owned(), limit: 1, in_order: ordered, keeps_place: ordered }
+}
+
 /// Runs that wait for a place, for a time, or for the end of another.
 async fn flows(scene: &Scene, home: Home) {
-    let lane = |name: &str| Lane {
-        name: name.to_owned(),
-        limit: 1,
-        in_order: name == "ordered",
-        keeps_place: name == "ordered",
-    };
     let lanes = RunLimits { lanes: vec![lane("one"), lane("ordered")], ..RunLimits::default() };
     for n in 0..3 {
         flow(scene, home, &format!("lane {n}"), lanes.clone()).await;

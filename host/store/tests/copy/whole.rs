@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use bytes::Bytes;
 use tombolo_core::clock::Timestamp;
-use tombolo_core::ports::store::{Accept, Store};
+use tombolo_core::id::{EventId, RunId};
+use tombolo_core::ports::store::{Accept, Added, RunLimits, RunLog, Store};
 use tombolo_store::{Begin, Compared, CopyError, CopyProgress, copy};
 use tombolo_test_postgres::Database;
+use uuid::Uuid;
 
 use crate::look::{self, go_on};
-use crate::rows::everything;
-use crate::scene::{FAR, Home, NOW, Scene, after, deed};
+use crate::rows::{everything, lane, plugin};
+use crate::scene::{FAR, Home, Scene, after, deed};
 use crate::{settings, whole};
 
 /// Both databases show the same.
@@ -66,17 +69,35 @@ async fn it_reads_the_same_and_goes_on_the_same() {
     }
     assert_eq!(token(file).await, token(&copy).await);
 
-    // In lanes, and what waits for a time; then everything, as its workers are gone.
+    assert_news(&scene, &copy, homes[0]).await;
+    assert_same(file, &copy, &homes).await;
+    // Hastens what waits for its turn, and nothing that waits for a time.
+    let jump = (after(3_000), after(-1_000));
+    let hastened = file.set_back(jump.0, jump.1).await.unwrap();
+    assert_eq!(copy.set_back(jump.0, jump.1).await.unwrap(), hastened);
+    assert_same(file, &copy, &homes).await;
+    // What waits for a place or a time; then everything, as its workers are gone.
     assert_go_on(file, &copy, after(40_000)).await;
     assert_same(file, &copy, &homes).await;
-    assert_news(&scene, &copy, homes[0]).await;
     let late = Timestamp(FAR.0 - 1);
     take_over(file, late).await;
     assert_go_on(file, &copy, late).await;
     assert_same(file, &copy, &homes).await;
     assert_eq!(forget(file, &homes).await, forget(&copy, &homes).await);
     assert_same(file, &copy, &homes).await;
+    // A run's packs go with it, those from before and those from here.
+    assert_eq!(packs_of_file(&scene), packs(&database).await);
     copy.close().await;
+}
+
+fn packs_of_file(scene: &Scene) -> i64 {
+    let file = rusqlite::Connection::open(scene.path()).unwrap();
+    file.query_row("SELECT count(*) FROM pack", [], |row| row.get(0)).unwrap()
+}
+
+async fn packs(database: &Database) -> i64 {
+    let mut look = database.look().await.unwrap();
+    sqlx::query_scalar("SELECT count(*) FROM pack").fetch_one(&mut look).await.unwrap()
 }
 
 /// Both databases give the same runs to whoever claims.
@@ -117,20 +138,23 @@ async fn assert_news(scene: &Scene, copy: &dyn Store, home: Home) {
     assert_eq!(here, there);
     assert_eq!(here.len(), known.len() + 1);
     for store in [file, copy] {
-        let news: Vec<Accept> = numbered(scene, home, 0..3);
-        store.accept(news).await.unwrap();
+        store.accept(numbered(scene, home, 0..3)).await.unwrap();
+        let component = Bytes::from_static(b"newer");
+        // At the same time as the one before, so that the number says which is newer.
+        let plugin = plugin(home, ("hubspot", "1.1.0"), component, 0);
+        assert_eq!(store.add_plugin(plugin).await.unwrap(), Added::New);
         store.record(home.tenant, deed(after(9), "news")).await.unwrap();
     }
 }
 
-/// New events that are the same however often they are made.
+/// New events that are the same however often they are made, whose runs wait behind others.
 fn numbered(scene: &Scene, home: Home, numbers: Range<u128>) -> Vec<Accept> {
     let new = |number: u128| {
-        let id = uuid::Uuid::from_u128(1_000_000 + number);
+        let id = Uuid::from_u128(1_000_000 + number);
         let mut accept = scene.event(home, &format!("news {number}"));
-        accept.event.id = tombolo_core::id::EventId(id);
-        accept.event.received_at = NOW;
-        accept.runs[0].id = tombolo_core::id::RunId(id);
+        accept.event.id = EventId(id);
+        accept.runs[0].id = RunId(id);
+        accept.runs[0].flow = RunLimits { lanes: vec![lane("one")], ..RunLimits::default() };
         accept
     };
     numbers.map(new).collect()
