@@ -22,8 +22,8 @@ use tombolo_sandbox::SandboxSettings;
 pub use layers::Origin;
 pub use problem::{ConfigError, ConfigProblem};
 pub use settings::{
-    AlertSettings, DataSettings, EngineSettings, LogFormat, LogSettings, ServerSettings,
-    PostgresSettings, StoreSettings, VaultSettings,
+    AlertSettings, DataSettings, EngineSettings, LogFormat, LogSettings, PostgresSettings,
+    ServerSettings, StoreSettings, VaultSettings,
 };
 
 /// The default file: every key with its meaning, default, unit and bounds.

@@ -4,6 +4,7 @@ mod assemble;
 mod callbacks;
 mod cli;
 mod config;
+mod copying;
 mod data_dir;
 mod database;
 mod first_start;
