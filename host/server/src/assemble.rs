@@ -55,8 +55,7 @@ pub async fn host(config: &Config, roles: Roles) -> Result<Host> {
     let database = Database::open(config).await?;
     let (store, clock) = (database.store(), database.clock().await?);
     let ids = Arc::new(Ids(clock.clone()));
-    let if_missing =
-        if database.is_shared() { IfMissing::Refuse } else { IfMissing::Make };
+    let if_missing = if database.is_shared() { IfMissing::Refuse } else { IfMissing::Make };
     let vault = Arc::new(keys::vault(config, &*store, if_missing).await?);
     let components = Arc::new(StoredComponents(store.clone()));
     let sandbox = Arc::new(sandbox(config, components, vault.clone())?);

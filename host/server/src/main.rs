@@ -5,6 +5,7 @@ mod callbacks;
 mod checkpoint_file;
 mod cli;
 mod config;
+mod copying;
 mod data_dir;
 mod database;
 mod first_start;

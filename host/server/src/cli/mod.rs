@@ -1,8 +1,8 @@
 //! The command line `tombolo`: what can be typed, and which command that is.
 //!
-//! Every command but `serve`, `token create`, `plugin build`, `plugin inspect`, `config` and those of
-//! `audit` that export and check speaks to a server over the HTTP API, on this machine or another.
-//! Never touches a server's data.
+//! Every command but `serve`, `token create`, `store copy`, `plugin build`, `plugin inspect`, `config` and
+//! those of `audit` that export and check speaks to a server over the HTTP API, on this machine or
+//! another. Never touches a server's data.
 
 mod audit;
 mod audit_export;
@@ -29,6 +29,7 @@ mod secret_input;
 mod serve;
 mod shape;
 mod sse;
+mod store;
 mod table;
 mod target;
 mod terminal;
@@ -107,6 +108,9 @@ enum Command {
     /// Make API tokens, on the server's machine.
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Bring the database of the data folder to a PostgreSQL server.
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Print the configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -171,6 +175,7 @@ async fn dispatch(cli: Cli, terminal: &mut Terminal) -> anyhow::Result<Ending> {
         Command::DeadLetter(command) => dead_letter::run(command, &client()?, terminal).await,
         Command::Audit(args) => audit::run(args, global.config.as_deref(), client, terminal).await,
         Command::Token(command) => token::run(command, global.config.as_deref(), terminal).await,
+        Command::Store(command) => store::run(command, global.config.as_deref(), terminal).await,
         Command::Config(command) => config::run(&command, global.config.as_deref(), terminal),
     }
 }

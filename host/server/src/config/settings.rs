@@ -190,7 +190,11 @@ impl StoreSettings {
     }
 
     /// The same for a server.
-    pub fn postgres(&self, server: &PostgresSettings, url: String) -> tombolo_store::PostgresSettings {
+    pub fn postgres(
+        &self,
+        server: &PostgresSettings,
+        url: String,
+    ) -> tombolo_store::PostgresSettings {
         tombolo_store::PostgresSettings {
             url,
             bounds: self.bounds(),

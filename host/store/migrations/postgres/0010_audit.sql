@@ -28,10 +28,12 @@ DECLARE
     head audit_head;
 BEGIN
     SELECT * INTO head FROM audit_head WHERE tenant_id = new.tenant_id;
-    IF head.seq IS NULL OR new.seq <> head.seq + 1 OR new.prev_hash <> head.hash THEN
+    IF new.seq <> coalesce(head.seq, 0) + 1
+        OR new.prev_hash <> coalesce(head.hash, decode(repeat('00', 32), 'hex')) THEN
         RAISE EXCEPTION 'an entry of the audit goes to the end of its record';
     END IF;
-    UPDATE audit_head SET seq = new.seq, hash = new.hash WHERE tenant_id = new.tenant_id;
+    INSERT INTO audit_head (tenant_id, seq, hash) VALUES (new.tenant_id, new.seq, new.hash)
+        ON CONFLICT (tenant_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash;
     RETURN new;
 END $$;
 CREATE TRIGGER audit_goes_to_the_end BEFORE INSERT ON audit

@@ -14,11 +14,23 @@ const BYTES: u8 = 2;
 pub(super) fn text(text: &Text) -> Vec<u8> {
     match text {
         Text::InRow(text) => tagged(TEXT, text.as_bytes()),
-        Text::Packed { position, .. } => {
-            let bytes = position.to_be_bytes();
-            let zeros = position.leading_zeros() as usize / 8;
-            tagged(NUMBER, &bytes[zeros..])
-        }
+        Text::Packed { position, .. } => number((*position).into()),
+    }
+}
+
+fn number(number: u64) -> Vec<u8> {
+    let zeros = number.leading_zeros() as usize / 8;
+    tagged(NUMBER, &number.to_be_bytes()[zeros..])
+}
+
+/// A value as SQLite has it. None for no value.
+pub(crate) fn of(column: Column<'_>) -> Option<Vec<u8>> {
+    match column {
+        Column::Null => None,
+        // None is negative; one that is reads as damage there and here.
+        Column::Number(value) => Some(number(value.cast_unsigned())),
+        Column::Text(value) => Some(tagged(TEXT, value.as_bytes())),
+        Column::Bytes(value) => Some(tagged(BYTES, value)),
     }
 }
 
@@ -74,6 +86,11 @@ mod tests {
         let column = shortened(&Shortened::Bytes(vec![0, 1]));
         assert_eq!(read(&column).unwrap(), Column::Bytes(&[0, 1]));
         assert_eq!(text(&Text::Packed { pack: 0, position: 7 }), [NUMBER, 7]);
+        for value in [Column::Number(256), Column::Text("a\u{0}b"), Column::Bytes(&[0, 1])] {
+            assert_eq!(read(&of(value).unwrap()).unwrap(), value);
+        }
+        assert_eq!(of(Column::Null), None);
+        assert!(read(&of(Column::Number(-1)).unwrap()).is_err());
     }
 
     #[test]

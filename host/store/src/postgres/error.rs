@@ -17,7 +17,7 @@ const GONE: [&str; 4] = ["08", "57P01", "57P02", "57P03"];
 
 /// Why statements failed.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// PostgreSQL, or the way there.
     Database(sqlx::Error),
     /// What was read makes no sense.

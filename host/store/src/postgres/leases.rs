@@ -56,7 +56,7 @@ pub(super) async fn give_back(tx: &mut HostTx<'_>, leases: &[Lease]) -> Result<(
 }
 
 /// Makes what others hold due: for a process that knows that nobody else has the database.
-pub(super) async fn take_over(tx: &mut HostTx<'_>, now: Timestamp) -> Result<u64, Fault> {
+pub(crate) async fn take_over(tx: &mut HostTx<'_>, now: Timestamp) -> Result<u64, Fault> {
     let due = sqlx::query(
         "UPDATE queue SET available_at = least(available_at, $1) WHERE lease_owner IS NOT NULL",
     )

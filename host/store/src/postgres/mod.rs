@@ -5,7 +5,7 @@
 //! process that another one could change, but for what its settings name.
 
 mod access;
-mod any;
+pub(crate) mod any;
 mod audit;
 mod cancel;
 mod catalog;
@@ -13,14 +13,14 @@ mod claim;
 mod claim_rows;
 mod columns;
 mod connection;
-mod error;
+pub(crate) mod error;
 mod flow;
 mod forget;
 mod housekeeping;
 mod keep;
-mod leases;
+pub(crate) mod leases;
 mod letters;
-mod open;
+pub(crate) mod open;
 mod packs;
 mod pause;
 mod put;
@@ -29,11 +29,11 @@ mod reading;
 mod retried;
 mod run_log;
 mod run_log_rows;
-mod scope;
+pub(crate) mod scope;
 mod set_back;
 mod signal;
-mod text;
-mod writer;
+pub(crate) mod text;
+pub(crate) mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -65,10 +65,16 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// Connects, brings the schema up to date, and starts the writers.
     ///
-    /// Refuses a database that a newer version wrote, and one that would not keep tenants apart
-    /// ([`StoreError::Refused`]).
+    /// Refuses a database that a newer version wrote, and one that would not keep tenants apart or
+    /// holds a part of a copy ([`StoreError::Refused`]).
     pub async fn open(settings: PostgresSettings) -> Result<Self, StoreError> {
         let pool = open::open(&settings).await?;
+        open::refuse_part_of_a_copy(&pool).await?;
+        Self::on(pool, &settings).await
+    }
+
+    /// The store on a database that is open.
+    pub(crate) async fn on(pool: PgPool, settings: &PostgresSettings) -> Result<Self, StoreError> {
         let writers = i64::try_from(settings.writers.max(1)).unwrap_or(1);
         let ids = sqlx::query_scalar("SELECT gen_random_uuid() FROM generate_series(1, $1)")
             .bind(writers)

@@ -95,7 +95,7 @@ impl PostgresSettings {
 const STATEMENTS: usize = 256;
 
 /// Brings the schema up to date, looks at what the database lets us see, and gives connections to it.
-pub(super) async fn open(settings: &PostgresSettings) -> Result<PgPool, StoreError> {
+pub(crate) async fn open(settings: &PostgresSettings) -> Result<PgPool, StoreError> {
     let options = settings.options()?;
     let mut connection = options.connect().await.map_err(fault)?;
     check_server(&mut connection).await?;
@@ -198,6 +198,22 @@ async fn check_isolation(connection: &mut PgConnection) -> Result<(), StoreError
          tenants apart. ALTER TABLE .. ENABLE ROW LEVEL SECURITY, and FORCE",
         open.join(", ")
     )))
+}
+
+/// Refuses a database that not all of a copy has come to.
+pub(super) async fn refuse_part_of_a_copy(pool: &PgPool) -> Result<(), StoreError> {
+    let part: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM copy)")
+        .fetch_one(pool)
+        .await
+        .map_err(fault)?;
+    if !part {
+        return Ok(());
+    }
+    Err(StoreError::Refused(
+        "it holds a part of a copy from SQLite, which is under way or was cut off. Wait until \
+         `tombolo store copy` has ended, or begin it anew with `tombolo store copy --again`"
+            .to_owned(),
+    ))
 }
 
 fn fault(error: sqlx::Error) -> StoreError {

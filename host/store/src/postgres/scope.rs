@@ -13,11 +13,11 @@ use uuid::Uuid;
 use super::error::Fault;
 
 /// A transaction that may be bound to several tenants, one after the other.
-pub(super) struct Tx(Transaction<'static, Postgres>);
+pub(crate) struct Tx(Transaction<'static, Postgres>);
 
 /// What kind of transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Each statement sees what was committed before it.
     Write,
     /// All statements see one state of the database.
@@ -35,7 +35,7 @@ impl Kind {
 
 impl Tx {
     /// A transaction that is bound to a tenant.
-    pub(super) async fn of_tenant(
+    pub(crate) async fn of_tenant(
         pool: &PgPool,
         kind: Kind,
         tenant: TenantId,
@@ -47,7 +47,7 @@ impl Tx {
     }
 
     /// A transaction that is bound to the host.
-    pub(super) async fn of_host(pool: &PgPool, kind: Kind) -> Result<Self, Fault> {
+    pub(crate) async fn of_host(pool: &PgPool, kind: Kind) -> Result<Self, Fault> {
         let statement = match kind {
             Kind::Write => "BEGIN; SET LOCAL app.scope = 'host'",
             Kind::Read => {
@@ -58,7 +58,7 @@ impl Tx {
     }
 
     /// A writer's transaction, bound to a tenant, that says in the writer's row which one it is.
-    pub(super) async fn of_writer(
+    pub(crate) async fn of_writer(
         pool: &PgPool,
         (writer, batch): (Uuid, i64),
         tenant: TenantId,
@@ -75,17 +75,17 @@ impl Tx {
     }
 
     /// Goes on as the transaction that was bound to this tenant when it began.
-    pub(super) fn began_as(&mut self, tenant: TenantId) -> TenantTx<'_> {
+    pub(crate) fn began_as(&mut self, tenant: TenantId) -> TenantTx<'_> {
         TenantTx { connection: &mut self.0, tenant }
     }
 
     /// Goes on as the transaction that was bound to the host when it began.
-    pub(super) fn began_as_host(&mut self) -> HostTx<'_> {
+    pub(crate) fn began_as_host(&mut self) -> HostTx<'_> {
         HostTx { connection: &mut self.0 }
     }
 
     /// Binds it to a tenant from now on.
-    pub(super) async fn tenant(&mut self, tenant: TenantId) -> Result<TenantTx<'_>, Fault> {
+    pub(crate) async fn tenant(&mut self, tenant: TenantId) -> Result<TenantTx<'_>, Fault> {
         sqlx::query(
             "SELECT set_config('app.tenant_id', $1, true), set_config('app.scope', '', true)",
         )
@@ -96,37 +96,37 @@ impl Tx {
     }
 
     /// Makes it durable.
-    pub(super) async fn commit(self) -> Result<(), Fault> {
+    pub(crate) async fn commit(self) -> Result<(), Fault> {
         Ok(self.0.commit().await?)
     }
 }
 
 /// A transaction that sees the rows of one tenant.
-pub(super) struct TenantTx<'a> {
+pub(crate) struct TenantTx<'a> {
     connection: &'a mut PgConnection,
     tenant: TenantId,
 }
 
 impl TenantTx<'_> {
     /// Whose rows it sees. Statements name it all the same: it leads the keys.
-    pub(super) fn tenant(&self) -> TenantId {
+    pub(crate) fn tenant(&self) -> TenantId {
         self.tenant
     }
 
     /// Where statements go.
-    pub(super) fn sql(&mut self) -> &mut PgConnection {
+    pub(crate) fn sql(&mut self) -> &mut PgConnection {
         self.connection
     }
 }
 
 /// A transaction that sees what the host may see.
-pub(super) struct HostTx<'a> {
+pub(crate) struct HostTx<'a> {
     connection: &'a mut PgConnection,
 }
 
 impl HostTx<'_> {
     /// Where statements go.
-    pub(super) fn sql(&mut self) -> &mut PgConnection {
+    pub(crate) fn sql(&mut self) -> &mut PgConnection {
         self.connection
     }
 }

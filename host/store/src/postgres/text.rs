@@ -7,7 +7,7 @@ use std::borrow::Cow;
 const NULL: &str = "\u{2400}";
 
 /// The text, with every U+0000 replaced.
-pub(super) fn text(text: &str) -> Cow<'_, str> {
+pub(crate) fn text(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', NULL).into() } else { text.into() }
 }
 

@@ -21,7 +21,7 @@ const IOERR_SHMSIZE: i32 = 4874;
 
 /// Why statements failed.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// SQLite, or the way there, while reading.
     Reading(sqlx::Error),
     /// SQLite, while writing.

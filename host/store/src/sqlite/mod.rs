@@ -6,13 +6,13 @@ mod catalog;
 mod chain;
 mod claim;
 mod columns;
-mod dedupe;
-mod error;
+pub(crate) mod dedupe;
+pub(crate) mod error;
 mod housekeeping;
 mod ids;
 mod keep;
 mod letters;
-mod open;
+pub(crate) mod open;
 mod packs;
 #[cfg(test)]
 mod plans;

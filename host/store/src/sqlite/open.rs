@@ -238,6 +238,27 @@ impl Place {
     }
 }
 
+/// The schema of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Schema {
+    /// Its latest migration; None of a file that has none.
+    pub(crate) found: Option<i64>,
+    /// That of a file which this version has opened.
+    pub(crate) known: Option<i64>,
+}
+
+/// Looks which schema a file has, and leaves it as it is. The file has to be there.
+pub(crate) async fn schema(path: &Path) -> Result<Schema, StoreError> {
+    let place = Place { path: path.to_owned(), settings: SqliteSettings::default() };
+    let found = tokio::task::spawn_blocking(move || place.schema().map_err(StoreError::from))
+        .await
+        .unwrap_or_else(|error| {
+            Err(StoreError::Database(format!("looking at the file: {error}")))
+        })?;
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max();
+    Ok(Schema { found, known })
+}
+
 /// Opens or makes the file, checks it after an unclean end, and brings its schema up to date.
 pub(super) async fn prepare(path: &Path, settings: &SqliteSettings) -> Result<Place, StoreError> {
     make_private(path).map_err(|error| cannot_open(path, &error))?;

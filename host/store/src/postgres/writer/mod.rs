@@ -14,7 +14,7 @@ mod commit;
 mod journal;
 mod letter;
 mod next;
-pub(super) mod pack;
+pub(crate) mod pack;
 mod part;
 pub(super) mod payload;
 mod run;

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use sqlx::PgConnection;
+
 use crate::postgres::error::Fault;
 use crate::postgres::scope::TenantTx;
 use crate::record::Pack;
@@ -30,6 +32,16 @@ impl Numbers {
         }
         Ok(taken)
     }
+}
+
+/// Lets the blocks begin after this number, which another database has given.
+pub(crate) async fn number_after(sql: &mut PgConnection, last: i64) -> Result<(), Fault> {
+    let block = last / BLOCK;
+    // The first block is 1, so that numbers below it are given by nobody.
+    if block > 0 {
+        sqlx::query("SELECT setval('pack_block', $1)").bind(block).execute(sql).await?;
+    }
+    Ok(())
 }
 
 /// The numbers of the packs of one write, in its order.
