@@ -28,7 +28,7 @@ pub(super) async fn old_runs(
     let rows = sqlx::query(concat!(
         "SELECT r.id FROM run r
          WHERE r.tenant_id = $1 AND r.workflow_id = $3 AND r.id < $4 AND ",
-        forgettable!(),
+        forgettable!("$2"),
         " ORDER BY r.id LIMIT $5"
     ))
     .bind(tx.tenant().0)

@@ -13,9 +13,9 @@ use tombolo_core::ports::egress::{Auth, CallLimits, CallRecord, Connection, Inbo
 use tombolo_core::ports::journal::{JournalEntry, Kept};
 use tombolo_core::ports::sandbox::StateWrite;
 use tombolo_core::ports::store::{
-    Accepted, Access, Call, Catalog, Debounce, Journaled, Lane, Letters, NewLetter, NewPlugin,
-    Next, Pause, RunLimits, RunLog, Scope, Settle, Signal, Signalled, StateChange, StepKey,
-    StepRow, Throttle, Token,
+    Accepted, Access, Call, Catalog, Debounce, Journaled, Lane, Lease, Letters, NewLetter,
+    NewPlugin, Next, Pause, RunLimits, RunLog, Scope, Settle, Signal, Signalled, StateChange,
+    StepKey, StepRow, Throttle, Token,
 };
 use tombolo_core::run::{RunState, StepState};
 use tombolo_core::secret::Sealed;
@@ -28,8 +28,6 @@ use crate::world::{Ids, NOW, Owner, after, done, ended};
 pub struct Written {
     pub failed: RunId,
     pub waiting: RunId,
-    pub connection: Connection,
-    pub plugin: ContentHash,
     pub token: Token,
 }
 
@@ -37,18 +35,18 @@ pub struct Written {
 pub async fn write(store: &PostgresStore, owner: &Owner) -> Written {
     let token = token(owner);
     store.put_token(token.clone()).await.unwrap();
-    let plugin = plugin(owner);
-    let hash = plugin.hash;
-    store.add_plugin(plugin).await.unwrap();
-    let connection = connection(owner, "hubspot");
-    store.put_connection(connection.clone()).await.unwrap();
-    let failed = owner.hold(store, "failed").await;
-    let mut results = everything(owner, &failed);
-    results.lease = failed.clone();
-    store.settle(results).await.unwrap();
-    let waiting = waits_for_connection(store, owner).await;
+    store.add_plugin(plugin(owner)).await.unwrap();
+    let (failed, waiting) = write_runs(store, owner).await;
     gathers(store, owner).await;
-    Written { failed: failed.run, waiting, connection, plugin: hash, token }
+    Written { failed, waiting, token }
+}
+
+/// A run that failed with all that a run can leave, and one that waits for a connection.
+pub async fn write_runs(store: &PostgresStore, owner: &Owner) -> (RunId, RunId) {
+    store.put_connection(connection(owner, "hubspot")).await.unwrap();
+    let failed = owner.hold(store, "failed").await;
+    store.settle(everything(owner, &failed)).await.unwrap();
+    (failed.run, waits_for_connection(store, owner).await)
 }
 
 fn token(owner: &Owner) -> Token {
@@ -106,7 +104,7 @@ pub fn audit(subject: &str) -> AuditEntry {
 }
 
 /// The end of a run that leaves whatever a run can leave.
-fn everything(owner: &Owner, lease: &tombolo_core::ports::store::Lease) -> Settle {
+fn everything(owner: &Owner, lease: &Lease) -> Settle {
     let step = StepKey { node: "deal".to_owned(), item: 0 };
     let long = Json::from_value(json!("x".repeat(INLINE_LIMIT_BYTES)));
     let write = StateWrite { key: "k".to_owned(), expected: 0, value: Json::null() };

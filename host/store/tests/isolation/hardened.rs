@@ -70,7 +70,7 @@ async fn whole_story(store: &PostgresStore) {
     store.accept(vec![acme.event("queued")]).await.unwrap();
     let claimed = readable(store.claim(claim(1)).await.unwrap().remove(0));
     assert_eq!(store.renew(std::slice::from_ref(&claimed.lease), after(60_000)).await, Ok(vec![]));
-    assert_eq!(store.next_due().await.unwrap(), Some(after(60_000)));
+    assert_eq!(store.next_due().await.unwrap(), Some(after(200)), "the signal");
     let results = acme.results(&claimed.lease, ended(RunState::Succeeded));
     store.settle(results).await.unwrap();
     store.request_cancel(acme.tenant, written.waiting).await.unwrap();

@@ -3,11 +3,11 @@
 
 mod catalogue;
 mod everything;
-//mod explain;
+mod explain;
 //mod forget;
 mod hardened;
-//mod many;
-//mod plans;
+mod many;
+mod plans;
 mod pool;
 //mod queue;
 mod rows;

@@ -49,7 +49,7 @@ async fn carry_no_tenant_over() {
     join_all(owners.iter().enumerate().map(|(n, owner)| calls(&store, owner, n, &counts))).await;
 
     let mut connection = world.database.connect().await.unwrap();
-    let (mut seen, mut looks) = (0, 0);
+    let (mut seen, mut looks) = (0_i64, 0);
     while seen < 2 {
         join_all((0..8).map(|_| store.time())).await;
         seen = sqlx::query_scalar("SELECT count(DISTINCT pid) FROM witness")
