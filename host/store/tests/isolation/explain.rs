@@ -39,15 +39,25 @@ impl Explained {
         Self { world: World::on(database).await, server, read: 0 }
     }
 
-    /// A store whose statements are explained, and no other from now on.
+    /// A store of which every statement is explained, as of all that are opened until
+    /// [`Explained::no_more`].
     pub async fn store(&mut self) -> PostgresStore {
+        self.set(ON).await;
+        let store = PostgresStore::open(few(self.world.database.url())).await.unwrap();
+        self.read = self.server.log().len();
+        store
+    }
+
+    /// Statements of stores that are opened from now on are not explained.
+    pub async fn no_more(&self) {
+        self.set("ALTER DATABASE $name RESET ALL").await;
+    }
+
+    async fn set(&self, statements: &str) {
         let url = self.world.database.url();
         let name = url.rsplit('/').next().unwrap();
         let mut admin = self.world.database.admin().await.unwrap();
-        admin.execute(AssertSqlSafe(ON.replace("$name", name))).await.unwrap();
-        let store = PostgresStore::open(few(url)).await.unwrap();
-        self.plans();
-        store
+        admin.execute(AssertSqlSafe(statements.replace("$name", name))).await.unwrap();
     }
 
     /// The statements that were explained since this was last asked. One that was answered is there.

@@ -4,12 +4,12 @@
 mod catalogue;
 mod everything;
 mod explain;
-//mod forget;
+mod forget;
 mod hardened;
 mod many;
 mod plans;
 mod pool;
-//mod queue;
+mod queue;
 mod rows;
 mod schema;
 mod start;
