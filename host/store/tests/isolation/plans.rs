@@ -28,8 +28,14 @@ const MANY: [(&str, &str); 2] = [
 ];
 
 /// What the server knows about the tables.
-const STATISTICS: [(&str, &str); 3] = [
+const STATISTICS: [(&str, &str); 4] = [
     ("of empty tables", ""),
+    (
+        "of a vacuum that found nothing in the queue",
+        "SET allow_system_table_mods = on;
+         UPDATE pg_class SET reltuples = 0, relpages = pg_relation_size(oid) / 8192
+         WHERE oid = 'queue'::regclass",
+    ),
     (
         "none",
         "SET allow_system_table_mods = on; DELETE FROM pg_statistic;
