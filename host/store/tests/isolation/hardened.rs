@@ -13,7 +13,7 @@ use tombolo_store::PostgresStore;
 use crate::everything;
 use crate::world::{World, after, claim, ended, few, owner, readable, worker};
 
-/// What `docs/deploy.md` gives the user of the store, whose name is put in place of `$user`.
+/// The rights of the user of the store, whose name is put in place of `$user`.
 const GRANTS: &str = "
     CREATE ROLE $user LOGIN PASSWORD '$user' NOSUPERUSER NOBYPASSRLS;
     GRANT USAGE ON SCHEMA public TO $user;

@@ -17,21 +17,37 @@ pub const RUNS_EACH: usize = 2_500;
 /// left a letter, one that is queued, and one that waits for a connection.
 const SEEDS: usize = 5;
 
-/// The tables below an event or a run, with what tells a copy apart: columns that hold an id, a
-/// number of a pack, or a hash.
-const TABLES: [(&str, &[&str], &[&str], &[&str]); 12] = [
-    ("event", &["id"], &["pack"], &["key_hash", "run_ids"]),
-    ("run", &["id", "event_id"], &["pack", "output_pack"], &[]),
-    ("queue", &["run_id"], &["pack"], &[]),
-    ("step", &["run_id"], &["pack"], &[]),
-    ("effect", &["run_id"], &["pack"], &[]),
-    ("journal", &["run_id"], &[], &[]),
-    ("signal", &["run_id"], &[], &[]),
-    ("dead_letter", &["run_id"], &[], &[]),
-    ("run_ended_badly", &["run_id"], &[], &[]),
-    ("connection_wait", &["run_id"], &[], &[]),
-    ("payload_use", &["owner_id"], &[], &[]),
-    ("pack", &[], &["id", "before"], &[]),
+/// A table below an event or a run, and what tells a copy of a row apart: its columns that hold an
+/// id, the number of a pack, or a hash.
+struct Below {
+    table: &'static str,
+    ids: &'static [&'static str],
+    numbers: &'static [&'static str],
+    hashes: &'static [&'static str],
+}
+
+const fn below(
+    table: &'static str,
+    ids: &'static [&'static str],
+    numbers: &'static [&'static str],
+    hashes: &'static [&'static str],
+) -> Below {
+    Below { table, ids, numbers, hashes }
+}
+
+const TABLES: [Below; 12] = [
+    below("event", &["id"], &["pack"], &["key_hash", "run_ids"]),
+    below("run", &["id", "event_id"], &["pack", "output_pack"], &[]),
+    below("queue", &["run_id"], &["pack"], &[]),
+    below("step", &["run_id"], &["pack"], &[]),
+    below("effect", &["run_id"], &["pack"], &[]),
+    below("journal", &["run_id"], &[], &[]),
+    below("signal", &["run_id"], &[], &[]),
+    below("dead_letter", &["run_id"], &[], &[]),
+    below("run_ended_badly", &["run_id"], &[], &[]),
+    below("connection_wait", &["run_id"], &[], &[]),
+    below("payload_use", &["owner_id"], &[], &[]),
+    below("pack", &[], &["id", "before"], &[]),
 ];
 
 /// A tenant with a run of each kind.
@@ -52,7 +68,7 @@ pub async fn write(world: &World) -> Vec<Sample> {
     }
     let mut look = world.database.look().await.unwrap();
     let copies = RUNS_EACH / SEEDS - 1;
-    for (table, ids, numbers, hashes) in TABLES {
+    for Below { table, ids, numbers, hashes } in TABLES {
         let id = |column: &&str| {
             format!("'{column}', lpad(to_hex(n), 8, '0') || substr(t.{column}::text, 9)")
         };
