@@ -78,7 +78,7 @@ impl Scene {
     pub async fn home(&self, name: &str) -> Home {
         let tenant = Tenant { id: TenantId::new(&self.ids), name: name.to_owned() };
         let tenant = self.store.ensure_tenant(tenant, NOW).await.unwrap().id;
-        self.store.put_token(self.token(tenant)).await.unwrap();
+        self.store.put_token(self.token(tenant), None).await.unwrap();
         let workflow = self.workflow(tenant, "deals", 1).await;
         assert_eq!(self.workflow(tenant, "deals", 2).await, workflow);
         for n in 0..3 {
@@ -110,6 +110,7 @@ impl Scene {
             definition: Json::from_value(json!({ "name": name, "version": version })),
             pins: BTreeMap::new(),
             now: after(version.into()),
+            audit: None,
         };
         match self.store.apply_workflow(new).await.unwrap() {
             Applied::Created { id, version: applied } if applied == version => id,
@@ -131,6 +132,7 @@ impl Scene {
                 received_at: NOW,
             },
             runs: vec![self.run(home)],
+            audit: None,
         }
     }
 
@@ -206,5 +208,6 @@ pub fn deed(at: Timestamp, subject: &str) -> AuditEntry {
         action: "step-redriven".to_owned(),
         subject: subject.to_owned(),
         detail: json!({ "was": "a\u{0}b" }),
+        correlation_id: None,
     }
 }
