@@ -92,7 +92,7 @@ pub(super) async fn latest_known(tx: &mut HostTx<'_>) -> Result<Option<Timestamp
 pub(super) async fn open(tx: &mut TenantTx<'_>, open: &Open) -> Result<OpenedLease, Fault> {
     // Nobody forgets it meanwhile.
     let found = sqlx::query(
-        "SELECT state, last_epoch, pack FROM run WHERE tenant_id = $1 AND id = $2 FOR UPDATE",
+        "SELECT state, last_epoch FROM run WHERE tenant_id = $1 AND id = $2 FOR UPDATE",
     )
     .bind(tx.tenant().0)
     .bind(open.run.0)
@@ -103,7 +103,7 @@ pub(super) async fn open(tx: &mut TenantTx<'_>, open: &Open) -> Result<OpenedLea
     };
     let before = run_state(found.try_get(0)?)?;
     let leased = match lease(tx, open).await? {
-        None if before.ended() => enqueue(tx, open, found.try_get(1)?, found.try_get(2)?).await?,
+        None if before.ended() => enqueue(tx, open, found.try_get(1)?).await?,
         leased => leased,
     };
     let Some(leased) = leased else {
@@ -146,20 +146,19 @@ async fn enqueue(
     tx: &mut TenantTx<'_>,
     open: &Open,
     last_epoch: i64,
-    pack: Option<i64>,
 ) -> Result<Option<Leased>, Fault> {
     let epoch = last_epoch.saturating_add(1);
     let new = sqlx::query(
         "INSERT INTO queue (tenant_id, run_id, available_at, lease_owner, lease_epoch, claims,
-           reopened, pack)
-         VALUES ($1, $2, $3, $4, $5, 0, true, $6) ON CONFLICT DO NOTHING",
+           reopened, deadline, created_at, pack)
+         SELECT $1, $2, $3, $4, $5, 0, true, deadline, created_at, pack FROM run
+         WHERE tenant_id = $1 AND id = $2 ON CONFLICT DO NOTHING",
     )
     .bind(tx.tenant().0)
     .bind(open.run.0)
     .bind(open.until.0)
     .bind(&open.worker.0)
     .bind(epoch)
-    .bind(pack)
     .execute(tx.sql())
     .await?;
     Ok((new.rows_affected() > 0).then(|| leased(open, epoch, 0)))
