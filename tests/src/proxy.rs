@@ -61,11 +61,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn listen(
-    listener: TcpListener,
-    way: watch::Receiver<Way>,
-    to: Arc<Mutex<SocketAddr>>,
-) {
+async fn listen(listener: TcpListener, way: watch::Receiver<Way>, to: Arc<Mutex<SocketAddr>>) {
     while let Ok((here, _)) = listener.accept().await {
         let (mut way, to) = (way.clone(), to.clone());
         tokio::spawn(async move {

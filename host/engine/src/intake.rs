@@ -72,7 +72,9 @@ impl Intake for Engine {
         let waiter = self.0.followers.wait(expected);
         let accepted = store(&self.0, vec![prepared]).await?.remove(0);
         let answer = match accepted.runs().first() {
-            Some(run) if *run == expected => others::answer(&self.0, tenant, waiter, patience).await,
+            Some(run) if *run == expected => {
+                others::answer(&self.0, tenant, waiter, patience).await
+            }
             Some(run) => self.wait(tenant, *run, patience).await?,
             None => Answer::NotYet,
         };

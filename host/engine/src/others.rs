@@ -87,7 +87,9 @@ pub(crate) async fn answer(
         match look(inner, tenant, &waiter).await {
             Ok(Some(answer)) => return answer,
             Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "a run that somebody waits for is looked at later"),
+            Err(error) => {
+                tracing::warn!(%error, "a run that somebody waits for is looked at later")
+            }
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

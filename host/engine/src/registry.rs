@@ -135,8 +135,7 @@ impl Registry {
 
     /// The same if a version became live since: another process may have applied it.
     pub(crate) async fn reload_if_changed(&self) -> Result<(), StoreError> {
-        let unchanged =
-            self.store.live_revision().await? == self.revision.load(Ordering::Relaxed);
+        let unchanged = self.store.live_revision().await? == self.revision.load(Ordering::Relaxed);
         if unchanged {
             return Ok(());
         }

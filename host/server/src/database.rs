@@ -174,9 +174,7 @@ impl RecordOf {
 }
 
 /// The server's time, and when it was that here.
-async fn read(
-    store: &PostgresStore,
-) -> Result<(Timestamp, Instant), StoreError> {
+async fn read(store: &PostgresStore) -> Result<(Timestamp, Instant), StoreError> {
     let asked = Instant::now();
     let time = store.time().await?;
     // In the middle between the question and the answer.

@@ -89,7 +89,10 @@ impl Cluster {
             latest = latest.max(late.try_into().unwrap_or_default());
         }
         ensure!(latest <= allowed, "a run ended {latest:?} after it could\n{}", self.logs());
-        Ok(format!("{counts}, doubled=0, the last run {:.1} s after the last fault", latest.as_secs_f64()))
+        Ok(format!(
+            "{counts}, doubled=0, the last run {:.1} s after the last fault",
+            latest.as_secs_f64()
+        ))
     }
 
     fn logs(&self) -> String {

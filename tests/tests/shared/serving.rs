@@ -14,8 +14,7 @@ async fn who_waits_for_an_answer_gets_it_from_a_run_that_another_process_works_o
     let double = json!({"use": "data.map", "with": {
         "input": "${ .trigger }", "program": "{id: (.id * 2)}"
     }});
-    let workflow =
-        json!({"name": "double", "triggers": {"event": {"webhook": on}}, "nodes": {"work": double}});
+    let workflow = json!({"name": "double", "triggers": {"event": {"webhook": on}}, "nodes": {"work": double}});
     cluster.front.apply(&workflow).await?;
     let answer = cluster.front.deliver("double", &json!({"id": 21})).await?.expect(200)?;
     ensure!(answer["id"] == 42, "{answer}");
@@ -46,8 +45,7 @@ async fn workers_come_and_go_under_load_and_give_back_what_they_have() -> anyhow
         }
         anyhow::Ok(Timestamp::now())
     };
-    let ((), last) =
-        tokio::try_join!(cluster.load.send(&cluster.front, 0..3 * EVENTS), rolling)?;
+    let ((), last) = tokio::try_join!(cluster.load.send(&cluster.front, 0..3 * EVENTS), rolling)?;
     let counts = cluster.check(last).await?;
     ensure!(counts.contains(", 0 runs unknown"), "a stop is no crash: {counts}");
     crate::tell(&format!("shared: both workers replaced, {counts}"));

@@ -35,7 +35,8 @@ async fn a_worker_of_four_is_killed_again_and_again() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_freezes_past_its_leases_writes_nothing_when_it_wakes() -> anyhow::Result<()> {
+async fn a_worker_that_freezes_past_its_leases_writes_nothing_when_it_wakes() -> anyhow::Result<()>
+{
     let cluster = Cluster::start(Size { workers: 2 }).await?;
     let times = 2 * crate::times() as usize;
     let freezing = async {

@@ -39,7 +39,8 @@ pub(super) async fn run(
         Some(path) => {
             let what = || format!("{} cannot be made", path.display());
             let mut file = BufWriter::new(File::create_new(path).with_context(what)?);
-            let summary = export_record(trail.trail(), tenant, |line| writeln!(file, "{line}")).await?;
+            let summary =
+                export_record(trail.trail(), tenant, |line| writeln!(file, "{line}")).await?;
             file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
             summary
         }

@@ -37,7 +37,7 @@ pub struct Known {
 
 /// A workflow.
 #[derive(Debug, Clone)]
-pub struct Flow {
+pub struct KnownWorkflow {
     pub tenant: TenantId,
     pub id: WorkflowId,
     pub name: String,
@@ -55,7 +55,7 @@ pub struct Memory {
     pub now: Timestamp,
     made: u64,
     pub tenants: Vec<TenantId>,
-    pub flows: Vec<Flow>,
+    pub flows: Vec<KnownWorkflow>,
     pub runs: Vec<Known>,
     /// Runs that are remembered no more.
     pub gone: Vec<(TenantId, RunId)>,
@@ -116,8 +116,8 @@ impl Memory {
         *self.dice.pick(&self.tenants)
     }
 
-    pub fn flow_of(&mut self, tenant: TenantId) -> Flow {
-        let of: Vec<Flow> =
+    pub fn flow_of(&mut self, tenant: TenantId) -> KnownWorkflow {
+        let of: Vec<KnownWorkflow> =
             self.flows.iter().filter(|flow| flow.tenant == tenant).cloned().collect();
         self.dice.pick(&of).clone()
     }
@@ -311,7 +311,7 @@ impl Memory {
         let (Applied::Created { id, version } | Applied::Unchanged { id, version }) = *applied;
         match self.flows.iter_mut().find(|flow| flow.id == id) {
             Some(flow) => flow.version = version,
-            None => self.flows.push(Flow { tenant, id, name: name.to_owned(), version }),
+            None => self.flows.push(KnownWorkflow { tenant, id, name: name.to_owned(), version }),
         }
     }
 }

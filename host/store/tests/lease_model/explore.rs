@@ -3,19 +3,19 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::model::{Action, State};
+use crate::model::{Move, State};
 
 /// Everything that can be reached.
 pub struct Explored<State> {
     pub states: Vec<State>,
     /// From which state, by what, to which.
-    steps: Vec<(u32, Action, u32)>,
+    steps: Vec<(u32, Move, u32)>,
 }
 
 /// The shortest way to a state that must not be.
 pub struct Counterexample<State> {
     pub what: &'static str,
-    pub path: Vec<Action>,
+    pub path: Vec<Move>,
     state: State,
 }
 
@@ -33,7 +33,7 @@ pub fn explore<const WORKERS: usize, const RUNS: usize>(
     let mut numbers = HashMap::from([(start, 0_u32)]);
     let (mut states, mut steps) = (vec![start], Vec::new());
     // How each state was reached first; the start by nothing.
-    let mut reached: Vec<Option<(u32, Action)>> = vec![None];
+    let mut reached: Vec<Option<(u32, Move)>> = vec![None];
     let mut from = 0;
     while from < states.len() {
         let state = states[from];
@@ -41,23 +41,23 @@ pub fn explore<const WORKERS: usize, const RUNS: usize>(
             let path = path(&reached, from);
             return Err(Box::new(Counterexample { what, path, state }));
         }
-        for (action, next) in state.nexts() {
+        for (made, next) in state.nexts() {
             let number = *numbers.entry(next).or_insert_with(|| {
                 states.push(next);
-                reached.push(Some((from as u32, action)));
+                reached.push(Some((from as u32, made)));
                 (states.len() - 1) as u32
             });
-            steps.push((from as u32, action, number));
+            steps.push((from as u32, made, number));
         }
         from += 1;
     }
     Ok(Explored { states, steps })
 }
 
-fn path(reached: &[Option<(u32, Action)>], mut to: usize) -> Vec<Action> {
+fn path(reached: &[Option<(u32, Move)>], mut to: usize) -> Vec<Move> {
     let mut path = Vec::new();
-    while let Some((from, action)) = reached[to] {
-        path.push(action);
+    while let Some((from, made)) = reached[to] {
+        path.push(made);
         to = from as usize;
     }
     path.reverse();
@@ -69,14 +69,14 @@ impl<State> Explored<State> {
         self.steps.len()
     }
 
-    /// For each state, whether actions of that kind lead from it to one for which that is so.
+    /// For each state, whether moves of that kind lead from it to one for which that is so.
     pub fn can_reach(
         &self,
         is_so: impl Fn(&State) -> bool,
-        of_kind: impl Fn(&Action) -> bool,
+        of_kind: impl Fn(&Move) -> bool,
     ) -> Vec<bool> {
         let mut before: Vec<Vec<u32>> = vec![Vec::new(); self.states.len()];
-        for (from, _, to) in self.steps.iter().filter(|(_, action, _)| of_kind(action)) {
+        for (from, _, to) in self.steps.iter().filter(|(_, made, _)| of_kind(made)) {
             before[*to as usize].push(*from);
         }
         let mut can: Vec<bool> = self.states.iter().map(is_so).collect();

@@ -8,7 +8,7 @@ mod explore;
 mod model;
 
 use explore::explore;
-use model::{Action, Fence, Mishaps, State};
+use model::{Fence, Mishaps, Move, State};
 
 /// What must never be, each with what it is called.
 type Never<const WORKERS: usize, const RUNS: usize> =
@@ -44,8 +44,7 @@ fn check<const WORKERS: usize, const RUNS: usize>(mishaps: Mishaps) {
     );
     assert!(late > 0, "the window is in the model");
     // Whoever is not frozen goes on, without any help.
-    let helps =
-        |action: &Action| !matches!(action, Action::Freeze(_) | Action::Thaw(_) | Action::Die(_));
+    let helps = |made: &Move| !matches!(made, Move::Freeze(_) | Move::Thaw(_) | Move::Die(_));
     let ends = explored.can_reach(State::has_ended, helps);
     let stuck = explored
         .states

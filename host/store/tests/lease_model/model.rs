@@ -114,7 +114,7 @@ pub struct State<const WORKERS: usize, const RUNS: usize> {
 
 /// Workers and runs by their places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Action {
+pub enum Move {
     Claim(usize, usize),
     Renew(usize),
     GiveBack(usize),
@@ -150,61 +150,61 @@ impl<const WORKERS: usize, const RUNS: usize> State<WORKERS, RUNS> {
     }
 
     /// Every state that may follow.
-    pub fn nexts(&self) -> impl Iterator<Item = (Action, Self)> {
+    pub fn nexts(&self) -> impl Iterator<Item = (Move, Self)> {
         let of_worker = (0..WORKERS).flat_map(|worker| {
             [
-                Action::Renew(worker),
-                Action::GiveBack(worker),
-                Action::SendBarrier(worker),
-                Action::SendPark(worker),
-                Action::MakeEffect(worker),
-                Action::SendEnd(worker),
-                Action::Arrive(worker),
-                Action::Lose(worker),
-                Action::Freeze(worker),
-                Action::Thaw(worker),
-                Action::Die(worker),
+                Move::Renew(worker),
+                Move::GiveBack(worker),
+                Move::SendBarrier(worker),
+                Move::SendPark(worker),
+                Move::MakeEffect(worker),
+                Move::SendEnd(worker),
+                Move::Arrive(worker),
+                Move::Lose(worker),
+                Move::Freeze(worker),
+                Move::Thaw(worker),
+                Move::Die(worker),
             ]
         });
         let claims =
-            (0..WORKERS).flat_map(|worker| (0..RUNS).map(move |run| Action::Claim(worker, run)));
-        let all = of_worker.chain(claims).chain((0..RUNS).map(Action::Expire));
-        all.filter_map(|action| {
+            (0..WORKERS).flat_map(|worker| (0..RUNS).map(move |run| Move::Claim(worker, run)));
+        let all = of_worker.chain(claims).chain((0..RUNS).map(Move::Expire));
+        all.filter_map(|made| {
             let mut next = *self;
-            next.take(action)?;
+            next.take(made)?;
             next.normalize();
-            Some((action, next))
+            Some((made, next))
         })
     }
 
     /// None if it cannot be.
-    fn take(&mut self, action: Action) -> Option<()> {
-        match action {
-            Action::Claim(worker, run) => self.claim(worker, run),
-            Action::Renew(worker) => self.renew(worker),
-            Action::GiveBack(worker) => self.give_back(worker),
-            Action::SendBarrier(worker) => self.send(worker, Phase::Claimed, Next::Hold),
-            Action::SendPark(worker) => self.send(worker, Phase::Claimed, Next::Park),
-            Action::MakeEffect(worker) => self.make_effect(worker),
-            Action::SendEnd(worker) => self.send(worker, Phase::Made, Next::End),
-            Action::Arrive(worker) => self.arrive(worker),
-            Action::Lose(worker) => {
+    fn take(&mut self, made: Move) -> Option<()> {
+        match made {
+            Move::Claim(worker, run) => self.claim(worker, run),
+            Move::Renew(worker) => self.renew(worker),
+            Move::GiveBack(worker) => self.give_back(worker),
+            Move::SendBarrier(worker) => self.send(worker, Phase::Claimed, Next::Hold),
+            Move::SendPark(worker) => self.send(worker, Phase::Claimed, Next::Park),
+            Move::MakeEffect(worker) => self.make_effect(worker),
+            Move::SendEnd(worker) => self.send(worker, Phase::Made, Next::End),
+            Move::Arrive(worker) => self.arrive(worker),
+            Move::Lose(worker) => {
                 self.workers[worker].wire.take_if(|write| write.again).map(|_| ())
             }
-            Action::Expire(run) => {
+            Move::Expire(run) => {
                 let run = &mut self.runs[run];
                 (run.queued && !run.due).then(|| run.due = true)
             }
-            Action::Freeze(worker) => {
+            Move::Freeze(worker) => {
                 // Who has nothing to do is the same as frozen.
                 let worker = &mut self.workers[worker];
                 (!worker.frozen && worker.hand.is_some()).then(|| worker.frozen = true)
             }
-            Action::Thaw(worker) => {
+            Move::Thaw(worker) => {
                 let worker = &mut self.workers[worker];
                 worker.frozen.then(|| worker.frozen = false)
             }
-            Action::Die(worker) => self.die(worker),
+            Move::Die(worker) => self.die(worker),
         }
     }
 
