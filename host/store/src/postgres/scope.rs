@@ -6,7 +6,7 @@
 //! only what their policy `host` names.
 
 use sqlx::postgres::PgPool;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, SqlSafeStr, Transaction};
 use tombolo_core::id::TenantId;
 use uuid::Uuid;
 
@@ -43,7 +43,7 @@ impl Tx {
         // One way to the server and back. SET takes no parameters; digits need no quoting.
         let begin = kind.begin();
         let statement = format!("{begin}; SET LOCAL app.tenant_id = '{}'", tenant.0);
-        Ok(Self(pool.begin_with(AssertSqlSafe(statement)).await?))
+        Self::begin(pool, AssertSqlSafe(statement)).await
     }
 
     /// A transaction that is bound to the host.
@@ -54,7 +54,7 @@ impl Tx {
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL app.scope = 'host'"
             }
         };
-        Ok(Self(pool.begin_with(statement).await?))
+        Self::begin(pool, statement).await
     }
 
     /// A writer's transaction, bound to a tenant, that says in the writer's row which one it is.
@@ -71,7 +71,16 @@ impl Tx {
                written_at = excluded.written_at",
             tenant.0,
         );
-        Ok(Self(pool.begin_with(AssertSqlSafe(statement)).await?))
+        Self::begin(pool, AssertSqlSafe(statement)).await
+    }
+
+    /// Begins it in a task of its own, which goes on when whoever waits for it lets go: sqlx (0.9) would
+    /// give the connection to the next one as it is, within the transaction and bound to its tenant.
+    /// What has begun and is not wanted any more is rolled back.
+    async fn begin(pool: &PgPool, statement: impl SqlSafeStr) -> Result<Self, Fault> {
+        let (pool, statement) = (pool.clone(), statement.into_sql_str());
+        let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+        Ok(Self(begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??))
     }
 
     /// Goes on as the transaction that was bound to this tenant when it began.

@@ -64,7 +64,8 @@ async fn carry_no_tenant_over() {
             .fetch_all(&mut connection)
             .await
             .unwrap();
-    assert_eq!(bound, [(Some(String::new()), Some(String::new()))]);
+    let is_nobody = |setting: &Option<String>| setting.as_deref().is_none_or(str::is_empty);
+    assert!(bound.iter().all(|(tenant, scope)| is_nobody(tenant) && is_nobody(scope)), "{bound:?}");
     let states: Vec<String> = sqlx::query_scalar(
         "SELECT DISTINCT state FROM pg_stat_activity
          WHERE application_name = 'tombolo' AND datname = current_database()",
@@ -97,6 +98,8 @@ async fn calls(store: &PostgresStore, owner: &Owner, n: usize, counts: &Counts) 
         drops(store.request_cancel(tenant, lease.run, None), polls, counts).await;
         drops(store.runs(tenant, &every, page), polls, counts).await;
         drops(store.next_due(), polls, counts).await;
+        // Outside of a transaction: the witness sees what the call before has left.
+        store.time().await.unwrap();
 
         let runs = store.runs(tenant, &every, page).await.unwrap();
         assert_eq!(runs.len(), round + 1);
@@ -107,7 +110,7 @@ async fn calls(store: &PostgresStore, owner: &Owner, n: usize, counts: &Counts) 
         assert!(audited.iter().all(|(_, entry)| entry.subject == name));
         let view = store.run(tenant, lease.run).await.unwrap().unwrap();
         assert!(view.run.state == RunState::Failed || settled.is_none());
-        counts.answered.fetch_add(4, Ordering::Relaxed);
+        counts.answered.fetch_add(5, Ordering::Relaxed);
     }
 }
 
