@@ -10,13 +10,22 @@ mod scene;
 mod whole;
 
 use std::path::Path;
+use std::time::Duration;
 
 use tombolo_store::{Begin, Copied, CopyError, PostgresSettings, PostgresStore, copy};
 use tombolo_test_postgres::Database;
 
+/// Longer than a test lets a copy stand still.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// How a database is opened.
 fn settings(database: &Database) -> PostgresSettings {
-    PostgresSettings { connections: 6, ..PostgresSettings::new(database.url()) }
+    PostgresSettings {
+        connections: 6,
+        connect_timeout: PATIENCE,
+        idle_in_transaction_timeout: PATIENCE,
+        ..PostgresSettings::new(database.url())
+    }
 }
 
 /// Copies the file to the database.
