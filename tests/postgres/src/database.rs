@@ -117,7 +117,6 @@ async fn connect(url: &str) -> Result<PgConnection> {
     PgConnection::connect(url).await.with_context(|| format!("connecting to {url}"))
 }
 
-#[expect(clippy::disallowed_methods, reason = "a helper of tests has no configuration")]
 fn shared() -> Result<Shared> {
     if let Ok(admin_url) = std::env::var(VARIABLE) {
         return Ok(Shared { admin_url, _server: None });

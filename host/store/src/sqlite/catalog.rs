@@ -60,7 +60,7 @@ impl Catalog for SqliteStore {
     async fn live_revision(&self) -> Result<i64, StoreError> {
         // Versions only grow.
         let query = sqlx::query("SELECT count(*) + coalesce(sum(live_version), 0) FROM workflow");
-        Ok(self.read_one(query, |row| Ok(row.number(0)?)).await?.unwrap_or_default())
+        Ok(self.read_one(query, |row| row.number(0)).await?.unwrap_or_default())
     }
 
     async fn workflows(&self, tenant: TenantId) -> Result<Vec<WorkflowVersion>, StoreError> {

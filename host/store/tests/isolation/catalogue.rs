@@ -4,14 +4,16 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 /// Tables without a tenant, and why they need none.
-pub const OF_NOBODY: [(&str, &str); 2] = [
+pub const OF_NOBODY: [(&str, &str); 3] = [
     ("_sqlx_migrations", "which migrations were applied"),
+    ("copy", "says that a copy into the database has begun"),
     ("writer", "counts the batches of a process's writers; who writes for whom is not in it"),
 ];
 
 /// What the host sees of all tenants, before it knows whose work it is or who is speaking, and whether
 /// it changes it.
-pub const OF_THE_HOST: [(&str, Host); 11] = [
+pub const OF_THE_HOST: [(&str, Host); 12] = [
+    ("audit_head", Host::Reads),
     ("connection_wait", Host::Reads),
     ("event", Host::Reads),
     ("payload", Host::Reads),
@@ -43,6 +45,12 @@ pub struct Table {
 }
 
 impl Table {
+    /// True for the record of what people did, whose triggers refuse most writes before it comes to
+    /// whose they are.
+    pub fn is_record(&self) -> bool {
+        self.name.starts_with("audit")
+    }
+
     /// How many rows a connection sees of that tenant's, or of all.
     pub async fn count(&self, connection: &mut PgConnection, of: Option<Uuid>) -> i64 {
         let Self { name, tenant, .. } = self;
