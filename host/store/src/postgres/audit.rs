@@ -1,14 +1,13 @@
 //! What people did: appended to the chain of their tenant, never changed; and read.
 
 use async_trait::async_trait;
-use tombolo_core::audit::{Actor, AuditEntry, AuditHash, Head, Stored};
+use tombolo_core::audit::{AuditEntry, AuditHash, Head, Stored};
 use tombolo_core::id::TenantId;
 use tombolo_core::ports::store::{AuditTrail, StoreError};
 
 use super::PostgresStore;
 use super::error::Fault;
 use super::scope::TenantTx;
-use super::text::text;
 use crate::record::{AuditRow, audit_head};
 use crate::rows::{audit_columns, audit_end, audit_leaf, audit_stored};
 
@@ -23,23 +22,12 @@ pub(super) async fn append<'a>(
             Some(head) => head,
             None => lock_head(tx).await?,
         };
-        let behind = AuditRow::behind(head, tx.tenant(), storable(entry));
+        let behind = AuditRow::behind(head, tx.tenant(), entry.clone());
         let (row, head) = behind.map_err(|refused| Fault::Refused(refused.to_string()))?;
         insert(tx, &row).await?;
         end = Some(head);
     }
     Ok(())
-}
-
-/// The entry as it can be stored and read back: its hash is of this.
-fn storable(entry: &AuditEntry) -> AuditEntry {
-    AuditEntry {
-        actor: Actor(text(&entry.actor.0).into_owned()),
-        action: text(&entry.action).into_owned(),
-        subject: text(&entry.subject).into_owned(),
-        correlation_id: entry.correlation_id.as_deref().map(|id| text(id).into_owned()),
-        ..entry.clone()
-    }
 }
 
 /// The end of the record; nobody else appends until this transaction is done.

@@ -7,6 +7,7 @@ use tombolo_core::clock::Timestamp;
 use tombolo_core::id::TenantId;
 
 use super::read::{Damaged, from_json, unsigned};
+use super::text::text;
 
 /// An entry as its row has it.
 #[derive(Debug)]
@@ -24,13 +25,14 @@ pub(crate) struct AuditRow {
 }
 
 impl AuditRow {
-    /// The row of an entry that goes behind `head`.
+    /// The row of an entry that goes behind `head`. Its hash is of the entry as every database can hold
+    /// it, so that it holds after a copy, too.
     pub(crate) fn behind(
         head: Head,
         tenant: TenantId,
         entry: AuditEntry,
     ) -> Result<(Self, Head), NotCanonical> {
-        let chained = head.append(tenant, entry)?;
+        let chained = head.append(tenant, storable(entry))?;
         let (head, record) = (chained.head(), chained.record);
         let detail = canonical(&record.entry.detail)?;
         let row = Self {
@@ -78,6 +80,17 @@ impl AuditRow {
             return Err(Damaged("its detail is not canonical JSON".to_owned()));
         }
         Ok(Chained { record: Record { tenant, seq, prev, entry }, hash })
+    }
+}
+
+/// The entry as every database can hold it. Its detail is JSON, which writes U+0000 in other letters.
+fn storable(entry: AuditEntry) -> AuditEntry {
+    AuditEntry {
+        actor: Actor(text(&entry.actor.0).into_owned()),
+        action: text(&entry.action).into_owned(),
+        subject: text(&entry.subject).into_owned(),
+        correlation_id: entry.correlation_id.as_deref().map(|id| text(id).into_owned()),
+        ..entry
     }
 }
 

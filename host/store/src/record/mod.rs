@@ -19,6 +19,7 @@ mod schedule;
 mod settle;
 mod signal;
 mod step;
+mod text;
 mod texts;
 
 pub(crate) use accept::{AcceptItem, RunItem};
@@ -43,4 +44,5 @@ pub(crate) use schedule::{NS_PER_MS, schedule};
 pub(crate) use settle::{NEVER, Outcome, SettleItem, due};
 pub(crate) use signal::SignalItem;
 pub(crate) use step::{EffectRecord, StepRecord};
+pub(crate) use text::text;
 pub(crate) use texts::{Gathered, Lasts, Text, Texts};

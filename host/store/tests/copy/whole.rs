@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::Bytes;
+use tombolo_core::audit::{Stored, Trail};
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{EventId, RunId};
 use tombolo_core::ports::store::{Accept, Added, RunLimits, RunLog, Store};
@@ -66,6 +67,9 @@ async fn it_reads_the_same_and_goes_on_the_same() {
     assert_same(file, &copy, &homes).await;
     for home in homes {
         assert_eq!(look::connections(file, home).await, look::connections(&copy, home).await);
+        // Where its entries stand, and their hashes.
+        let record = trail(file, home).await;
+        assert_eq!(record, trail(&copy, home).await);
     }
     assert_eq!(token(file).await, token(&copy).await);
 
@@ -85,9 +89,22 @@ async fn it_reads_the_same_and_goes_on_the_same() {
     assert_same(file, &copy, &homes).await;
     assert_eq!(forget(file, &homes).await, forget(&copy, &homes).await);
     assert_same(file, &copy, &homes).await;
+    trail(&copy, homes[0]).await;
     // A run's packs go with it, those from before and those from here.
     assert_eq!(packs_of_file(&scene), packs(&database).await);
     copy.close().await;
+}
+
+/// The record of a tenant, which is whole.
+async fn trail(store: &dyn Store, home: Home) -> Vec<Stored> {
+    let entries = store.audit_trail(home.tenant, 0, 1_000).await.unwrap();
+    let mut walk = Trail::new(home.tenant, BTreeMap::new(), Vec::new());
+    entries.iter().cloned().for_each(|entry| walk.read(entry));
+    let heads = store.audit_heads().await.unwrap();
+    let verdict = walk.end(None);
+    assert!(verdict.findings.is_empty(), "{verdict:?}");
+    assert!(heads.contains(&(home.tenant, verdict.head)), "{heads:?}");
+    entries
 }
 
 fn packs_of_file(scene: &Scene) -> i64 {

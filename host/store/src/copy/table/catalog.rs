@@ -102,7 +102,7 @@ pub(super) const STATE: Table = Table {
 /// Its head follows by a trigger.
 pub(super) const AUDIT: Table = Table {
     name: "audit",
-    from: rows("audit ORDER BY seq"),
+    from: rows("audit ORDER BY tenant_id, seq"),
     columns: &[
         Column::new("seq", Number),
         Column::new("prev_hash", Bytes),

@@ -4,8 +4,8 @@ use super::{From, PLAIN, Table, rows};
 use crate::copy::column::Column;
 use crate::copy::column::Kind::{Any, Bytes, Flag, Id, Number, Small, Text};
 
-/// A queued run with what PostgreSQL has of it in the queue, too; of one that has ended and is being
-/// repaired neither its deadline nor the wish to end it.
+/// A queued run with what PostgreSQL has of it in the queue, too. The wish to end a run does not hold for
+/// one that has ended and is being repaired.
 const QUEUED: &str = "queue q LEFT JOIN run r ON r.tenant_id = q.tenant_id AND r.id = q.run_id";
 
 pub(super) const QUEUE: Table = Table {
@@ -19,7 +19,7 @@ pub(super) const QUEUE: Table = Table {
         Column::new("claims", Number).of("q.claims"),
         Column::new("cancel_requested", Flag)
             .of("ifnull(r.cancel_requested AND r.ended_at IS NULL, 0)"),
-        Column::new("deadline", Number).of("CASE WHEN r.ended_at IS NULL THEN r.deadline END"),
+        Column::new("deadline", Number).of("r.deadline"),
         Column::new("waiting", Flag).of("ifnull(r.state = 'waiting', 0)"),
         Column::new("created_at", Number).of("ifnull(r.created_at, 0)"),
         Column::new("pack", Number).of("r.pack"),
