@@ -2,7 +2,7 @@
 //! size, and compared at the end. Never writes to the file, and never to a database that somebody uses.
 //!
 //! `source` reads the file and `target` writes; `table` says which columns there are, and `column` what
-//! becomes of their values. See docs/adr/0026-a-copy-is-marked-until-it-is-whole.md.
+//! becomes of their values. See docs/adr/0025-a-copy-is-marked-until-it-is-whole.md.
 
 mod batch;
 mod column;

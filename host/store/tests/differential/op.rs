@@ -65,6 +65,7 @@ pub enum Read {
 }
 
 /// One operation of a history.
+#[expect(clippy::large_enum_variant, reason = "few are alive at a time")]
 #[derive(Debug, Clone)]
 pub enum Op {
     Write(Write),
