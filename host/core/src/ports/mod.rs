@@ -7,6 +7,7 @@ pub mod callback;
 pub mod egress;
 pub mod intake;
 pub mod journal;
+pub mod quota;
 pub mod repair;
 pub mod sandbox;
 pub mod store;

@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
-use tombolo_core::id::{RunId, TenantId};
+use tombolo_core::id::{RunId, TenantId, TokenId};
 use tombolo_core::ports::store::{Accepted, CancelRequest, Claim, Lease, StepKey, StoreError};
 use tombolo_core::run::RunState;
 
@@ -99,6 +99,14 @@ pub(crate) struct Discard {
     pub(crate) run: RunId,
     pub(crate) step: StepKey,
     pub(crate) reason: String,
+    pub(crate) audit: AuditEntry,
+}
+
+/// A token to take back.
+#[derive(Debug)]
+pub(crate) struct Revoke {
+    pub(crate) tenant: TenantId,
+    pub(crate) token: TokenId,
     pub(crate) audit: AuditEntry,
 }
 

@@ -13,7 +13,7 @@ pub(crate) use batch::Batch;
 pub(crate) use channel::{Waiting, Writes, channel};
 pub(crate) use command::{
     Cancel, Command, Discard, Forget, Leased, LooseEvents, OpenedLease, Pending, Renew, Resume,
-    Wait,
+    Revoke, Wait,
 };
 pub(crate) use rare::Rare;
 

@@ -7,10 +7,11 @@ use tombolo_core::id::TenantId;
 use tombolo_core::ports::egress::Connection;
 use tombolo_core::ports::store::{
     Added, Applied, Lease, NewVersion, Open, Signalled, StoreError, SweepCursor, Tenant, Token,
-    Vacuumed,
+    TokenUse, Vacuumed,
 };
+use tombolo_core::quota::Quotas;
 
-use super::command::{Discard, Forget, LooseEvents, OpenedLease, Pending, Resume, Wait};
+use super::command::{Discard, Forget, LooseEvents, OpenedLease, Pending, Resume, Revoke, Wait};
 use crate::record::{PluginItem, SignalItem};
 
 /// A rare write.
@@ -26,6 +27,9 @@ pub(crate) enum Rare {
     Signal(Pending<SignalItem, Signalled>),
     Tenant(Pending<(Tenant, Timestamp), Tenant>),
     Token(Pending<Token, ()>),
+    Revoke(Pending<Revoke, bool>),
+    Touch(Pending<Vec<TokenUse>, ()>),
+    Quotas(Pending<(TenantId, Quotas), ()>),
     Plugin(Pending<PluginItem, Added>),
     Workflow(Pending<NewVersion, Applied>),
     Connection(Pending<Connection, ()>),
@@ -51,6 +55,9 @@ macro_rules! on_pending {
             Rare::Signal($pending) => $call,
             Rare::Tenant($pending) => $call,
             Rare::Token($pending) => $call,
+            Rare::Revoke($pending) => $call,
+            Rare::Touch($pending) => $call,
+            Rare::Quotas($pending) => $call,
             Rare::Plugin($pending) => $call,
             Rare::Workflow($pending) => $call,
             Rare::Connection($pending) => $call,
@@ -84,6 +91,7 @@ impl Rare {
             Self::Forget(pending) => pending.ask.runs.len().saturating_mul(10),
             Self::LooseEvents(pending) => pending.ask.limit as usize,
             Self::Waits(pending) => pending.ask.len(),
+            Self::Touch(pending) => pending.ask.len(),
             Self::Sweep(pending) => pending.ask.len(),
             _ => 1,
         }

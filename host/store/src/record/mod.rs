@@ -11,6 +11,7 @@ mod letter;
 mod pack;
 mod payload;
 mod plugin;
+mod quota;
 mod read;
 mod settle;
 mod signal;
@@ -28,6 +29,7 @@ pub(crate) use letter::LetterRecord;
 pub(crate) use pack::{Pack, Unpacked};
 pub(crate) use payload::{Payload, unpack};
 pub(crate) use plugin::PluginItem;
+pub(crate) use quota::quota_columns;
 pub(crate) use read::{
     Damaged, cancel_state, content_hash, from_json, hash_bytes, id, join_ids, run_state, split_ids,
     step_state, to_json, unsigned,

@@ -1,16 +1,31 @@
-//! Tenants and tokens.
+//! Tenants, tokens and quotas.
 
 use async_trait::async_trait;
 use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{TenantId, TokenId};
-use tombolo_core::ports::store::{Access, StoreError, Tenant, Token};
+use tombolo_core::ports::store::{Access, StoreError, Tenant, Token, TokenPage, TokenUse};
+use tombolo_core::quota::Quotas;
 
 use super::SqliteStore;
-use super::row::{id, maybe_time, time};
-use crate::group::{Command, Rare};
-use crate::record::from_json;
+use super::error::Fault;
+use super::row::{bytes, id, id_bytes, maybe_time, time};
+use crate::group::{Command, Rare, Revoke};
+use crate::record::{content_hash, from_json, unsigned};
+
+/// The columns that [`token`] reads.
+macro_rules! token_columns {
+    () => {
+        "id, tenant_id, name, hash, scopes, created_at, expires_at, prefix, last_used_at, revoked_at"
+    };
+}
+
+/// Narrower than the table by the texts: see the index `payload_size`.
+const STORAGE: &str = "SELECT tenant_id, sum(length(bytes)) FROM payload GROUP BY tenant_id";
+
+const OPEN_RUNS: &str = "SELECT tenant_id, count(*) FROM queue GROUP BY tenant_id";
 
 #[async_trait]
 impl Access for SqliteStore {
@@ -22,8 +37,15 @@ impl Access for SqliteStore {
 
     async fn tenant(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
         let query = sqlx::query("SELECT id, name FROM tenant WHERE name = ?").bind(name.to_owned());
-        self.read_one(query, |row| Ok(Tenant { id: TenantId(id(row, 0)?), name: row.try_get(1)? }))
-            .await
+        self.read_one(query, tenant).await
+    }
+
+    async fn tenants(&self, after: Option<&str>, limit: u32) -> Result<Vec<Tenant>, StoreError> {
+        // No name is empty.
+        let query = sqlx::query("SELECT id, name FROM tenant WHERE name > ? ORDER BY name LIMIT ?")
+            .bind(after.unwrap_or_default().to_owned())
+            .bind(limit);
+        self.read_all(query, tenant).await
     }
 
     async fn put_token(&self, token: Token) -> Result<(), StoreError> {
@@ -31,27 +53,136 @@ impl Access for SqliteStore {
     }
 
     async fn token(&self, hash: [u8; 32]) -> Result<Option<Token>, StoreError> {
+        let query = sqlx::query(concat!("SELECT ", token_columns!(), " FROM token WHERE hash = ?"))
+            .bind(hash.to_vec());
+        self.read_one(query, token).await
+    }
+
+    async fn tokens(&self, tenant: TenantId, page: TokenPage) -> Result<Vec<Token>, StoreError> {
+        // Ids are UUIDs of version 7: they sort by time.
+        let before = page.before.map_or_else(|| vec![0xff; 17], |before| id_bytes(before.0));
+        let query = sqlx::query(concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM token WHERE tenant_id = ? AND id < ? ORDER BY id DESC LIMIT ?"
+        ))
+        .bind(id_bytes(tenant.0))
+        .bind(before)
+        .bind(page.limit);
+        self.read_all(query, token).await
+    }
+
+    async fn revoke_token(
+        &self,
+        tenant: TenantId,
+        wanted: TokenId,
+        audit: AuditEntry,
+    ) -> Result<Option<Token>, StoreError> {
+        let revoke = Revoke { tenant, token: wanted, audit };
+        let found = self
+            .writes
+            .write(revoke, |pending| Command::Rare(Box::new(Rare::Revoke(pending))))
+            .await?;
+        if !found {
+            return Ok(None);
+        }
+        let query = sqlx::query(concat!(
+            "SELECT ",
+            token_columns!(),
+            " FROM token WHERE tenant_id = ? AND id = ?"
+        ))
+        .bind(id_bytes(tenant.0))
+        .bind(id_bytes(wanted.0));
+        self.read_one(query, token).await
+    }
+
+    async fn touch_tokens(&self, uses: Vec<TokenUse>) -> Result<(), StoreError> {
+        if uses.is_empty() {
+            return Ok(());
+        }
+        self.writes.write(uses, |pending| Command::Rare(Box::new(Rare::Touch(pending)))).await
+    }
+
+    async fn set_quotas(&self, tenant: TenantId, quotas: Quotas) -> Result<(), StoreError> {
+        self.writes
+            .write((tenant, quotas), |pending| Command::Rare(Box::new(Rare::Quotas(pending))))
+            .await
+    }
+
+    async fn quotas(&self) -> Result<Vec<(TenantId, Quotas)>, StoreError> {
         let query = sqlx::query(
-            "SELECT id, tenant_id, name, scopes, created_at, expires_at FROM token WHERE hash = ?",
-        )
-        .bind(hash.to_vec());
-        self.read_one(query, |row| {
-            Ok(Token {
-                id: TokenId(id(row, 0)?),
-                tenant: TenantId(id(row, 1)?),
-                name: row.try_get(2)?,
-                hash,
-                scopes: from_json(row.try_get(3)?, "a token's scopes")?,
-                created_at: time(row, 4)?,
-                expires_at: maybe_time(row, 5)?,
-            })
-        })
-        .await
+            "SELECT tenant_id, runs_per_minute, concurrent_runs, storage_bytes, connections
+             FROM quota ORDER BY tenant_id",
+        );
+        self.read_all(query, |row| Ok((TenantId(id(row, 0)?), quotas(row)?))).await
+    }
+
+    async fn open_runs(&self) -> Result<Vec<(TenantId, u64)>, StoreError> {
+        self.read_all(sqlx::query(OPEN_RUNS), counted).await
+    }
+
+    async fn storage_bytes(&self) -> Result<Vec<(TenantId, u64)>, StoreError> {
+        self.read_all(sqlx::query(STORAGE), counted).await
     }
 
     async fn record(&self, tenant: TenantId, entry: AuditEntry) -> Result<(), StoreError> {
         self.writes
             .write((tenant, entry), |pending| Command::Rare(Box::new(Rare::Record(pending))))
             .await
+    }
+}
+
+fn tenant(row: &SqliteRow) -> Result<Tenant, Fault> {
+    Ok(Tenant { id: TenantId(id(row, 0)?), name: row.try_get(1)? })
+}
+
+fn token(row: &SqliteRow) -> Result<Token, Fault> {
+    Ok(Token {
+        id: TokenId(id(row, 0)?),
+        tenant: TenantId(id(row, 1)?),
+        name: row.try_get(2)?,
+        hash: content_hash(bytes(row, 3)?.unwrap_or_default())?.0,
+        scopes: from_json(row.try_get(4)?, "a token's scopes")?,
+        created_at: time(row, 5)?,
+        expires_at: maybe_time(row, 6)?,
+        prefix: row.try_get(7)?,
+        last_used_at: maybe_time(row, 8)?,
+        revoked_at: maybe_time(row, 9)?,
+    })
+}
+
+fn quotas(row: &SqliteRow) -> Result<Quotas, Fault> {
+    let bound = |column| -> Result<Option<u64>, Fault> {
+        Ok(row.try_get::<Option<i64>, _>(column)?.map(unsigned).transpose()?)
+    };
+    let narrow = |bound: Option<u64>| bound.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    Ok(Quotas {
+        runs_per_minute: narrow(bound(1)?),
+        concurrent_runs: bound(2)?,
+        storage_bytes: bound(3)?,
+        connections: narrow(bound(4)?),
+    })
+}
+
+fn counted(row: &SqliteRow) -> Result<(TenantId, u64), Fault> {
+    Ok((TenantId(id(row, 0)?), unsigned(row.try_get(1)?)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sqlite::plans::{database, explain};
+
+    #[test]
+    fn what_is_stored_is_counted_without_the_texts() {
+        let plan = explain(&database(), super::STORAGE);
+        assert_eq!(plan, ["SCAN payload USING COVERING INDEX payload_size"]);
+    }
+
+    #[test]
+    fn a_page_of_tokens_does_not_pass_over_other_tenants() {
+        let query =
+            "SELECT name FROM token WHERE tenant_id = x'01' AND id < x'02' ORDER BY id DESC";
+        let plan = explain(&database(), query).join("\n");
+        assert!(plan.contains("(tenant_id=? AND id<?)") && !plan.contains("TEMP B-TREE"), "{plan}");
     }
 }

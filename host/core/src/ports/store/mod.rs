@@ -15,7 +15,7 @@ mod run_log;
 mod settle;
 mod signal;
 
-pub use access::{Access, Scope, Tenant, Token};
+pub use access::{Access, Scope, Tenant, Token, TokenPage, TokenUse};
 pub use catalog::{Added, Applied, Catalog, NewPlugin, NewVersion, Plugin, WorkflowVersion};
 pub use flow::{Debounce, Lane, Priority, RunLimits, Singleton, Throttle, WhenBusy};
 pub use housekeeping::{Housekeeping, SweepCursor, Swept, Vacuumed};

@@ -1,17 +1,18 @@
-//! Writes that are few: tenants, tokens, plugins, workflows, connections, taking over leases. Others
-//! have a file of their own.
+//! Writes that are few: plugins, workflows, connections, taking over leases. Others have a file of
+//! their own.
 
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection as Sqlite, OptionalExtension, params};
 use tombolo_core::clock::Timestamp;
-use tombolo_core::id::{ContentHash, TenantId, WorkflowId};
+use tombolo_core::id::{ContentHash, WorkflowId};
 use tombolo_core::ports::egress::Connection;
-use tombolo_core::ports::store::{Added, Applied, NewVersion, Tenant, Token};
+use tombolo_core::ports::store::{Added, Applied, NewVersion};
 use uuid::Uuid;
 
 use super::{
-    audit, claim, forget, letter, loose, open, pause, payload, queue, set_back, signal, vacuum,
+    access, audit, claim, forget, letter, loose, open, pause, payload, queue, set_back, signal,
+    vacuum,
 };
 use crate::group::Rare;
 use crate::record::{PluginItem, auth_columns, content_hash, from_json, id, to_json, unsigned};
@@ -28,10 +29,16 @@ pub(super) fn apply(sqlite: &Sqlite, write: &mut Rare) -> Result<(), Fault> {
         Rare::Signal(pending) => pending.set(Ok(signal::keep(sqlite, &pending.ask)?)),
         Rare::Tenant(pending) => {
             let (tenant, now) = &pending.ask;
-            let outcome = ensure_tenant(sqlite, tenant, *now)?;
+            let outcome = access::ensure_tenant(sqlite, tenant, *now)?;
             pending.set(Ok(outcome));
         }
-        Rare::Token(pending) => pending.set(Ok(put_token(sqlite, &pending.ask)?)),
+        Rare::Token(pending) => pending.set(Ok(access::put_token(sqlite, &pending.ask)?)),
+        Rare::Revoke(pending) => pending.set(Ok(access::revoke(sqlite, &pending.ask)?)),
+        Rare::Touch(pending) => pending.set(Ok(access::touch(sqlite, &pending.ask)?)),
+        Rare::Quotas(pending) => {
+            let (tenant, quotas) = &pending.ask;
+            pending.set(Ok(access::set_quotas(sqlite, *tenant, quotas)?));
+        }
         Rare::Plugin(pending) => pending.set(Ok(add_plugin(sqlite, &pending.ask)?)),
         Rare::Workflow(pending) => pending.set(Ok(apply_workflow(sqlite, &pending.ask)?)),
         Rare::Connection(pending) => pending.set(Ok(put_connection(sqlite, &pending.ask)?)),
@@ -62,33 +69,6 @@ fn take_over(sqlite: &Sqlite, now: Timestamp) -> Result<u64, Fault> {
         set_back::apply(sqlite, (latest, now))?;
     }
     Ok(due as u64)
-}
-
-fn ensure_tenant(sqlite: &Sqlite, tenant: &Tenant, now: Timestamp) -> Result<Tenant, Fault> {
-    sqlite.execute(
-        "INSERT INTO tenant (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
-        params![id(&tenant.id.0), tenant.name, now.0],
-    )?;
-    let select = "SELECT id FROM tenant WHERE name = ?";
-    let first = sqlite.query_row(select, [&tenant.name], |row| row.get(0))?;
-    Ok(Tenant { id: TenantId(Uuid::from_bytes(first)), name: tenant.name.clone() })
-}
-
-fn put_token(sqlite: &Sqlite, token: &Token) -> Result<(), Fault> {
-    sqlite.execute(
-        "INSERT INTO token (hash, tenant_id, id, name, scopes, created_at, expires_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
-        params![
-            token.hash.as_slice(),
-            id(&token.tenant.0),
-            id(&token.id.0),
-            token.name,
-            to_json(&token.scopes),
-            token.created_at.0,
-            token.expires_at.map(|time| time.0),
-        ],
-    )?;
-    Ok(())
 }
 
 fn add_plugin(sqlite: &Sqlite, item: &PluginItem) -> Result<Added, Fault> {
