@@ -104,6 +104,9 @@ pub async fn issue_token(
         scopes: scopes.into_iter().collect(),
         created_at: now,
         expires_at: new.expires_in_days.map(|days| end_of(now, days)),
+        prefix: Some(token[..SHOWN].to_owned()),
+        last_used_at: None,
+        revoked_at: None,
     };
     store.put_token(stored.clone()).await?;
     Ok(IssuedToken { token, stored })

@@ -173,7 +173,17 @@ fn access(routes: Routes) -> Routes {
         .guarded(S::ConnectionsRead, routes!(connections::show), &[ID, &[K::ConnectionNotFound]])
         .guarded(
             S::TokensWrite,
-            routes!(tokens::create),
+            routes!(tokens::create::create),
             &[BODY, JSON, WRITES, &[K::InvalidBody, K::ScopeExceeded]],
+        )
+        .guarded(
+            S::TokensRead,
+            routes!(tokens::list::list),
+            &[&[K::InvalidQuery, K::InvalidCursor]],
+        )
+        .guarded(
+            S::TokensWrite,
+            routes!(tokens::revoke::revoke),
+            &[ID, WRITES, &[K::TokenNotFound]],
         )
 }

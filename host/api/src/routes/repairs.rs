@@ -36,7 +36,7 @@ impl From<StepKey> for StepName {
 
 /// Who calls, as the record has it.
 pub(super) fn actor(caller: &Caller) -> Actor {
-    Actor(format!("token:{}", caller.token))
+    caller.actor()
 }
 
 /// The caller and their reason.

@@ -11,10 +11,13 @@ use axum::routing::post;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use tombolo_api::{ApiState, NewToken, Randomness, Settings, issue_token, router};
+use tombolo_api::{
+    AccessSettings, ApiState, Gate, NewToken, Randomness, Settings, issue_token, router,
+};
 use tombolo_core::clock::{Clock, Timestamp};
 use tombolo_core::id::{IdSource, TenantId};
 use tombolo_core::ports::store::{Access, Scope, Tenant};
+use tombolo_core::quota::Allowances;
 use tombolo_store::{SqliteSettings, SqliteStore};
 use tombolo_vault::{MasterKey, OsRandomness, SealingVault};
 use tower::ServiceExt;
@@ -70,6 +73,7 @@ pub struct Host {
     pub clock: Arc<ManualClock>,
     pub ids: Arc<Counter>,
     randomness: Arc<CountedBytes>,
+    pub gate: Arc<Gate>,
     pub stopping: CancellationToken,
     pub tenant: TenantId,
     /// With every scope.
@@ -83,6 +87,10 @@ impl Host {
     }
 
     pub async fn with(settings: Settings) -> Self {
+        Self::with_access(settings, AccessSettings::default()).await
+    }
+
+    pub async fn with_access(settings: Settings, access: AccessSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tombolo.db");
         let store = Arc::new(SqliteStore::open(&path, SqliteSettings::default()).await.unwrap());
@@ -92,9 +100,11 @@ impl Host {
         let authoring = Arc::new(StoredAuthoring::new(store.clone(), clock.clone(), ids.clone()));
         let intake = Arc::new(ScriptedIntake::new(store.clone(), clock.clone(), ids.clone()));
         let repairs = Arc::new(ScriptedRepairs::new(store.clone(), clock.clone(), ids.clone()));
+        let gate = Arc::new(Gate::new(store.clone(), Arc::new(Allowances::default()), access));
         let mut host = Self {
             router: Router::new(),
             store,
+            gate,
             vault: Arc::new(vault),
             intake,
             repairs,
@@ -120,6 +130,7 @@ impl Host {
             authoring,
             clock: host.clock.clone(),
             ids: host.ids.clone(),
+            gate: host.gate.clone(),
             randomness: host.randomness.clone(),
             stopping: host.stopping.clone(),
             settings,
