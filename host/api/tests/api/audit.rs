@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tombolo_core::audit::{Actor, AuditEntry};
-use tombolo_core::ports::store::{Access, Scope};
+use tombolo_core::ports::store::Scope;
 
 use crate::harness::{Call, Host, START};
 

@@ -16,7 +16,7 @@ use tombolo_api::{
 };
 use tombolo_core::clock::{Clock, Timestamp};
 use tombolo_core::id::{IdSource, TenantId};
-use tombolo_core::ports::store::{Access, Scope, Tenant};
+use tombolo_core::ports::store::{Scope, Store, Tenant};
 use tombolo_core::quota::Allowances;
 use tombolo_store::{SqliteSettings, SqliteStore};
 use tombolo_vault::{MasterKey, OsRandomness, SealingVault};
@@ -65,7 +65,7 @@ impl Randomness for CountedBytes {
 
 pub struct Host {
     pub router: Router,
-    pub store: Arc<SqliteStore>,
+    pub store: Arc<dyn Store>,
     pub vault: Arc<SealingVault>,
     pub intake: Arc<ScriptedIntake>,
     pub repairs: Arc<ScriptedRepairs>,
@@ -78,7 +78,15 @@ pub struct Host {
     pub tenant: TenantId,
     /// With every scope.
     pub token: String,
-    _folder: TempDir,
+    /// Goes with the host.
+    _database: Box<dyn Send>,
+}
+
+/// SQLite in a folder of its own.
+pub async fn sqlite() -> (Arc<SqliteStore>, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tombolo.db");
+    (Arc::new(SqliteStore::open(&path, SqliteSettings::default()).await.unwrap()), folder)
 }
 
 impl Host {
@@ -91,9 +99,17 @@ impl Host {
     }
 
     pub async fn with_access(settings: Settings, access: AccessSettings) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tombolo.db");
-        let store = Arc::new(SqliteStore::open(&path, SqliteSettings::default()).await.unwrap());
+        let (store, folder) = sqlite().await;
+        Self::on(store, Box::new(folder), settings, access).await
+    }
+
+    /// On a store of the caller's, empty; `database` goes with the host.
+    pub async fn on(
+        store: Arc<dyn Store>,
+        database: Box<dyn Send>,
+        settings: Settings,
+        access: AccessSettings,
+    ) -> Self {
         let vault = SealingVault::new(MasterKey::generate(&OsRandomness), Vec::new()).unwrap();
         let clock = Arc::new(ManualClock(AtomicI64::new(START.0)));
         let ids = Arc::new(Counter::default());
@@ -115,7 +131,7 @@ impl Host {
             stopping: CancellationToken::new(),
             tenant: TenantId(Uuid::nil()),
             token: String::new(),
-            _folder: folder,
+            _database: database,
         };
         host.tenant = host.tenant_named("default").await;
         host.token = host.issue(host.tenant, &Scope::ALL, None).await;

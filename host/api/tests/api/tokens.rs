@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tombolo_api::{AccessSettings, Settings, hash_token};
 use tombolo_core::audit::{Actor, AuditEntry};
 use tombolo_core::clock::Clock;
-use tombolo_core::ports::store::{Access, Scope};
+use tombolo_core::ports::store::Scope;
 use tombolo_core::role::Role;
 
 use crate::harness::{Call, Host, Reply};
@@ -158,7 +158,7 @@ async fn what_another_process_takes_back_works_a_second_at_most() {
     let token = host.issue(host.tenant, &[Scope::RunsRead], None).await;
     let runs = || Call::new("GET", "/api/v1/runs").token(&token);
     host.send(runs()).await.ok(200);
-    let stored = Access::token(&*host.store, hash_token(token.as_bytes())).await.unwrap().unwrap();
+    let stored = host.store.token(hash_token(token.as_bytes())).await.unwrap().unwrap();
     let audit = AuditEntry {
         at: host.clock.now(),
         actor: Actor("token:tok_1".to_owned()),
@@ -176,7 +176,7 @@ async fn when_a_token_was_used_is_written_in_the_background() {
     let host = Host::start().await;
     let used = async |token: &str| {
         let hash = hash_token(token.as_bytes());
-        Access::token(&*host.store, hash).await.unwrap().unwrap().last_used_at
+        host.store.token(hash).await.unwrap().unwrap().last_used_at
     };
     let token = host.issue(host.tenant, &[Scope::RunsRead], None).await;
     for _ in 0..3 {
@@ -199,7 +199,7 @@ async fn what_was_used_before_the_end_is_written_at_the_end() {
     host.stopping.cancel();
     host.gate.run(host.stopping.clone()).await;
     let hash = hash_token(host.token.as_bytes());
-    let stored = Access::token(&*host.store, hash).await.unwrap().unwrap();
+    let stored = host.store.token(hash).await.unwrap().unwrap();
     assert_eq!(stored.last_used_at, Some(host.clock.now()));
 }
 
