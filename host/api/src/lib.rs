@@ -13,7 +13,8 @@ mod routes;
 use std::sync::Arc;
 
 pub use access::{
-    AccessSettings, Gate, IssueError, IssuedToken, NewToken, Randomness, hash_token, issue_token,
+    AccessSettings, Algorithm, Gate, GatePorts, IssueError, IssuedToken, NewToken, OidcSettings,
+    Randomness, hash_token, issue_token,
 };
 pub use app::{ApiState, Settings};
 pub use problem::{Kind, Problem};

@@ -8,6 +8,7 @@ mod admission;
 mod alert_webhook;
 mod connector;
 mod credentials;
+mod document_reader;
 mod exchange;
 mod guard;
 mod headers;
@@ -24,6 +25,7 @@ mod tls;
 mod turnstile;
 
 pub use alert_webhook::{AlertWebhook, InvalidAlertUrl};
+pub use document_reader::{DocumentReader, MAX_DOCUMENT_BYTES};
 pub use guard::{Reason, forbidden};
 pub use host_port::{HostPort, InvalidHostPort};
 pub use http_egress::HttpEgress;

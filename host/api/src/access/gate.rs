@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
+use tombolo_core::clock::Clock;
+use tombolo_core::ports::documents::Documents;
 use tombolo_core::ports::store::{Store, StoreError};
-use tombolo_core::quota::{Allowances, Counts};
+use tombolo_core::quota::{Allowances, Counts, Quotas};
 use tombolo_core::rate::Rate;
 
 use super::known::Known;
+use super::oidc::{Issuer, OidcSettings};
 use super::rates::Rates;
 use super::uses::Uses;
 
@@ -26,18 +29,23 @@ const COUNT_RUNS_EVERY: Duration = Duration::from_secs(5);
 /// Every how many of these counts the stored bytes are counted, too: once a minute.
 const COUNTS_PER_STORAGE: u32 = 12;
 
-/// Bounds of whoever calls. Each has a default and a documented problem.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How often the identity provider's keys are read anew.
+const READ_KEYS_EVERY: Duration = Duration::from_secs(15 * 60);
+
+/// Who may call, and how often. Each bound has a default and a documented problem.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessSettings {
     /// Requests a minute of one token or person; 0 for no bound. Problem `rate-limited`.
     pub requests_per_minute: u32,
     /// Requests that may come at once after a time of rest.
     pub burst: u32,
+    /// The identity provider whose tokens are taken beside ours; None for none.
+    pub oidc: Option<OidcSettings>,
 }
 
 impl Default for AccessSettings {
     fn default() -> Self {
-        Self { requests_per_minute: 60_000, burst: 5_000 }
+        Self { requests_per_minute: 60_000, burst: 5_000, oidc: None }
     }
 }
 
@@ -48,22 +56,33 @@ pub struct Gate {
     pub(crate) known: Known,
     pub(crate) uses: Uses,
     pub(crate) rates: Rates,
+    pub(crate) issuer: Option<Issuer>,
+}
+
+/// What the gate works with.
+pub struct GatePorts {
+    /// Tokens, tenants and their quotas.
+    pub store: Arc<dyn Store>,
+    /// Where the identity provider's keys are read.
+    pub documents: Arc<dyn Documents>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Shared with whoever else takes events in.
+    pub allowances: Arc<Allowances>,
 }
 
 impl Gate {
-    /// With nothing known yet. `allowances` is shared with whoever else takes events in.
-    pub fn new(
-        store: Arc<dyn Store>,
-        allowances: Arc<Allowances>,
-        settings: AccessSettings,
-    ) -> Self {
-        let AccessSettings { requests_per_minute, burst } = settings;
+    /// With nothing known yet.
+    pub fn new(ports: GatePorts, settings: AccessSettings) -> Self {
+        let GatePorts { store, documents, clock, allowances } = ports;
+        let AccessSettings { requests_per_minute, burst, oidc } = settings;
         Self {
             store,
             allowances,
             known: Known::default(),
             uses: Uses::default(),
             rates: Rates::new(Rate::new(requests_per_minute, burst.max(1))),
+            issuer: oidc.map(|settings| Issuer::new(settings, documents, clock)),
         }
     }
 
@@ -92,9 +111,7 @@ impl Gate {
     /// If the store fails; what was known holds on.
     pub async fn count(&self, storage_too: bool) -> Result<(), StoreError> {
         let quotas = self.store.quotas().await?;
-        let bounded = |has: fn(&tombolo_core::quota::Quotas) -> bool| {
-            quotas.iter().any(|(_, quotas)| has(quotas))
-        };
+        let bounded = |has: fn(&Quotas) -> bool| quotas.iter().any(|(_, quotas)| has(quotas));
         self.allowances.counting();
         let open_runs = match bounded(|quotas| quotas.concurrent_runs.is_some()) {
             true => Some(self.store.open_runs().await?),
@@ -113,12 +130,15 @@ impl Gate {
     pub async fn run(&self, stopping: CancellationToken) {
         let mut uses = every(WRITE_USES_EVERY);
         let mut runs = every(COUNT_RUNS_EVERY);
+        let mut keys = every(READ_KEYS_EVERY);
         let mut counts = 0_u32;
         self.counted(true).await;
+        self.read_keys().await;
         loop {
             tokio::select! {
                 () = stopping.cancelled() => break,
                 _ = uses.tick() => self.used().await,
+                _ = keys.tick() => self.read_keys().await,
                 _ = runs.tick() => {
                     counts = counts.wrapping_add(1);
                     self.counted(counts.is_multiple_of(COUNTS_PER_STORAGE)).await;
@@ -126,6 +146,13 @@ impl Gate {
             }
         }
         self.used().await;
+    }
+
+    /// Reads the identity provider's keys anew, if there is one.
+    pub async fn read_keys(&self) {
+        if let Some(issuer) = &self.issuer {
+            issuer.refresh().await;
+        }
     }
 
     async fn used(&self) {

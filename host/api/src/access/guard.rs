@@ -10,6 +10,7 @@ use tombolo_core::clock::Timestamp;
 use tombolo_core::ports::store::{Scope, Store};
 
 use super::gate::Gate;
+use super::oidc::looks_signed;
 use super::token::hash;
 use super::who::{Caller, Who};
 use crate::app::App;
@@ -36,7 +37,11 @@ async fn admit(app: &App, scope: Scope, headers: &HeaderMap) -> Result<Caller, P
     let Some(presented) = headers.get(AUTHORIZATION) else {
         return Err(Problem::new(Kind::Unauthorized, "there is no `Authorization` header"));
     };
-    let caller = by_token(gate, &*app.ports.store, bearer(presented), now).await?;
+    let (store, presented) = (&*app.ports.store, bearer(presented));
+    let caller = match &gate.issuer {
+        Some(issuer) if looks_signed(presented) => issuer.identify(store, presented, now).await?,
+        _ => by_token(gate, store, presented, now).await?,
+    };
     gate.rates.take(&caller.who, now).map_err(|wait| {
         let limit = gate.rates.per_minute();
         let detail =

@@ -3,13 +3,15 @@
 mod gate;
 mod guard;
 mod known;
+mod oidc;
 mod rates;
 mod token;
 mod uses;
 mod who;
 
-pub use gate::{AccessSettings, Gate};
+pub use gate::{AccessSettings, Gate, GatePorts};
 pub(crate) use guard::authorize;
+pub use oidc::{Algorithm, OidcSettings};
 pub use token::hash as hash_token;
 pub(crate) use token::issue_for;
 pub use token::{IssueError, IssuedToken, NewToken, Randomness, issue_token};

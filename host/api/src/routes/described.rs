@@ -14,7 +14,13 @@ use crate::problem::{Kind, MEDIA_TYPE};
 pub(super) const SCHEMA: &str = "Problem";
 
 /// Of every route that asks for a token.
-pub(super) const GUARDED: &[Kind] = &[Kind::Unauthorized, Kind::Forbidden, Kind::RateLimited];
+pub(super) const GUARDED: &[Kind] = &[
+    Kind::Unauthorized,
+    Kind::Forbidden,
+    Kind::ClaimUnknown,
+    Kind::RateLimited,
+    Kind::IssuerUnavailable,
+];
 /// Of a route with an id or a number in its address.
 pub(super) const ID: &[Kind] = &[Kind::InvalidId];
 /// Of a route that takes a body.

@@ -1,5 +1,6 @@
 //! One API on a fresh database, and short ways to call it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,12 +13,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tombolo_api::{
-    AccessSettings, ApiState, Gate, NewToken, Randomness, Settings, issue_token, router,
+    AccessSettings, ApiState, Gate, GatePorts, NewToken, Randomness, Settings, issue_token, router,
 };
 use tombolo_core::clock::{Clock, Timestamp};
 use tombolo_core::id::{IdSource, TenantId};
+use tombolo_core::ports::documents::Documents;
 use tombolo_core::ports::store::{Scope, Store, Tenant};
-use tombolo_core::quota::Allowances;
+use tombolo_egress::{DocumentReader, EgressSettings, HttpEgress, SystemResolver};
 use tombolo_store::{SqliteSettings, SqliteStore};
 use tombolo_vault::{MasterKey, OsRandomness, SealingVault};
 use tower::ServiceExt;
@@ -82,6 +84,25 @@ pub struct Host {
     _database: Box<dyn Send>,
 }
 
+/// What a host is set up with.
+#[derive(Default)]
+pub struct Setup {
+    pub settings: Settings,
+    pub access: AccessSettings,
+    /// Where an identity provider listens that may be asked.
+    pub issuer: Option<SocketAddr>,
+}
+
+/// Documents through the way out as a server has it.
+fn documents(clock: &Arc<ManualClock>, issuer: Option<SocketAddr>) -> Arc<dyn Documents> {
+    let allow = issuer.iter().map(|place| place.to_string().parse().unwrap()).collect();
+    let settings = EgressSettings { allow, ..EgressSettings::default() };
+    let vault = SealingVault::new(MasterKey::generate(&OsRandomness), Vec::new()).unwrap();
+    let resolver = Arc::new(SystemResolver);
+    let egress = HttpEgress::new(settings, Arc::new(vault), clock.clone(), resolver).unwrap();
+    Arc::new(DocumentReader::new(Arc::new(egress)))
+}
+
 /// SQLite in a folder of its own.
 pub async fn sqlite() -> (Arc<SqliteStore>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -95,28 +116,30 @@ impl Host {
     }
 
     pub async fn with(settings: Settings) -> Self {
-        Self::with_access(settings, AccessSettings::default()).await
+        Self::set_up(Setup { settings, ..Setup::default() }).await
     }
 
-    pub async fn with_access(settings: Settings, access: AccessSettings) -> Self {
+    pub async fn set_up(setup: Setup) -> Self {
         let (store, folder) = sqlite().await;
-        Self::on(store, Box::new(folder), settings, access).await
+        Self::on(store, Box::new(folder), setup).await
     }
 
     /// On a store of the caller's, empty; `database` goes with the host.
-    pub async fn on(
-        store: Arc<dyn Store>,
-        database: Box<dyn Send>,
-        settings: Settings,
-        access: AccessSettings,
-    ) -> Self {
+    pub async fn on(store: Arc<dyn Store>, database: Box<dyn Send>, setup: Setup) -> Self {
+        let Setup { settings, access, issuer } = setup;
         let vault = SealingVault::new(MasterKey::generate(&OsRandomness), Vec::new()).unwrap();
         let clock = Arc::new(ManualClock(AtomicI64::new(START.0)));
         let ids = Arc::new(Counter::default());
         let authoring = Arc::new(StoredAuthoring::new(store.clone(), clock.clone(), ids.clone()));
         let intake = Arc::new(ScriptedIntake::new(store.clone(), clock.clone(), ids.clone()));
         let repairs = Arc::new(ScriptedRepairs::new(store.clone(), clock.clone(), ids.clone()));
-        let gate = Arc::new(Gate::new(store.clone(), Arc::new(Allowances::default()), access));
+        let ports = GatePorts {
+            store: store.clone(),
+            documents: documents(&clock, issuer),
+            clock: clock.clone(),
+            allowances: Arc::default(),
+        };
+        let gate = Arc::new(Gate::new(ports, access));
         let mut host = Self {
             router: Router::new(),
             store,

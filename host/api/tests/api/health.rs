@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use tombolo_api::{AccessSettings, Settings};
-
-use crate::harness::{Call, Host, sqlite};
+use crate::harness::{Call, Host, Setup, sqlite};
 
 #[tokio::test]
 async fn ready_says_which_part_fails_and_recovers() {
     let (store, folder) = sqlite().await;
-    let (settings, access) = (Settings::default(), AccessSettings::default());
-    let host = Host::on(store.clone(), Box::new(folder), settings, access).await;
+    let host = Host::on(store.clone(), Box::new(folder), Setup::default()).await;
     let ready = async || host.send(Call::new("GET", "/readyz")).await;
     assert_eq!(ready().await.ok(200)["status"], "ready");
     *host.sandbox.broken.lock().unwrap() = true;

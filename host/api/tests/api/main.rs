@@ -12,6 +12,7 @@ mod harness;
 mod health;
 mod letters;
 mod logged;
+mod oidc;
 mod plugins;
 mod problems;
 mod repairs;

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tombolo_api::{AccessSettings, Settings, hash_token};
+use tombolo_api::{AccessSettings, hash_token};
 use tombolo_core::audit::{Actor, AuditEntry};
 use tombolo_core::clock::Clock;
 use tombolo_core::ports::store::Scope;
 use tombolo_core::role::Role;
 
-use crate::harness::{Call, Host, Reply};
+use crate::harness::{Call, Host, Reply, Setup};
 
 async fn create(host: &Host, token: &str, body: Value) -> Reply {
     host.send(Call::new("POST", "/api/v1/tokens").json(&body).token(token)).await
@@ -205,8 +205,8 @@ async fn what_was_used_before_the_end_is_written_at_the_end() {
 
 #[tokio::test]
 async fn a_token_that_is_used_too_often_is_told_when_to_come_back() {
-    let access = AccessSettings { requests_per_minute: 30, burst: 3 };
-    let host = Host::with_access(Settings::default(), access).await;
+    let access = AccessSettings { requests_per_minute: 30, burst: 3, ..AccessSettings::default() };
+    let host = Host::set_up(Setup { access, ..Setup::default() }).await;
     let other = host.issue(host.tenant, &[Scope::TokensRead], None).await;
     for _ in 0..3 {
         host.get("/api/v1/runs").await.ok(200);

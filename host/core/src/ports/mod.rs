@@ -4,6 +4,7 @@
 pub mod alert;
 pub mod authoring;
 pub mod callback;
+pub mod documents;
 pub mod egress;
 pub mod intake;
 pub mod journal;
