@@ -4,6 +4,7 @@ mod gate;
 mod guard;
 mod known;
 mod oidc;
+pub(crate) mod quota;
 mod rates;
 mod token;
 mod uses;

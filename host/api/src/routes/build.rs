@@ -34,6 +34,7 @@ const BEARER: &str = "bearer";
         (name = "callbacks", description = "Addresses that let nodes go on; who knows one needs no token"),
         (name = "events", description = "What came in"),
         (name = "tokens", description = "Who may"),
+        (name = "tenant", description = "How much"),
         (name = "audit", description = "What people did"),
         (name = "about", description = "Health, schema, problems"),
     )

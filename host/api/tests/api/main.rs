@@ -15,6 +15,7 @@ mod logged;
 mod oidc;
 mod plugins;
 mod problems;
+mod quotas;
 mod repairs;
 mod runs;
 mod tokens;

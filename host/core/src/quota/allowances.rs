@@ -93,6 +93,11 @@ impl Allowances {
         }
     }
 
+    /// What a tenant may use.
+    pub fn quotas(&self, tenant: TenantId) -> Quotas {
+        self.lock().get(&tenant).map(|account| account.quotas).unwrap_or_default()
+    }
+
     /// What a tenant uses; zeros for one without a quota.
     pub fn usage(&self, tenant: TenantId, now: Timestamp) -> Usage {
         let accounts = self.lock();
