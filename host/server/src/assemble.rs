@@ -6,12 +6,13 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
-use tombolo_api::ApiState;
+use tombolo_api::{ApiState, Gate, GatePorts};
 use tombolo_core::id::ContentHash;
 use tombolo_core::ports::alert::{Alerts, NoAlerts};
 use tombolo_core::ports::sandbox::ComponentSource;
-use tombolo_core::ports::store::Catalog;
-use tombolo_egress::{AlertWebhook, HttpEgress, SystemResolver};
+use tombolo_core::ports::store::{Catalog, Store};
+use tombolo_core::quota::Allowances;
+use tombolo_egress::{AlertWebhook, DocumentReader, HttpEgress, SystemResolver};
 use tombolo_engine::{Engine, EngineSettings, Ports, Registry};
 use tombolo_ingress::{IngressSettings, IngressState, Rules};
 use tombolo_sandbox::{Compiler, WasmSandbox};
@@ -35,6 +36,9 @@ pub struct Host {
     pub sandbox: Arc<WasmSandbox>,
     pub registry: Arc<Registry>,
     pub engine: Engine,
+    /// Who may, and how much; the caller lets it run.
+    pub gate: Arc<Gate>,
+    allowances: Arc<Allowances>,
     /// Cancelled when the process is asked to end.
     pub stopping: CancellationToken,
     vault: Arc<SealingVault>,
@@ -74,11 +78,15 @@ pub async fn host(config: &Config) -> Result<Host> {
         callbacks: callbacks.clone(),
     };
     let engine = Engine::new(ports, engine_settings(config));
+    let allowances = Arc::<Allowances>::default();
+    let gate = gate(config, store.clone(), vault.clone(), allowances.clone())?;
     Ok(Host {
         store,
         sandbox,
         registry,
         engine,
+        gate,
+        allowances,
         stopping: CancellationToken::new(),
         vault,
         callbacks,
@@ -100,6 +108,7 @@ impl Host {
             authoring: self.registry.clone(),
             clock: system.clone(),
             ids: system.clone(),
+            gate: self.gate.clone(),
             randomness: system.clone(),
             stopping: self.stopping.clone(),
             settings: tombolo_api::Settings {
@@ -113,6 +122,7 @@ impl Host {
             vault: self.vault.clone(),
             sandbox: self.sandbox.clone(),
             intake: Arc::new(self.engine.clone()),
+            quotas: self.allowances.clone(),
             subscriptions: self.registry.clone(),
             clock: system.clone(),
             ids: system,
@@ -132,6 +142,18 @@ fn alerts(config: &Config, vault: Arc<SealingVault>) -> Result<Arc<dyn Alerts>> 
     };
     let egress = Arc::new(egress(config, vault)?);
     Ok(Arc::new(AlertWebhook::new(egress, url).context("alerts.url")?))
+}
+
+/// Who may, and how much.
+fn gate(
+    config: &Config,
+    store: Arc<dyn Store>,
+    vault: Arc<SealingVault>,
+    allowances: Arc<Allowances>,
+) -> Result<Arc<Gate>> {
+    let documents = Arc::new(DocumentReader::new(Arc::new(egress(config, vault)?)));
+    let ports = GatePorts { store, documents, clock: Arc::new(System), allowances };
+    Ok(Arc::new(Gate::new(ports, config.access.with(&config.oidc))))
 }
 
 fn egress(config: &Config, vault: Arc<SealingVault>) -> Result<HttpEgress> {

@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod data_dir;
 mod first_start;
+mod in_store;
 mod keys;
 mod listen;
 mod logs;

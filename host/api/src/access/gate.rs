@@ -127,25 +127,38 @@ impl Gate {
 
     /// Does it all until `stopping`, and writes once more then. What fails is tried again the next
     /// time.
-    pub async fn run(&self, stopping: CancellationToken) {
-        let mut uses = every(WRITE_USES_EVERY);
-        let mut runs = every(COUNT_RUNS_EVERY);
-        let mut keys = every(READ_KEYS_EVERY);
+    pub async fn run(self: Arc<Self>, stopping: CancellationToken) {
+        // A provider that is slow holds up nothing else.
+        tokio::join!(self.keep_counting(&stopping), self.keep_keys(&stopping));
+        self.used().await;
+    }
+
+    async fn keep_counting(&self, stopping: &CancellationToken) {
+        let (mut uses, mut runs) = (every(WRITE_USES_EVERY), every(COUNT_RUNS_EVERY));
         let mut counts = 0_u32;
-        self.counted(true).await;
-        self.read_keys().await;
         loop {
             tokio::select! {
-                () = stopping.cancelled() => break,
+                () = stopping.cancelled() => return,
                 _ = uses.tick() => self.used().await,
-                _ = keys.tick() => self.read_keys().await,
                 _ = runs.tick() => {
                     counts = counts.wrapping_add(1);
                     self.counted(counts.is_multiple_of(COUNTS_PER_STORAGE)).await;
                 }
             }
         }
-        self.used().await;
+    }
+
+    async fn keep_keys(&self, stopping: &CancellationToken) {
+        let read = async {
+            loop {
+                self.read_keys().await;
+                tokio::time::sleep(READ_KEYS_EVERY).await;
+            }
+        };
+        tokio::select! {
+            () = stopping.cancelled() => {}
+            () = read => {}
+        }
     }
 
     /// Reads the identity provider's keys anew, if there is one.

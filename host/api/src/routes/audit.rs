@@ -32,7 +32,8 @@ pub(crate) struct AuditItem {
     number: u64,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// `token:<id>`, or `callback` for somebody who knew an address.
+    /// `token:<id>`, `oidc:<sub>` for a person of the identity provider, `command-line` for who sat at
+    /// the server, or `callback` for somebody who knew an address.
     actor: String,
     /// `step-redriven`, `step-resolved`, `letter-discarded`, `run-replayed`, `step-signalled`,
     /// `connection-resumed`.

@@ -197,7 +197,7 @@ async fn what_was_used_before_the_end_is_written_at_the_end() {
     let host = Host::start().await;
     host.get("/api/v1/runs").await.ok(200);
     host.stopping.cancel();
-    host.gate.run(host.stopping.clone()).await;
+    host.gate.clone().run(host.stopping.clone()).await;
     let hash = hash_token(host.token.as_bytes());
     let stored = host.store.token(hash).await.unwrap().unwrap();
     assert_eq!(stored.last_used_at, Some(host.clock.now()));

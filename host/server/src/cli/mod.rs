@@ -1,7 +1,8 @@
 //! The command line `tombolo`: what can be typed, and which command that is.
 //!
-//! Every command but `serve`, `token create`, `plugin build`, `plugin inspect` and `config` speaks
-//! to a server over the HTTP API, on this machine or another. Never touches a server's data.
+//! Every command but `serve`, `token`, `tenant`, `plugin build`, `plugin inspect` and `config` speaks
+//! to a server over the HTTP API, on this machine or another. Only `token` and `tenant` touch a
+//! server's data.
 
 mod audit;
 mod bulk;
@@ -28,6 +29,7 @@ mod shape;
 mod sse;
 mod table;
 mod target;
+mod tenant;
 mod terminal;
 mod time_input;
 mod token;
@@ -101,9 +103,12 @@ enum Command {
     DeadLetter(dead_letter::LetterCommand),
     /// Show what people did, the newest first.
     Audit(audit::AuditArgs),
-    /// Make API tokens, on the server's machine.
+    /// Make, list and take back API tokens, on the server's machine.
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Make and list tenants, and say what they may use, on the server's machine.
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
     /// Print the configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -168,6 +173,7 @@ async fn dispatch(cli: Cli, terminal: &mut Terminal) -> anyhow::Result<Ending> {
         Command::DeadLetter(command) => dead_letter::run(command, &client()?, terminal).await,
         Command::Audit(args) => audit::run(&args, &client()?, terminal).await,
         Command::Token(command) => token::run(command, global.config.as_deref(), terminal).await,
+        Command::Tenant(command) => tenant::run(command, global.config.as_deref(), terminal).await,
         Command::Config(command) => config::run(&command, global.config.as_deref(), terminal),
     }
 }
