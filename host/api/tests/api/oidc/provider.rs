@@ -92,12 +92,15 @@ async fn keys_of(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
+/// Makes the signature of what is signed.
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
+
 /// A key with its id and the algorithm that it is for.
 pub struct Key {
     pub id: String,
     pub algorithm: &'static str,
     pub public: Value,
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>,
+    sign: Sign,
 }
 
 impl Key {
