@@ -38,8 +38,9 @@ pub(super) struct TenantArgs {
 
 #[derive(Args)]
 pub(super) struct RevokeArgs {
-    /// Its id, as `token list` shows it.
-    token: TokenId,
+    /// Its id, as `token list` shows it: `tok_..`.
+    #[arg(value_name = "TOKEN")]
+    id: TokenId,
     #[command(flatten)]
     of: TenantArgs,
 }
@@ -87,8 +88,8 @@ pub(super) async fn run(
     match command {
         TokenCommand::Create(args) => create(args, &config, terminal).await,
         TokenCommand::List(TenantArgs { tenant }) => list(&tenant, &config, terminal).await,
-        TokenCommand::Revoke(RevokeArgs { token, of }) => {
-            let revoked = in_store::revoke_token(&config, &of.tenant, token).await?;
+        TokenCommand::Revoke(RevokeArgs { id, of }) => {
+            let revoked = in_store::revoke_token(&config, &of.tenant, id).await?;
             if terminal.json {
                 terminal.print_json(&document(&revoked))?;
             } else {
