@@ -10,6 +10,8 @@ pub mod disk;
 pub mod host;
 mod http_client;
 pub mod hubspot;
+pub mod load;
+pub mod proxy;
 pub mod sink;
 pub mod standin;
 

@@ -31,3 +31,11 @@ pub fn router(state: ApiState, others: axum::Router) -> axum::Router {
         .merge(layers::wrap_others(others, &app))
         .with_state(app)
 }
+
+/// For a process that does not answer the API: whether it is alive and ready, and the routes of
+/// `others`.
+pub fn health_router(state: ApiState, others: axum::Router) -> axum::Router {
+    let app = Arc::new(app::App::new(state));
+    let (router, _) = routes::health(&app);
+    layers::wrap(router, &app).merge(layers::wrap_others(others, &app)).with_state(app)
+}

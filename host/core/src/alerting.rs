@@ -98,6 +98,8 @@ impl Ledger {
             Alert::ConnectionPaused { tenant, connection, at, .. } => {
                 self.pauses.insert((tenant, connection), at);
             }
+            // Told by whoever finds it, once.
+            Alert::RecordContradicted { .. } => {}
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod admission;
 mod alert_webhook;
+mod checkpoint_webhook;
 mod connector;
 mod credentials;
 mod document_reader;
@@ -13,6 +14,7 @@ mod exchange;
 mod guard;
 mod headers;
 mod host_port;
+mod host_webhook;
 mod http_egress;
 mod record;
 mod redact;
@@ -24,10 +26,12 @@ mod testing;
 mod tls;
 mod turnstile;
 
-pub use alert_webhook::{AlertWebhook, InvalidAlertUrl};
+pub use alert_webhook::AlertWebhook;
+pub use checkpoint_webhook::CheckpointWebhook;
 pub use document_reader::{DocumentReader, MAX_DOCUMENT_BYTES};
 pub use guard::{Reason, forbidden};
 pub use host_port::{HostPort, InvalidHostPort};
+pub use host_webhook::InvalidHostUrl;
 pub use http_egress::HttpEgress;
 pub use resolve::{Resolve, SystemResolver};
 pub use settings::EgressSettings;

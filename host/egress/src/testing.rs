@@ -1,14 +1,18 @@
-//! A connection and a call to start a unit test from.
+//! A connection, a call and a way out to start a unit test from.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use tombolo_core::clock::Timestamp;
 use tombolo_core::effect::Effect;
 use tombolo_core::id::{ConnectionId, RunId, TenantId, WorkflowId};
-use tombolo_core::ports::egress::{Auth, CallLimits, CallRecord, Caller, Connection, OutboundCall};
+use tombolo_core::ports::egress::{
+    Auth, CallLimits, CallRecord, Caller, Connection, Egress, EgressError, InboundResponse,
+    OutboundCall,
+};
 use tombolo_core::ports::journal::{changes, request_hash};
 use uuid::Uuid;
 
@@ -72,5 +76,31 @@ pub(crate) fn call(method: &str, uri: &str, connection: Option<Connection>) -> O
         headers: HeaderMap::new(),
         body: Bytes::new(),
         budget: Duration::from_secs(10),
+    }
+}
+
+/// A way out that goes nowhere: it keeps what was sent, and answers with one status.
+pub(crate) struct Seen {
+    calls: Mutex<Vec<OutboundCall>>,
+    status: StatusCode,
+}
+
+impl Seen {
+    pub(crate) fn answering(status: StatusCode) -> Self {
+        Self { calls: Mutex::default(), status }
+    }
+
+    pub(crate) fn calls(&self) -> Vec<OutboundCall> {
+        self.calls.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Egress for Seen {
+    async fn send(&self, call: OutboundCall) -> (Result<InboundResponse, EgressError>, CallRecord) {
+        let record = record(&call);
+        self.calls.lock().unwrap().push(call);
+        let (status, headers, body) = (self.status, HeaderMap::new(), Bytes::new());
+        (Ok(InboundResponse { status, headers, body }), record)
     }
 }

@@ -15,11 +15,15 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 
 /// Claims until the engine closes.
 pub(crate) async fn run(inner: Arc<Inner>) {
+    let mut longest = inner.settings.poll();
     loop {
         // Registered before looking: a wake between "nothing there" and "sleep" is not lost.
         let woken = inner.wake.notified();
-        let pause = match look(&inner).await {
-            Ok(More::Now) => continue,
+        let pause = match look(&inner, longest).await {
+            Ok(More::Now) => {
+                longest = inner.settings.poll();
+                continue;
+            }
             Ok(More::In(pause)) => pause,
             Err(error) => {
                 tracing::error!(%error, "no runs could be claimed");
@@ -27,8 +31,10 @@ pub(crate) async fn run(inner: Arc<Inner>) {
             }
         };
         tokio::select! {
-            () = woken => {}
-            () = tokio::time::sleep(pause) => {}
+            () = woken => longest = inner.settings.poll(),
+            () = tokio::time::sleep(pause) => {
+                longest = (longest * 2).min(inner.settings.idle_poll());
+            }
             () = inner.closing.cancelled() => return,
         }
     }
@@ -39,7 +45,8 @@ enum More {
     In(Duration),
 }
 
-async fn look(inner: &Arc<Inner>) -> Result<More, StoreError> {
+/// Claims what is due, and says when to look again: after `longest` at the latest.
+async fn look(inner: &Arc<Inner>, longest: Duration) -> Result<More, StoreError> {
     if inner.closing.is_cancelled() {
         return Ok(More::In(Duration::ZERO));
     }
@@ -50,22 +57,30 @@ async fn look(inner: &Arc<Inner>) -> Result<More, StoreError> {
     let Ok(first) = first else {
         return Ok(More::In(inner.settings.poll()));
     };
+    let now = inner.ports.clock.now();
+    // Of a server that others ask, too, a question is cheaper than a claim.
+    if inner.settings.shared {
+        let due = inner.ports.store.next_due().await?;
+        if due.is_none_or(|due| due > now) {
+            return Ok(More::In(until(inner, due, longest)));
+        }
+    }
     let mut permits = free(&inner.slots, inner.settings.claim_batch.saturating_sub(1));
     permits.push(first);
-    let now = inner.ports.clock.now();
     let full = permits.len();
     let wanted = Wanted::Due { suspects: inner.leases.room_for_suspects(inner.settings.lease()) };
-    if claim(inner, permits, wanted).await? == full {
+    let claimed = claim(inner, permits, wanted).await?;
+    if claimed == full {
         return Ok(More::Now);
     }
-    Ok(More::In(pause(inner, now).await?))
+    let longest = if claimed > 0 { inner.settings.poll() } else { longest };
+    // What was due at `now` and not claimed waits for something else than the time.
+    let due = inner.ports.store.next_due().await?.filter(|due| *due > now);
+    Ok(More::In(until(inner, due, longest)))
 }
 
-/// What was due at `now` and not claimed waits for something else than the time.
-async fn pause(inner: &Inner, now: Timestamp) -> Result<Duration, StoreError> {
-    let poll = inner.settings.poll();
-    let due = inner.ports.store.next_due().await?.filter(|due| *due > now);
-    Ok(due.map_or(poll, |due| due.since(inner.ports.clock.now())).min(poll))
+fn until(inner: &Inner, due: Option<Timestamp>, longest: Duration) -> Duration {
+    due.map_or(longest, |due| due.since(inner.ports.clock.now())).min(longest)
 }
 
 /// Slots that are free, so many at most.

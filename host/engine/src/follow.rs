@@ -119,13 +119,20 @@ pub(crate) struct Waiter {
 }
 
 impl Waiter {
-    /// The answer, if it comes in time.
+    /// The answer, if it is told in time.
     pub async fn answer(mut self, patience: Duration) -> Answer {
-        let Some(receiver) = &mut self.receiver else {
-            return Answer::NotYet;
-        };
-        let answer = tokio::time::timeout(patience, receiver).await;
-        answer.ok().and_then(Result::ok).unwrap_or(Answer::NotYet)
+        self.told(patience).await.unwrap_or(Answer::NotYet)
+    }
+
+    /// The answer, if it is told in this time. May be asked again.
+    pub async fn told(&mut self, within: Duration) -> Option<Answer> {
+        let receiver = self.receiver.as_mut()?;
+        tokio::time::timeout(within, receiver).await.ok().and_then(Result::ok)
+    }
+
+    /// Whose answer.
+    pub fn run(&self) -> RunId {
+        self.run
     }
 }
 

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{EventId, RunId, TenantId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::intake::{Answer, Arrival, Follow, Intake, Subscriber};
+use tombolo_core::ports::repair::By;
 use tombolo_core::ports::store::{
     Accept, Accepted, CancelRequest, ClaimedRun, EventRow, Lease, NewEvent, NewRun, RunRow,
     RunView, StoreError, WorkerId,
@@ -23,7 +24,7 @@ use crate::drive::RunOrigin;
 use crate::head::{self, Head};
 use crate::leases::{Held, Leases};
 use crate::registry::NoPlan;
-use crate::{Engine, Inner, cancels, drive, flow, respond};
+use crate::{Engine, Inner, cancels, drive, flow, others, respond};
 
 /// An arrival made ready to be stored, with what is needed to run it at once.
 struct PreparedArrival {
@@ -71,7 +72,9 @@ impl Intake for Engine {
         let waiter = self.0.followers.wait(expected);
         let accepted = store(&self.0, vec![prepared]).await?.remove(0);
         let answer = match accepted.runs().first() {
-            Some(run) if *run == expected => waiter.answer(patience).await,
+            Some(run) if *run == expected => {
+                others::answer(&self.0, tenant, waiter, patience).await
+            }
             Some(run) => self.wait(tenant, *run, patience).await?,
             None => Answer::NotYet,
         };
@@ -90,12 +93,19 @@ impl Intake for Engine {
         };
         match stored_answer(&self.0, view).await? {
             Some(answer) => Ok(answer),
-            None => Ok(waiter.answer(patience).await),
+            None => Ok(others::answer(&self.0, tenant, waiter, patience).await),
         }
     }
 
-    async fn cancel(&self, tenant: TenantId, run: RunId) -> Result<CancelRequest, StoreError> {
-        let request = self.0.ports.store.request_cancel(tenant, run).await?;
+    async fn cancel(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        by: By,
+    ) -> Result<CancelRequest, StoreError> {
+        let now = self.0.ports.clock.now();
+        let entry = by.entry(now, "cancel-requested", run.to_string(), Value::Null);
+        let request = self.0.ports.store.request_cancel(tenant, run, Some(entry)).await?;
         if request == CancelRequest::Requested {
             self.0.leases.cancel(run);
             cancels::tell_of_new(&self.0).await;
@@ -110,7 +120,10 @@ impl Intake for Engine {
 
 /// The answer of a run that has ended, or has answered through a `respond` node. Without its plan
 /// nobody knows which node that is; its end is known all the same.
-async fn stored_answer(inner: &Inner, view: RunView) -> Result<Option<Answer>, StoreError> {
+pub(crate) async fn stored_answer(
+    inner: &Inner,
+    view: RunView,
+) -> Result<Option<Answer>, StoreError> {
     let RunView { run: row, steps, .. } = view;
     let restored = match inner.ports.registry.plan(row.tenant, row.workflow, row.version).await {
         Ok(plan) => Run::restore(plan, steps).ok(),
@@ -137,6 +150,9 @@ async fn prepare(
     let mut event = arrival.event;
     event.insert("id".to_owned(), id.to_string().into());
     event.insert("received_at".to_owned(), now.to_string().into());
+    let audit = arrival.by.map(|by| {
+        by.entry(now, "run-started", id.to_string(), json!({ "source": arrival.source }))
+    });
     let event = NewEvent {
         id,
         tenant: arrival.tenant,
@@ -153,7 +169,7 @@ async fn prepare(
         runs.push(run);
         here.push(one);
     }
-    Ok(PreparedArrival { accept: Accept { event, runs }, here })
+    Ok(PreparedArrival { accept: Accept { event, runs, audit }, here })
 }
 
 /// What expressions see of the event. Moved, not copied: it may be large.
@@ -219,9 +235,10 @@ fn first_lease(run: &NewRun, worker: &WorkerId) -> Lease {
     Lease { run: run.id, owner: worker.clone(), epoch: FIRST_EPOCH }
 }
 
-/// A slot for a run that is about to be accepted, unless the engine is closing.
+/// A slot for a run that is about to be accepted, unless the engine is closing or works on none.
 fn free_slot(inner: &Arc<Inner>) -> Option<OwnedSemaphorePermit> {
-    if inner.closing.is_cancelled() { None } else { inner.slots.clone().try_acquire_owned().ok() }
+    let takes = inner.settings.works && !inner.closing.is_cancelled();
+    if takes { inner.slots.clone().try_acquire_owned().ok() } else { None }
 }
 
 /// Makes a batch durable and starts what this process drives itself. Both happen even if whoever

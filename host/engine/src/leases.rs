@@ -110,6 +110,11 @@ impl Leases {
         self.lock().get_mut(&run).and_then(|entry| entry.suspected.take()).is_some()
     }
 
+    /// True if the run is worked on here.
+    pub fn works_on(&self, run: RunId) -> bool {
+        self.lock().contains_key(&run)
+    }
+
     /// The runs that are worked on here.
     pub fn runs(&self) -> Vec<RunId> {
         self.lock().keys().copied().collect()
@@ -175,23 +180,39 @@ impl Drop for Held {
 
 /// Renews all leases until the engine stops for good.
 pub(crate) async fn renew(inner: Arc<Inner>) {
-    let period = inner.settings.lease() / RENEWALS_PER_LEASE;
+    let lease = inner.settings.lease();
+    let mut renewed_at = Instant::now();
     loop {
         tokio::select! {
-            () = tokio::time::sleep(period) => {}
+            () = tokio::time::sleep(lease / RENEWALS_PER_LEASE) => {}
             () = inner.abandon.cancelled() => return,
         }
         let leases = inner.leases.all();
+        let asked_at = Instant::now();
         if leases.is_empty() {
+            renewed_at = asked_at;
             continue;
         }
-        let until = inner.ports.clock.now().plus(inner.settings.lease());
-        match inner.ports.store.renew(&leases, until).await {
-            Ok(lost) => leases
-                .iter()
-                .filter(|lease| lost.contains(&lease.run))
-                .for_each(|lease| inner.leases.lose(lease)),
-            Err(error) => tracing::error!(%error, "leases could not be renewed"),
+        let until = inner.ports.clock.now().plus(lease);
+        // An answer that comes after the end of the leases is none.
+        let left = lease.saturating_sub(renewed_at.elapsed());
+        let renewed = tokio::time::timeout(left, inner.ports.store.renew(&leases, until));
+        match renewed.await {
+            Ok(Ok(lost)) => {
+                renewed_at = asked_at;
+                leases
+                    .iter()
+                    .filter(|lease| lost.contains(&lease.run))
+                    .for_each(|lease| inner.leases.lose(lease));
+            }
+            Ok(Err(error)) => tracing::error!(%error, "leases could not be renewed"),
+            Err(_) => tracing::error!("leases could not be renewed in their time"),
+        }
+        // By now somebody else may work on them: what they still call here would be called twice.
+        // A process that has the store to itself loses its runs to nobody.
+        if inner.settings.shared && renewed_at.elapsed() >= lease {
+            tracing::error!(runs = leases.len(), "giving up runs whose leases have ended");
+            leases.iter().for_each(|lease| inner.leases.lose(lease));
         }
         // A wish that was not told when it came.
         cancels::tell(&inner).await;

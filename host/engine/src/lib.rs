@@ -21,7 +21,9 @@ mod head;
 mod housekeeping;
 mod intake;
 mod leases;
+mod others;
 mod owed;
+mod record;
 mod registry;
 mod repair;
 mod respond;
@@ -47,6 +49,7 @@ use alerts::News;
 use follow::Followers;
 use leases::Leases;
 
+pub use record::{ExportError, Notary, export_record, verify_record};
 pub use registry::Registry;
 pub use settings::EngineSettings;
 
@@ -69,6 +72,8 @@ pub struct Ports {
     pub callbacks: Arc<dyn CallbackAddresses>,
     /// Where people are told.
     pub alerts: Arc<dyn Alerts>,
+    /// Who signs the record of what people did; None where nobody does.
+    pub notary: Option<Notary>,
 }
 
 /// The engine of one process. Cheap to clone.
@@ -120,22 +125,37 @@ impl Engine {
         }))
     }
 
-    /// Takes over what a dead process left, and starts claiming and renewing.
+    /// Takes over what a dead process left, and starts claiming and renewing: what the settings say
+    /// this process does. Where others share the store, what a dead one left is claimed when its
+    /// leases have ended.
     ///
     /// # Errors
     /// If the store does not answer.
     pub async fn start(&self) -> Result<(), StoreError> {
-        let now = self.0.ports.clock.now();
-        let left = self.0.ports.store.take_over(now).await?;
-        if left > 0 {
-            tracing::info!(runs = left, "going on with runs that an earlier process left");
+        let EngineSettings { works, keeps_house, shared, .. } = self.0.settings;
+        if !shared {
+            let left = self.0.ports.store.take_over(self.0.ports.clock.now()).await?;
+            if left > 0 {
+                tracing::info!(runs = left, "going on with runs that an earlier process left");
+            }
         }
-        self.0.tracker.spawn(claims::run(self.0.clone()));
-        self.0.tracker.spawn(endings::run(self.0.clone()));
-        self.0.tracker.spawn(set_back::run(self.0.clone()));
-        tokio::spawn(leases::renew(self.0.clone()));
+        let tracker = &self.0.tracker;
+        if works {
+            tracker.spawn(claims::run(self.0.clone()));
+            tracker.spawn(endings::run(self.0.clone()));
+            tokio::spawn(leases::renew(self.0.clone()));
+        }
+        if keeps_house {
+            tracker.spawn(set_back::run(self.0.clone()));
+            tracker.spawn(housekeeping::run(self.0.clone()));
+        }
         tokio::spawn(alerts::run(self.0.clone()));
-        self.0.tracker.spawn(housekeeping::run(self.0.clone()));
+        if keeps_house {
+            tracker.spawn(record::run(self.0.clone()));
+        }
+        if shared {
+            tracker.spawn(others::run(self.0.clone()));
+        }
         Ok(())
     }
 

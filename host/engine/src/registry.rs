@@ -4,16 +4,19 @@ mod catalog;
 mod events;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tokio::sync::Mutex;
 use tombolo_core::clock::Clock;
 use tombolo_core::id::{IdSource, TenantId, WorkflowId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::authoring::{Authoring, AuthoringError, WebhookRules};
 use tombolo_core::ports::intake::{Hook, Subscriber, Subscriptions};
+use tombolo_core::ports::repair::By;
 use tombolo_core::ports::sandbox::Sandbox;
 use tombolo_core::ports::store::{Applied, NewVersion, Store, StoreError, WorkflowVersion};
 use tombolo_core::workflow::{
@@ -34,6 +37,8 @@ pub struct Registry {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     live: RwLock<Live>,
+    /// What the store said of the versions that `live` was made from.
+    revision: AtomicI64,
     plans: RwLock<HashMap<(WorkflowId, u32), Arc<Plan>>>,
     /// One file at a time: what is live is read, compared and written together.
     applying: Mutex<()>,
@@ -100,6 +105,7 @@ impl Registry {
             clock,
             ids,
             live: RwLock::default(),
+            revision: AtomicI64::default(),
             plans: RwLock::default(),
             applying: Mutex::new(()),
         }
@@ -111,6 +117,8 @@ impl Registry {
     /// # Errors
     /// If the store does not answer.
     pub async fn reload(&self) -> Result<(), StoreError> {
+        // Asked for first: what becomes live meanwhile is read again the next time.
+        let revision = self.store.live_revision().await?;
         let mut live = Live::default();
         for version in self.store.live_workflows().await? {
             match serde_json::from_str::<Definition>(version.definition.text()) {
@@ -121,7 +129,18 @@ impl Registry {
             }
         }
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = live;
+        self.revision.store(revision, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The same if a version became live since: another process may have applied it.
+    pub(crate) async fn reload_if_changed(&self) -> Result<(), StoreError> {
+        let unchanged = self.store.live_revision().await? == self.revision.load(Ordering::Relaxed);
+        if unchanged {
+            return Ok(());
+        }
+        let _applying = self.applying.lock().await;
+        self.reload().await
     }
 
     /// Who has live workflows.
@@ -361,16 +380,19 @@ impl Authoring for Registry {
         }
     }
 
-    async fn apply(&self, tenant: TenantId, file: Json) -> Result<Applied, AuthoringError> {
+    async fn apply(&self, tenant: TenantId, file: Json, by: By) -> Result<Applied, AuthoringError> {
         let _one_at_a_time = self.applying.lock().await;
         let pinned = self.check(tenant, &file).await?;
+        let (now, name) = (self.clock.now(), pinned.definition.name.clone());
+        let entry = by.entry(now, "workflow-applied", format!("workflows/{name}"), Value::Null);
         let version = NewVersion {
             tenant,
             id: WorkflowId::new(&*self.ids),
-            name: pinned.definition.name.clone(),
+            name,
             definition: file,
             pins: pinned.pins,
-            now: self.clock.now(),
+            audit: Some(entry),
+            now,
         };
         let applied = self.store.apply_workflow(version).await?;
         self.reload().await?;

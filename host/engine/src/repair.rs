@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use tombolo_core::audit::AuditEntry;
 use tombolo_core::id::{RunId, TenantId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::repair::{By, Redriven, RepairError, Repairs, ReplayOrder, ReplayPlan};
@@ -76,7 +75,7 @@ impl Repairs for Engine {
         let now = self.0.ports.clock.now();
         let subject = subject(run, &step);
         let reason = by.reason.clone().unwrap_or_default();
-        let entry = entry(now, by, "letter-discarded", subject, Value::Null);
+        let entry = by.entry(now, "letter-discarded", subject, Value::Null);
         let known = self.0.ports.store.discard(tenant, run, &step, reason, entry).await?;
         if known {
             alerts::fewer(&self.0, tenant).await;
@@ -133,6 +132,7 @@ impl Repairs for Engine {
         run: RunId,
         step: StepKey,
         body: Json,
+        by: By,
     ) -> Result<Signalled, RepairError> {
         let (looked_at, state) = stored(&self.0, tenant, run).await?;
         let at = looked_at.find(&step.node, step.item);
@@ -147,7 +147,14 @@ impl Repairs for Engine {
             return Ok(Signalled::Taken);
         }
         let at = self.0.ports.clock.now();
-        let kept = self.0.ports.store.signal(Signal { tenant, run, step, body, at }).await?;
+        // What a callback brings may be secret, and stands in its step.
+        let detail = match builtin {
+            Some(Builtin::Approval) => body.value().clone(),
+            _ => Value::Null,
+        };
+        let entry = by.entry(at, "step-signalled", subject(run, &step), detail);
+        let signal = Signal { tenant, run, step, body, at };
+        let kept = self.0.ports.store.signal(signal, Some(entry)).await?;
         if kept == Signalled::Kept && !self.0.leases.tell_news(run) {
             self.0.wake.notify_one();
         }
@@ -158,18 +165,4 @@ impl Repairs for Engine {
 /// Names a step in the record of what people did.
 fn subject(run: RunId, step: &StepKey) -> String {
     format!("{run}/steps/{}/{}", step.node, step.item)
-}
-
-fn entry(
-    at: tombolo_core::clock::Timestamp,
-    by: By,
-    action: &str,
-    subject: String,
-    detail: Value,
-) -> AuditEntry {
-    let detail = match detail {
-        Value::Null => json!({ "reason": by.reason }),
-        detail => detail,
-    };
-    AuditEntry { at, actor: by.actor, action: action.to_owned(), subject, detail }
 }

@@ -3,11 +3,21 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tombolo_core::audit::CheckpointRule;
+
+/// How often an idle process looks into a queue that others fill, too.
+const IDLE_POLL: Duration = Duration::from_secs(3);
 
 /// Bounds of the engine, each with a default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EngineSettings {
+    /// Works on runs. A process that does not takes in only: others claim what it accepts.
+    pub works: bool,
+    /// Forgets what is old, alerts people, and makes up for a clock that was set back.
+    pub keeps_house: bool,
+    /// Other processes write to the same store: what they change has to be looked for.
+    pub shared: bool,
     /// Runs worked on at the same time.
     pub concurrent_runs: usize,
     /// How long a claim holds without renewal, in milliseconds.
@@ -25,11 +35,20 @@ pub struct EngineSettings {
     pub housekeeping_ms: u64,
     /// How long an alert about the same is not repeated, in milliseconds.
     pub alert_repeat_ms: u64,
+    /// How often the ends of the records of what people did are looked at, in milliseconds.
+    pub checkpoint_poll_ms: u64,
+    /// New entries of a record after which a checkpoint is signed at the next look.
+    pub checkpoint_entries: u64,
+    /// How long after the last checkpoint a new entry is signed at the latest, in milliseconds.
+    pub checkpoint_ms: u64,
 }
 
 impl Default for EngineSettings {
     fn default() -> Self {
         Self {
+            works: true,
+            keeps_house: true,
+            shared: false,
             concurrent_runs: 256,
             lease_ms: 30_000,
             poll_ms: 1_000,
@@ -38,6 +57,9 @@ impl Default for EngineSettings {
             drain_ms: 10_000,
             housekeeping_ms: 60_000,
             alert_repeat_ms: 300_000,
+            checkpoint_poll_ms: 5_000,
+            checkpoint_entries: 256,
+            checkpoint_ms: 60_000,
         }
     }
 }
@@ -51,12 +73,29 @@ impl EngineSettings {
         Duration::from_millis(self.poll_ms)
     }
 
+    /// The longest time between two looks into a queue in which nothing was found for a while. In a
+    /// store that others share, each look is a question to a server.
+    pub(crate) fn idle_poll(&self) -> Duration {
+        if self.shared { self.poll().max(IDLE_POLL) } else { self.poll() }
+    }
+
     pub(crate) fn housekeeping(&self) -> Duration {
         Duration::from_millis(self.housekeeping_ms)
     }
 
     pub(crate) fn alert_repeat(&self) -> Duration {
         Duration::from_millis(self.alert_repeat_ms)
+    }
+
+    pub(crate) fn checkpoint_poll(&self) -> Duration {
+        Duration::from_millis(self.checkpoint_poll_ms)
+    }
+
+    pub(crate) fn checkpoint_rule(&self) -> CheckpointRule {
+        CheckpointRule {
+            entries: self.checkpoint_entries,
+            every: Duration::from_millis(self.checkpoint_ms),
+        }
     }
 
     pub(crate) fn drain(&self) -> Duration {

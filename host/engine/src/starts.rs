@@ -98,6 +98,7 @@ pub(crate) async fn accept(
     }
     Ok(Accept {
         runs,
+        audit: None,
         event: NewEvent {
             id,
             tenant: by.tenant,

@@ -42,6 +42,7 @@ pub(crate) async fn arrivals(
         event: event.clone(),
         correlation_id: correlation_id.to_owned(),
         subscribers: hook.subscribers.clone(),
+        by: None,
     };
     Ok(items.into_iter().zip(keys).map(arrival).collect())
 }

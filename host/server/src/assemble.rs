@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use tombolo_api::{ApiState, Gate, GatePorts};
+use tombolo_core::clock::Clock;
 use tombolo_core::id::ContentHash;
 use tombolo_core::ports::alert::{Alerts, NoAlerts};
 use tombolo_core::ports::sandbox::ComponentSource;
@@ -16,13 +17,15 @@ use tombolo_egress::{AlertWebhook, DocumentReader, HttpEgress, SystemResolver};
 use tombolo_engine::{Engine, EngineSettings, Ports, Registry};
 use tombolo_ingress::{IngressSettings, IngressState, Rules};
 use tombolo_sandbox::{Compiler, WasmSandbox};
-use tombolo_store::SqliteStore;
 use tombolo_vault::SealingVault;
 
 use crate::callbacks::Addresses;
 use crate::config::Config;
-use crate::keys;
-use crate::system::System;
+use crate::database::Database;
+use crate::keys::{self, IfMissing};
+use crate::notary::notary;
+use crate::roles::Roles;
+use crate::system::{Ids, System};
 
 /// The first argument that makes this program compile one component and end.
 pub const COMPILE_WORKER: &str = "compile-component";
@@ -32,7 +35,8 @@ const EVALUATOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/evaluator.was
 
 /// A host, assembled and not started.
 pub struct Host {
-    pub store: Arc<SqliteStore>,
+    pub database: Database,
+    pub store: Arc<dyn Store>,
     pub sandbox: Arc<WasmSandbox>,
     pub registry: Arc<Registry>,
     pub engine: Engine,
@@ -43,44 +47,58 @@ pub struct Host {
     pub stopping: CancellationToken,
     vault: Arc<SealingVault>,
     callbacks: Arc<Addresses>,
+    clock: Arc<dyn Clock>,
+    roles: Roles,
 }
 
 /// Opens the store and everything around it.
 ///
 /// # Errors
 /// If the database, the key or the sandbox cannot be opened; the text says which and why.
-pub async fn host(config: &Config) -> Result<Host> {
-    let system = Arc::new(System);
-    let database = config.data.database();
-    let store = SqliteStore::open(&database, config.store.sqlite())
-        .await
-        .with_context(|| format!("the database {} cannot be opened", database.display()))?;
-    let store = Arc::new(store);
-    let vault = Arc::new(keys::vault(config, &*store).await?);
+pub async fn host(config: &Config, roles: Roles) -> Result<Host> {
+    let database = Database::open(config).await?;
+    let (store, clock) = (database.store(), database.clock().await?);
+    let ids = Arc::new(Ids(clock.clone()));
+    let if_missing = if database.is_shared() { IfMissing::Refuse } else { IfMissing::Make };
+    let vault = Arc::new(keys::vault(config, &*store, if_missing).await?);
     let components = Arc::new(StoredComponents(store.clone()));
     let sandbox = Arc::new(sandbox(config, components, vault.clone())?);
     let registry = Arc::new(Registry::new(
         store.clone(),
         sandbox.clone(),
         Arc::new(Rules),
-        system.clone(),
-        system.clone(),
+        clock.clone(),
+        ids.clone(),
     ));
     let callbacks = Arc::new(Addresses::new(config.server.public_url(), &vault));
     let ports = Ports {
         store: store.clone(),
         sandbox: sandbox.clone(),
         registry: registry.clone(),
-        clock: system.clone(),
-        ids: system.clone(),
-        random: system,
+        clock: clock.clone(),
+        ids,
+        random: Arc::new(System),
         alerts: alerts(config, vault.clone())?,
         callbacks: callbacks.clone(),
+        notary: Some(notary(config, || egress(config, vault.clone()))?),
     };
-    let engine = Engine::new(ports, engine_settings(config));
+    let settings = EngineSettings {
+        works: roles.worker,
+        keeps_house: roles.scheduler,
+        shared: database.is_shared(),
+        ..engine_settings(config)
+    };
+    let engine = Engine::new(ports, settings);
     let allowances = Arc::<Allowances>::default();
-    let gate = gate(config, store.clone(), vault.clone(), allowances.clone())?;
+    let gate_ports = GatePorts {
+        store: store.clone(),
+        documents: Arc::new(DocumentReader::new(Arc::new(egress(config, vault.clone())?))),
+        clock: clock.clone(),
+        allowances: allowances.clone(),
+    };
+    let gate = Arc::new(Gate::new(gate_ports, config.access.with(&config.oidc)));
     Ok(Host {
+        database,
         store,
         sandbox,
         registry,
@@ -90,13 +108,15 @@ pub async fn host(config: &Config) -> Result<Host> {
         stopping: CancellationToken::new(),
         vault,
         callbacks,
+        clock,
+        roles,
     })
 }
 
 impl Host {
     /// Everything that is served over HTTP.
     pub fn router(&self, config: &Config) -> axum::Router {
-        let system = Arc::new(System);
+        let (clock, ids) = (self.clock.clone(), Arc::new(Ids(self.clock.clone())));
         let api = ApiState {
             store: self.store.clone(),
             sandbox: self.sandbox.clone(),
@@ -106,10 +126,10 @@ impl Host {
             callbacks: self.callbacks.clone(),
             subscriptions: self.registry.clone(),
             authoring: self.registry.clone(),
-            clock: system.clone(),
-            ids: system.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
             gate: self.gate.clone(),
-            randomness: system.clone(),
+            randomness: Arc::new(System),
             stopping: self.stopping.clone(),
             settings: tombolo_api::Settings {
                 max_component_bytes: config.sandbox.max_component_bytes,
@@ -124,14 +144,20 @@ impl Host {
             intake: Arc::new(self.engine.clone()),
             quotas: self.allowances.clone(),
             subscriptions: self.registry.clone(),
-            clock: system.clone(),
-            ids: system,
+            clock,
+            ids,
             settings: IngressSettings {
                 public_url: config.server.public_url(),
                 body_limit: config.server.body_limit_bytes,
             },
         };
-        tombolo_api::router(api, tombolo_ingress::router(hooks))
+        let hooks =
+            if self.roles.ingress { tombolo_ingress::router(hooks) } else { axum::Router::new() };
+        if self.roles.api {
+            tombolo_api::router(api, hooks)
+        } else {
+            tombolo_api::health_router(api, hooks)
+        }
     }
 }
 
@@ -142,18 +168,6 @@ fn alerts(config: &Config, vault: Arc<SealingVault>) -> Result<Arc<dyn Alerts>> 
     };
     let egress = Arc::new(egress(config, vault)?);
     Ok(Arc::new(AlertWebhook::new(egress, url).context("alerts.url")?))
-}
-
-/// Who may, and how much.
-fn gate(
-    config: &Config,
-    store: Arc<dyn Store>,
-    vault: Arc<SealingVault>,
-    allowances: Arc<Allowances>,
-) -> Result<Arc<Gate>> {
-    let documents = Arc::new(DocumentReader::new(Arc::new(egress(config, vault)?)));
-    let ports = GatePorts { store, documents, clock: Arc::new(System), allowances };
-    Ok(Arc::new(Gate::new(ports, config.access.with(&config.oidc))))
 }
 
 fn egress(config: &Config, vault: Arc<SealingVault>) -> Result<HttpEgress> {
@@ -199,12 +213,15 @@ fn engine_settings(config: &Config) -> EngineSettings {
         max_claims: config.engine.max_claims,
         housekeeping_ms: config.engine.housekeeping_seconds.saturating_mul(1_000),
         alert_repeat_ms: config.alerts.repeat_seconds.saturating_mul(1_000),
+        checkpoint_entries: config.audit.checkpoint_entries,
+        checkpoint_ms: config.audit.checkpoint_seconds.saturating_mul(1_000),
         drain_ms: config.server.drain_timeout_ms,
+        ..EngineSettings::default()
     }
 }
 
 /// The store as the place where components come from.
-struct StoredComponents(Arc<SqliteStore>);
+struct StoredComponents(Arc<dyn Store>);
 
 #[async_trait]
 impl ComponentSource for StoredComponents {

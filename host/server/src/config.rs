@@ -24,8 +24,8 @@ pub use access::{AccessSettings, OidcSettings};
 pub use layers::Origin;
 pub use problem::{ConfigError, ConfigProblem};
 pub use settings::{
-    AlertSettings, DataSettings, EngineSettings, LogFormat, LogSettings, ServerSettings,
-    StoreSettings, VaultSettings,
+    AlertSettings, AuditSettings, DataSettings, EngineSettings, LogFormat, LogSettings,
+    PostgresSettings, ServerSettings, StoreSettings, VaultSettings,
 };
 
 /// The default file: every key with its meaning, default, unit and bounds.
@@ -44,6 +44,8 @@ pub struct Config {
     pub data: DataSettings,
     /// The database.
     pub store: StoreSettings,
+    /// What holds for a database server only.
+    pub postgres: PostgresSettings,
     /// Running of workflows.
     pub engine: EngineSettings,
     /// Bounds of plugins and expressions.
@@ -56,6 +58,8 @@ pub struct Config {
     pub oidc: OidcSettings,
     /// What people are told without asking.
     pub alerts: AlertSettings,
+    /// The record of what people did.
+    pub audit: AuditSettings,
     /// Secrets at rest.
     pub vault: VaultSettings,
     /// Logs of this process.

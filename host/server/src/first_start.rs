@@ -6,8 +6,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use tombolo_api::{NewToken, hash_token, issue_token};
+use tombolo_core::audit::Actor;
 use tombolo_core::clock::Clock;
 use tombolo_core::id::TenantId;
+use tombolo_core::ports::repair::By;
 use tombolo_core::ports::store::{Access, Scope, Store, Tenant};
 use zeroize::Zeroizing;
 
@@ -31,6 +33,7 @@ pub async fn prepare(store: &dyn Store, token_file: &Path) -> Result<Tenant> {
             name: ADMIN.to_owned(),
             scopes: Scope::ALL.to_vec(),
             expires_in_days: None,
+            by: Some(By::new(Actor::host())),
         };
         let issued = issue_token(store, &System, &System, &System, new).await?;
         write_private(token_file, issued.token.as_bytes())
@@ -90,7 +93,9 @@ mod tests {
     use tombolo_store::{SqliteSettings, SqliteStore};
 
     use tombolo_api::{NewToken, hash_token, issue_token};
+    use tombolo_core::audit::Actor;
     use tombolo_core::clock::Clock;
+    use tombolo_core::ports::repair::By;
     use tombolo_core::ports::store::{Access, Scope};
 
     use super::prepare;
@@ -123,7 +128,8 @@ mod tests {
         let file = folder.path().join("admin.token");
         let put = async |name: &str| {
             let scopes = vec![Scope::RunsRead, Scope::TokensWrite];
-            let new = NewToken { tenant, name: name.to_owned(), scopes, expires_in_days: None };
+            let new =
+                NewToken { tenant, name: name.to_owned(), scopes, expires_in_days: None, by: None };
             let issued = issue_token(&store, &System, &System, &System, new).await.unwrap();
             std::fs::write(&file, issued.token.as_bytes()).unwrap();
             issued
@@ -136,13 +142,9 @@ mod tests {
         let kept = Access::token(&store, old.stored.hash).await.unwrap();
         assert_eq!(kept.map(|token| token.scopes), Some(old.stored.scopes), "it works as before");
 
-        let audit = tombolo_core::audit::AuditEntry {
-            at: System.now(),
-            actor: tombolo_core::audit::Actor("command-line".to_owned()),
-            action: "token-revoked".to_owned(),
-            subject: new.id.to_string(),
-            detail: serde_json::json!({}),
-        };
+        let by = By::new(Actor::command_line());
+        let subject = new.id.to_string();
+        let audit = by.entry(System.now(), "token-revoked", subject, serde_json::json!({}));
         store.revoke_token(tenant, new.id, audit).await.unwrap();
         prepare(&store, &file).await.unwrap();
         assert_ne!(std::fs::read(&file).unwrap(), text, "that one works no more");

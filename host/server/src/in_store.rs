@@ -2,19 +2,18 @@
 //! data folder. Works beside a server that is running.
 
 use anyhow::{Context, Result};
+use serde_json::{Value, json};
 use tombolo_api::{NewToken, issue_token};
 use tombolo_core::audit::{Actor, AuditEntry};
 use tombolo_core::clock::Clock;
 use tombolo_core::id::{TenantId, TokenId};
+use tombolo_core::ports::repair::By;
 use tombolo_core::ports::store::{Scope, Store, Tenant, Token, TokenPage};
 use tombolo_core::quota::Quotas;
-use tombolo_store::SqliteStore;
 
 use crate::config::Config;
+use crate::database::{Database, Place};
 use crate::system::System;
-
-/// Who did it, on record: whoever sat at this machine.
-const ACTOR: &str = "command-line";
 
 /// Rows that are read at a time.
 const PAGE: u32 = 200;
@@ -27,17 +26,23 @@ async fn with_store<T>(
     config: &Config,
     work: impl AsyncFnOnce(&dyn Store) -> Result<T>,
 ) -> Result<T> {
-    let database = config.data.database();
-    anyhow::ensure!(
-        database.exists(),
-        "there is no database {}; type this where the server's configuration is, or name it with \
-         --config (`tombolo serve` makes a new database)",
-        database.display()
-    );
-    let store = SqliteStore::open(&database, config.store.sqlite()).await?;
-    let done = work(&store).await;
-    store.close().await;
+    if let Place::File(file) = Place::of(config)? {
+        anyhow::ensure!(
+            file.exists(),
+            "there is no database {}; type this where the server's configuration is, or name it with \
+             --config (`tombolo serve` makes a new database)",
+            file.display()
+        );
+    }
+    let database = Database::open(config).await?;
+    let done = work(&*database.store()).await;
+    database.close().await;
     done
+}
+
+/// What goes on record: whoever sat at this machine did it.
+fn done(action: &str, subject: String, detail: Value) -> AuditEntry {
+    By::new(Actor::command_line()).entry(System.now(), action, subject, detail)
 }
 
 async fn tenant(store: &dyn Store, name: &str) -> Result<Tenant> {
@@ -57,7 +62,8 @@ pub async fn create_token(
 ) -> Result<String> {
     with_store(config, async |store| {
         let tenant = tenant(store, tenant_name).await?.id;
-        let new = NewToken { tenant, name, scopes, expires_in_days: days };
+        let by = Some(By::new(Actor::command_line()));
+        let new = NewToken { tenant, name, scopes, expires_in_days: days, by };
         let issued = issue_token(store, &System, &System, &System, new).await?;
         Ok(issued.token.as_str().to_owned())
     })
@@ -92,13 +98,7 @@ pub async fn tokens(config: &Config, tenant_name: &str) -> Result<Vec<Token>> {
 pub async fn revoke_token(config: &Config, tenant_name: &str, token: TokenId) -> Result<Token> {
     with_store(config, async |store| {
         let tenant = tenant(store, tenant_name).await?.id;
-        let audit = AuditEntry {
-            at: System.now(),
-            actor: Actor(ACTOR.to_owned()),
-            action: "token-revoked".to_owned(),
-            subject: token.to_string(),
-            detail: serde_json::json!({}),
-        };
+        let audit = done("token-revoked", token.to_string(), json!({}));
         let revoked = store.revoke_token(tenant, token, audit).await?;
         revoked.with_context(|| format!("tenant `{tenant_name}` has no token {token}"))
     })
@@ -161,13 +161,8 @@ pub async fn change_quotas(
         let before = all.into_iter().find(|(one, _)| *one == tenant).map(|(_, quotas)| quotas);
         let after = change(before.unwrap_or_default());
         store.set_quotas(tenant, after).await?;
-        let audit = AuditEntry {
-            at: System.now(),
-            actor: Actor(ACTOR.to_owned()),
-            action: "quotas-set".to_owned(),
-            subject: tenant.to_string(),
-            detail: serde_json::json!({ "before": before, "after": after }),
-        };
+        let detail = json!({ "before": before, "after": after });
+        let audit = done("quotas-set", tenant.to_string(), detail);
         store.record(tenant, audit).await?;
         Ok(after)
     })
@@ -182,6 +177,8 @@ fn is_tenant_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tombolo_store::SqliteStore;
+
     use super::*;
 
     /// A configuration with a database that has the tenant `default`.

@@ -21,7 +21,11 @@ use crate::system::System;
 /// # Errors
 /// If the key cannot be read, or if a stored secret was sealed under another one: the text names
 /// the ids of both, and the connections.
-pub async fn vault(config: &Config, store: &dyn Store) -> Result<SealingVault> {
+pub async fn vault(
+    config: &Config,
+    store: &dyn Store,
+    if_missing: IfMissing,
+) -> Result<SealingVault> {
     let connections = connections(store).await?;
     let found = configured(config)?;
     let missing = found.is_none();
@@ -32,11 +36,28 @@ pub async fn vault(config: &Config, store: &dyn Store) -> Result<SealingVault> {
     if !foreign.is_empty() {
         bail!(refusal(config, (!missing).then_some(&vault), &foreign));
     }
-    if missing {
-        let file = config.vault.key_file(&config.data);
-        return vault_of(MasterKey::create(&file, &System)?);
+    match if_missing {
+        _ if !missing => Ok(vault),
+        IfMissing::Make => {
+            vault_of(MasterKey::create(&config.vault.key_file(&config.data), &System)?)
+        }
+        IfMissing::Refuse => bail!(
+            "there is no master key: processes that share a database need the same one. Make it once, 32 \
+             random bytes in hexadecimal (openssl rand -hex 32), keep it well, and put it into the \
+             variable {} or the file {} of each",
+            config.vault.key_env,
+            config.vault.key_file(&config.data).display()
+        ),
     }
-    Ok(vault)
+}
+
+/// What becomes of a missing key where nothing was sealed yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfMissing {
+    /// It is made: nobody else has one.
+    Make,
+    /// The start is refused: another process would make another one.
+    Refuse,
 }
 
 /// A vault whose key nobody else has, for work that opens no stored secret.

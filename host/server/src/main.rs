@@ -2,15 +2,20 @@
 
 mod assemble;
 mod callbacks;
+mod checkpoint_file;
 mod cli;
 mod config;
+mod copying;
 mod data_dir;
+mod database;
 mod first_start;
 mod in_store;
 mod keys;
 mod listen;
 mod logs;
+mod notary;
 mod place;
+mod roles;
 mod serve;
 mod system;
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,13 +11,14 @@ use tombolo_core::ports::sandbox::{InstallError, Installed, Sandbox};
 use crate::assemble::Host;
 use crate::config::Config;
 use crate::data_dir::DataDir;
+use crate::roles::Roles;
 use crate::{assemble, first_start, listen, logs};
 
 /// Runs the server until SIGTERM or Ctrl-C.
 ///
 /// # Errors
 /// If something that it needs cannot be opened; the text says what.
-pub async fn serve(mut config: Config) -> Result<()> {
+pub async fn serve(mut config: Config, roles: Roles) -> Result<()> {
     logs::start(&config.log)?;
     let _held = DataDir::hold(&config.data.dir)?;
     // Bound first: the port may be the system's choice, and senders sign the address they call.
@@ -25,7 +26,14 @@ pub async fn serve(mut config: Config) -> Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", config.server.listen))?;
     config.server.listen = listener.local_addr()?;
-    let host = assemble::host(&config).await?;
+    let host = assemble::host(&config, roles).await?;
+    if roles.are_a_part() && !host.database.is_shared() {
+        bail!(
+            "--role leaves work to other processes, and they cannot share the database file; set {} \
+             to the address of a PostgreSQL database",
+            config.store.url_env
+        );
+    }
     first_start::prepare(&*host.store, &config.data.admin_token()).await?;
     host.registry.reload().await?;
     host.engine.start().await?;
@@ -46,7 +54,7 @@ pub async fn serve(mut config: Config) -> Result<()> {
     if let Err(error) = guarding.await {
         tracing::error!(%error, "what is done for the guard in the background ended badly");
     }
-    host.store.close().await;
+    host.database.close().await;
     tracing::info!("stopped");
     Ok(())
 }

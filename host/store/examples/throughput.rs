@@ -57,6 +57,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         definition: Json::null(),
         pins: BTreeMap::new(),
         now: Timestamp(0),
+        audit: None,
     };
     store.apply_workflow(version).await?;
     let bench = Arc::new(Bench {
@@ -167,6 +168,7 @@ impl Bench {
                 ended: None,
                 flow: Default::default(),
             }],
+            audit: None,
         }
     }
 

@@ -85,6 +85,7 @@ async fn write_on_and_on(file: &Path) {
         definition: Json::null(),
         pins: BTreeMap::new(),
         now: Timestamp(0),
+        audit: None,
     };
     store.apply_workflow(version).await.unwrap();
     // Ids of one child are not those of another.
@@ -120,7 +121,7 @@ async fn write_as(store: &SqliteStore, workflow: WorkflowId, base: u128) {
             ended: None,
             flow: Default::default(),
         };
-        store.accept(vec![Accept { event, runs: vec![run] }]).await.unwrap();
+        store.accept(vec![Accept { event, runs: vec![run], audit: None }]).await.unwrap();
         let mut out = std::io::stdout().lock();
         writeln!(out, "{}", RunId(id)).unwrap();
         out.flush().unwrap();

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use tombolo_vault::{KeyError, MasterKey, OsRandomness};
+use tombolo_core::audit::Signs;
+use tombolo_vault::{AuditKey, KeyError, MasterKey, OsRandomness};
 
 const HEX: &str = "fbffbe02030405060708090a0b0c0d0e0f101112131415161718191a1b1c1dff";
 
@@ -43,6 +44,24 @@ fn a_created_key_file_loads_and_is_never_overwritten() {
     let again = MasterKey::create(&path, &OsRandomness).unwrap_err();
     assert!(matches!(again, KeyError::File { doing: "created", .. }), "{again}");
     assert_eq!(MasterKey::load(&path).unwrap().id(), created.id());
+}
+
+#[test]
+fn a_key_that_signs_is_made_once_and_not_the_master_key_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.key");
+    assert!(AuditKey::load(&path).is_err());
+    let made = AuditKey::load_or_create(&path, &OsRandomness).unwrap();
+    let loaded = AuditKey::load_or_create(&path, &OsRandomness).unwrap();
+    assert_eq!(made.public_key(), loaded.public_key());
+    assert_eq!(made.sign(b"x"), AuditKey::load(&path).unwrap().sign(b"x"));
+
+    fs::write(&path, HEX).unwrap();
+    let known = AuditKey::load(&path).unwrap();
+    // Part of the format: checkpoints are checked with it.
+    let expected = "tombolo/audit+c67bb2ef+AWpGhJeBhCyUjpvv6eaKPSUeSQ3pgfLrDTriEZnwrTpm";
+    assert_eq!(known.public_key().to_string(), expected);
+    assert!(!format!("{known:?}").contains(HEX));
 }
 
 #[test]

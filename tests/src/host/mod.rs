@@ -26,6 +26,7 @@ pub use answer::Answer;
 pub use binary::{guest, plugin};
 pub use command_line::Said;
 pub use options::HostOptions;
+use options::Start;
 pub use poll::{POLL_LIMIT, poll};
 pub use run::{RunView, StepView};
 
@@ -62,8 +63,11 @@ impl Host {
     pub async fn start(options: HostOptions) -> anyhow::Result<Self> {
         let place = PLACES.clone().acquire_owned().await?;
         let folder = tempfile::tempdir().context("a temporary folder is needed")?;
-        if options.has_plugins() {
-            template::copy_to(&options.data_in(folder.path())).await?;
+        let data = options.data_in(folder.path());
+        match options.start() {
+            Start::Plugins => template::copy_to(&data).await?,
+            Start::Compiled => template::copy_compiled_to(&data).await?,
+            Start::Nothing => {}
         }
         Self::start_in(folder, options, place).await
     }
@@ -121,6 +125,33 @@ impl Host {
     /// If it does not run.
     pub async fn kill(&self) -> anyhow::Result<()> {
         self.taken().await?.kill().await
+    }
+
+    /// Stops the process in the middle of whatever it does, as a machine that freezes: SIGSTOP.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub async fn freeze(&self) -> anyhow::Result<()> {
+        self.process.lock().await.as_ref().context("tombolo does not run")?.freeze()
+    }
+
+    /// Lets it go on: SIGCONT.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub async fn thaw(&self) -> anyhow::Result<()> {
+        self.process.lock().await.as_ref().context("tombolo does not run")?.thaw()
+    }
+
+    /// Adds all plugins of the house.
+    ///
+    /// # Errors
+    /// If one is not built, or refused.
+    pub async fn add_plugins(&self) -> anyhow::Result<()> {
+        for name in binary::PLUGINS {
+            self.add_plugin(&plugin(name)?).await?;
+        }
+        Ok(())
     }
 
     /// Asks the process to end, waits, and checks that it left in peace.

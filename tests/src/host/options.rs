@@ -7,9 +7,25 @@ use std::path::{Path, PathBuf};
 pub struct HostOptions {
     allow: Vec<String>,
     variables: Vec<(String, String)>,
-    without_plugins: bool,
+    arguments: Vec<String>,
+    start: Start,
     data: Option<PathBuf>,
 }
+
+/// What a data folder has before the first start of a host in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Start {
+    /// A database with all plugins of the house, and what was compiled of them.
+    #[default]
+    Plugins,
+    /// Only what was compiled of them.
+    Compiled,
+    /// Nothing.
+    Nothing,
+}
+
+/// The master key of hosts that share a database.
+const MASTER_KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00112233445566778899aabbccddeeff0";
 
 impl HostOptions {
     /// Nothing may be called but the public internet.
@@ -41,7 +57,22 @@ impl HostOptions {
     /// The data folder does not exist: the very first start.
     #[must_use]
     pub fn first_start(mut self) -> Self {
-        self.without_plugins = true;
+        self.start = Start::Nothing;
+        self
+    }
+
+    /// Everything durable is in this PostgreSQL database, which other hosts may share. It has no
+    /// plugin until one is added.
+    #[must_use]
+    pub fn database(mut self, url: &str) -> Self {
+        self.start = Start::Compiled;
+        self.variable("DATABASE_URL", url).variable("TOMBOLO_MASTER_KEY", MASTER_KEY)
+    }
+
+    /// What the process does, as `serve --role` takes it.
+    #[must_use]
+    pub fn roles(mut self, roles: &str) -> Self {
+        self.arguments.extend(["--role".to_owned(), roles.to_owned()]);
         self
     }
 
@@ -57,8 +88,13 @@ impl HostOptions {
         self.data.clone().unwrap_or_else(|| folder.join("data"))
     }
 
-    pub(super) fn has_plugins(&self) -> bool {
-        !self.without_plugins
+    pub(super) fn start(&self) -> Start {
+        self.start
+    }
+
+    /// What stands behind `serve`.
+    pub(super) fn arguments(&self) -> &[String] {
+        &self.arguments
     }
 
     /// The whole environment but for what every process gets.

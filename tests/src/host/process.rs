@@ -39,6 +39,7 @@ impl Process {
         let mut command = Command::new(binary::tombolo()?);
         command
             .arg("serve")
+            .args(options.arguments())
             .current_dir(folder)
             .env_clear()
             .env("TOMBOLO_DATA__DIR", options.data_in(folder))
@@ -66,6 +67,16 @@ impl Process {
     /// SIGKILL.
     pub async fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill().await.context("tombolo cannot be killed")
+    }
+
+    /// SIGSTOP.
+    pub fn freeze(&self) -> anyhow::Result<()> {
+        Ok(kill_process(self.pid()?, Signal::STOP)?)
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) -> anyhow::Result<()> {
+        Ok(kill_process(self.pid()?, Signal::CONT)?)
     }
 
     /// SIGTERM, and what the process left with.

@@ -19,6 +19,15 @@ pub(super) async fn copy_to(data: &Path) -> anyhow::Result<()> {
     copy(template, data)
 }
 
+/// Makes `data` a folder that has nothing but what was compiled.
+pub(super) async fn copy_compiled_to(data: &Path) -> anyhow::Result<()> {
+    const COMPILED: &str = "components";
+    let template = TEMPLATE.get_or_try_init(make).await?;
+    fs::create_dir_all(data)?;
+    fs::set_permissions(data, fs::Permissions::from_mode(0o700))?;
+    copy(&template.join(COMPILED), &data.join(COMPILED))
+}
+
 async fn make() -> anyhow::Result<PathBuf> {
     let all = binary::target()?.join("tmp/end-to-end");
     let folder = all.join(fingerprint()?);
@@ -34,9 +43,7 @@ async fn make() -> anyhow::Result<PathBuf> {
     // This one host is beside the others that are counted.
     let permit = std::sync::Arc::new(tokio::sync::Semaphore::new(1)).acquire_owned().await?;
     let host = Host::start_in(place, HostOptions::new().first_start(), permit).await?;
-    for name in binary::PLUGINS {
-        host.add_plugin(&binary::plugin(name)?).await?;
-    }
+    host.add_plugins().await?;
     host.stop().await?;
     match fs::rename(host.data(), &folder) {
         // Another test process was faster.

@@ -116,7 +116,7 @@ async fn a_secret_is_nowhere_but_in_the_call_that_needs_it() -> anyhow::Result<(
 }
 
 /// What belongs to the operator of this machine lies there on purpose.
-const OPERATORS: [&str; 2] = ["admin.token", "vault.key"];
+const OPERATORS: [&str; 3] = ["admin.token", "vault.key", "audit.key"];
 
 /// Looks into all files of a folder.
 fn search(folder: &Path, secrets: &[String], found: &mut Vec<String>) -> anyhow::Result<()> {
@@ -141,7 +141,9 @@ async fn what_is_kept_is_for_its_owner_only() -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt;
 
     let host = Host::start(HostOptions::new().first_start()).await?;
-    for name in ["", "admin.token", "vault.key", "tombolo.db"] {
+    let kept =
+        ["", "admin.token", "vault.key", "audit.key", "audit-checkpoints.jsonl", "tombolo.db"];
+    for name in kept {
         let path = host.data().join(name);
         let mode = std::fs::metadata(&path)
             .with_context(|| path.display().to_string())?

@@ -23,14 +23,14 @@ async fn twenty_kills_under_load_lose_nothing_and_double_nothing() -> anyhow::Re
         let mut wanted = 0;
         for step in steps {
             wanted += step;
-            server.wait_for_taken(wanted).await?;
+            server.load.wait_for_taken(wanted).await?;
             server.host.kill().await?;
             server.host.restart().await?;
         }
         anyhow::Ok(())
     };
-    tokio::try_join!(server.send(0..all), killing)?;
-    let counts = server.check().await?;
+    tokio::try_join!(server.load.send(&server.host, 0..all), killing)?;
+    let counts = server.load.check(&server.host).await?;
     crate::tell(&format!("server: {cycles} kills under load, {counts}, doubled=0"));
     Ok(())
 }

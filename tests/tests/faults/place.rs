@@ -131,6 +131,7 @@ pub async fn prepare(store: &SqliteStore) -> Result<(), StoreError> {
         definition: Json::null(),
         pins: BTreeMap::new(),
         now: NOW,
+        audit: None,
     };
     store.apply_workflow(version).await.map(drop)
 }

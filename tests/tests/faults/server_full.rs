@@ -23,10 +23,10 @@ async fn a_server_whose_disk_is_full_asks_to_send_again_and_lives_on() -> anyhow
     let enough = AtomicBool::new(false);
     let filling = async {
         for time in 1..=TIMES {
-            server.wait_for_taken(EVENTS * time).await?;
+            server.load.wait_for_taken(EVENTS * time).await?;
             let used = server.disk.look()?.used_bytes;
             server.disk.space(Some(used + ROOM_BYTES))?;
-            server.wait_for_refusal(server.refused().len() + REFUSALS).await?;
+            server.load.wait_for_refusal(server.load.refused().len() + REFUSALS).await?;
             // The old ones can still be read.
             ensure!(!server.host.runs("limit=1").await?.is_empty(), "nothing can be read");
             server.disk.space(None)?;
@@ -35,17 +35,17 @@ async fn a_server_whose_disk_is_full_asks_to_send_again_and_lives_on() -> anyhow
         anyhow::Ok(())
     };
     let events = (0..).take_while(|_| !enough.load(Ordering::Relaxed));
-    tokio::try_join!(server.send(events), filling)?;
-    for refused in server.refused() {
+    tokio::try_join!(server.load.send(&server.host, events), filling)?;
+    for refused in server.load.refused() {
         refused.problem(503, "disk-full")?;
         ensure!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
     }
     // The process that started is the one that stops.
-    let counts = server.check().await?;
+    let counts = server.load.check(&server.host).await?;
     server.host.stop().await?;
     crate::tell(&format!(
         "server: {TIMES} full disks under load, {} refusals, {counts}",
-        server.refused().len()
+        server.load.refused().len()
     ));
     Ok(())
 }

@@ -24,7 +24,7 @@ async fn every_webhook_that_was_taken_is_run_whatever_the_power_does() -> anyhow
         for seed in 0..cuts {
             let mut rng = StdRng::seed_from_u64(seed);
             // In the middle of the work.
-            server.wait_for_taken(EVENTS * (seed as usize + 1)).await?;
+            server.load.wait_for_taken(EVENTS * (seed as usize + 1)).await?;
             server.disk.cut_after(rng.random_range(0..MAX_STEPS), Leaves::Any { seed })?;
             server.wait_for_cut().await?;
             server.host.kill().await?;
@@ -33,8 +33,8 @@ async fn every_webhook_that_was_taken_is_run_whatever_the_power_does() -> anyhow
         }
         anyhow::Ok(())
     };
-    tokio::try_join!(server.send(0..all), cutting)?;
-    let counts = server.check().await?;
+    tokio::try_join!(server.load.send(&server.host, 0..all), cutting)?;
+    let counts = server.load.check(&server.host).await?;
     crate::tell(&format!("server: {cuts} power cuts under load, {counts}"));
     Ok(())
 }

@@ -95,6 +95,7 @@ impl Story {
                 ended: None,
                 flow: RunLimits::default(),
             }],
+            audit: None,
         }
     }
 

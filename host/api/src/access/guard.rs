@@ -12,8 +12,9 @@ use tombolo_core::ports::store::{Scope, Store};
 use super::gate::Gate;
 use super::oidc::looks_signed;
 use super::token::hash;
-use super::who::{Caller, Who};
+use super::who::{Caller, Identity, Who};
 use crate::app::App;
+use crate::extract::Correlation;
 use crate::problem::{Kind, Problem};
 
 /// Lets the request through to its handler, with the [`Caller`], if its token has the scope.
@@ -23,7 +24,8 @@ pub(crate) async fn authorize(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match admit(app, scope, request.headers()).await {
+    let correlation = request.extensions().get::<Correlation>().cloned().unwrap_or_default();
+    match admit(app, scope, request.headers(), correlation).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -32,27 +34,32 @@ pub(crate) async fn authorize(
     }
 }
 
-async fn admit(app: &App, scope: Scope, headers: &HeaderMap) -> Result<Caller, Problem> {
+async fn admit(
+    app: &App,
+    scope: Scope,
+    headers: &HeaderMap,
+    correlation: Correlation,
+) -> Result<Caller, Problem> {
     let (gate, now) = (&*app.ports.gate, app.ports.clock.now());
     let Some(presented) = headers.get(AUTHORIZATION) else {
         return Err(Problem::new(Kind::Unauthorized, "there is no `Authorization` header"));
     };
     let (store, presented) = (&*app.ports.store, bearer(presented));
-    let caller = match &gate.issuer {
+    let identity = match &gate.issuer {
         Some(issuer) if looks_signed(presented) => issuer.identify(store, presented, now).await?,
         _ => by_token(gate, store, presented, now).await?,
     };
-    gate.rates.take(&caller.who, now).map_err(|wait| {
+    gate.rates.take(&identity.who, now).map_err(|wait| {
         let limit = gate.rates.per_minute();
         let detail =
             format!("the token may make {limit} requests a minute (access.requests_per_minute)");
         Problem::new(Kind::RateLimited, detail).with("limit", limit).retry_after(wait)
     })?;
-    if !caller.scopes.contains(&scope) {
+    if !identity.scopes.contains(&scope) {
         let detail = format!("this address needs the scope `{}`, the token has not", scope.name());
         return Err(Problem::new(Kind::Forbidden, detail).with("scope", scope.name()));
     }
-    Ok(caller)
+    Ok(identity.calls(correlation))
 }
 
 /// Whatever is presented takes the same way: one hash, one look-up by hash, one comparison in
@@ -62,7 +69,7 @@ async fn by_token(
     store: &dyn Store,
     presented: &[u8],
     now: Timestamp,
-) -> Result<Caller, Problem> {
+) -> Result<Identity, Problem> {
     let hash = hash(presented);
     let found = match gate.known.get(&hash, now) {
         Some(token) => Some(token),
@@ -80,7 +87,7 @@ async fn by_token(
         .filter(|token| same && token.works(now))
         .ok_or_else(|| Problem::new(Kind::Unauthorized, "the token is unknown or has expired"))?;
     gate.uses.note(&token, now);
-    Ok(Caller { tenant: token.tenant, who: Who::Token(token.id), scopes: token.scopes })
+    Ok(Identity { tenant: token.tenant, who: Who::Token(token.id), scopes: token.scopes })
 }
 
 /// What follows `Bearer `; nothing if it is of another scheme, and nothing is no token.

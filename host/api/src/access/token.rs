@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
 use sha2::{Digest, Sha256};
+use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::{Clock, Timestamp};
 use tombolo_core::id::{IdSource, TenantId, TokenId};
+use tombolo_core::ports::repair::By;
 use tombolo_core::ports::store::{Scope, Store, StoreError, Token};
 use zeroize::Zeroizing;
 
@@ -43,6 +46,8 @@ pub struct NewToken {
     pub scopes: Vec<Scope>,
     /// When it stops working: in so many days, at most 3,650. None for never.
     pub expires_in_days: Option<u32>,
+    /// Who makes it, for the record.
+    pub by: Option<By>,
 }
 
 /// A token that was just made. `Debug` does not show it.
@@ -108,8 +113,18 @@ pub async fn issue_token(
         last_used_at: None,
         revoked_at: None,
     };
-    store.put_token(stored.clone()).await?;
+    let audit = new.by.map(|by| made(by, &stored));
+    store.put_token(stored.clone(), audit).await?;
     Ok(IssuedToken { token, stored })
+}
+
+/// What goes on record of a new token: all but the token.
+fn made(by: By, token: &Token) -> AuditEntry {
+    let detail = json!({
+        "before": null,
+        "after": { "name": token.name, "scopes": token.scopes, "expires_at": token.expires_at },
+    });
+    by.entry(token.created_at, "token-created", token.id.to_string(), detail)
 }
 
 /// [`issue_token`] with the ports of the API.

@@ -6,8 +6,10 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use tombolo_core::audit::Actor;
 use tombolo_core::id::{TenantId, TokenId};
+use tombolo_core::ports::repair::By;
 use tombolo_core::ports::store::Scope;
 
+use crate::extract::Correlation;
 use crate::problem::{Kind, Problem};
 
 /// By what somebody is known.
@@ -28,6 +30,22 @@ impl fmt::Display for Who {
     }
 }
 
+/// Whom a token is of, and what it may.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub tenant: TenantId,
+    pub who: Who,
+    pub scopes: Vec<Scope>,
+}
+
+impl Identity {
+    /// Calls with a request of this id.
+    pub fn calls(self, correlation: Correlation) -> Caller {
+        let Self { tenant, who, scopes } = self;
+        Caller { tenant, who, scopes, correlation }
+    }
+}
+
 /// Who calls. Only the guard makes one, so a handler that takes it cannot be reached without a
 /// token, and the tenant in it is the only one the handler sees.
 #[derive(Debug, Clone)]
@@ -35,12 +53,15 @@ pub(crate) struct Caller {
     pub tenant: TenantId,
     pub who: Who,
     pub scopes: Vec<Scope>,
+    /// Of the request.
+    pub correlation: Correlation,
 }
 
 impl Caller {
     /// Who calls, as the record has it.
-    pub fn actor(&self) -> Actor {
-        Actor(self.who.to_string())
+    pub fn by(&self) -> By {
+        let correlation_id = Some(self.correlation.0.clone());
+        By { correlation_id, ..By::new(Actor(self.who.to_string())) }
     }
 
     /// Refuses to give a scope that the caller does not have.

@@ -28,20 +28,23 @@ pub(crate) struct AuditQuery {
 /// One entry of the record. Nothing changes it later.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct AuditItem {
-    /// Grows with every entry.
+    /// Counted from 1, without gaps.
     number: u64,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// `token:<id>`, `oidc:<sub>` for a person of the identity provider, `command-line` for who sat at
-    /// the server, or `callback` for somebody who knew an address.
+    /// `token:<id>`, `oidc:<sub>` for a person of the identity provider, `callback` for somebody who
+    /// knew an address, `command-line` for somebody on the server's machine, or `host`.
     actor: String,
-    /// `step-redriven`, `step-resolved`, `letter-discarded`, `run-replayed`, `step-signalled`,
-    /// `connection-resumed`.
+    /// `run-started`, `cancel-requested`, `step-redriven`, `step-resolved`, `letter-discarded`,
+    /// `run-replayed`, `step-signalled`, `plugin-added`, `workflow-applied`, `connection-set`,
+    /// `connection-resumed`, `token-created`, `token-revoked`, `quotas-set`.
     action: String,
     /// What it was done to: `run_../steps/<node>/<item>`.
     subject: String,
     /// The reason, and what was before and after, as far as it is not stored elsewhere.
     detail: Value,
+    /// Of the request that asked for it.
+    correlation_id: Option<String>,
 }
 
 impl From<(u64, AuditEntry)> for AuditItem {
@@ -53,6 +56,7 @@ impl From<(u64, AuditEntry)> for AuditItem {
             action: entry.action,
             subject: entry.subject,
             detail: entry.detail,
+            correlation_id: entry.correlation_id,
         }
     }
 }

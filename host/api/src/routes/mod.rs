@@ -35,12 +35,21 @@ use described::{BODY, ID, JSON, WRITES};
 /// Every route with the scope it needs and the problems it answers with, and the document that
 /// describes them.
 pub(crate) fn all(app: &Shared) -> (Router<Shared>, OpenApi) {
-    let routes = Routes::new(app)
-        .open(routes!(health::alive), &[])
-        .open(routes!(health::ready), &[&[K::NotReady]])
+    let routes = alive(app)
         .open(routes!(schema::workflow), &[])
         .open(routes!(problems::show), &[ID, &[K::ProblemNotFound]]);
     access(repair(letters(runs(workflows(plugins(routes)))))).finish()
+}
+
+/// What shows whether the process works.
+pub(crate) fn health(app: &Shared) -> (Router<Shared>, OpenApi) {
+    alive(app).finish()
+}
+
+fn alive(app: &Shared) -> Routes {
+    Routes::new(app)
+        .open(routes!(health::alive), &[])
+        .open(routes!(health::ready), &[&[K::NotReady]])
 }
 
 /// The routes that ask for no token: their addresses cannot be guessed.

@@ -4,7 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
+use serde_json::json;
 use std::time::Duration;
+use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::descriptor::{Descriptor, Operation};
 use tombolo_core::effect::{Effect, World};
@@ -150,18 +152,25 @@ pub(crate) async fn upload(
     let component = request.bytes(&app, bound, &types).await?;
     let size = component.len() as u64;
     let installed = app.ports.sandbox.install(component.clone()).await?;
-    let added = app
-        .ports
-        .store
-        .add_plugin(NewPlugin {
-            tenant: caller.tenant,
-            hash: installed.hash,
-            component,
-            descriptor: installed.descriptor.clone(),
-            now: app.ports.clock.now(),
-        })
-        .await?;
+    let now = app.ports.clock.now();
+    let plugin = NewPlugin {
+        tenant: caller.tenant,
+        hash: installed.hash,
+        component,
+        descriptor: installed.descriptor.clone(),
+        audit: Some(entry(&caller, &installed, now)),
+        now,
+    };
+    let added = app.ports.store.add_plugin(plugin).await?;
     uploaded(installed, size, &added)
+}
+
+/// On record if it is new: a version is added and never replaced, so there is no before.
+fn entry(caller: &Caller, installed: &Installed, now: Timestamp) -> AuditEntry {
+    let Descriptor { name, version, .. } = &installed.descriptor;
+    let after = json!({"name": name, "version": version, "hash": installed.hash});
+    let detail = json!({"before": null, "after": after});
+    caller.by().entry(now, "plugin-added", format!("plugins/{name}"), detail)
 }
 
 fn uploaded(

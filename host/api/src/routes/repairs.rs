@@ -2,7 +2,6 @@
 //! named.
 
 use serde::Serialize;
-use tombolo_core::audit::Actor;
 use tombolo_core::ports::repair::{By, RepairError};
 use tombolo_core::ports::store::StepKey;
 use utoipa::ToSchema;
@@ -34,11 +33,6 @@ impl From<StepKey> for StepName {
     }
 }
 
-/// Who calls, as the record has it.
-pub(super) fn actor(caller: &Caller) -> Actor {
-    caller.actor()
-}
-
 /// The caller and their reason.
 pub(super) fn by(caller: &Caller, reason: Option<String>) -> Result<By, Problem> {
     let reason = reason.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
@@ -46,7 +40,7 @@ pub(super) fn by(caller: &Caller, reason: Option<String>) -> Result<By, Problem>
         let why = format!("it has more than {MAX_REASON_BYTES} bytes");
         return Err(invalid("/reason", &why));
     }
-    Ok(By { actor: actor(caller), reason })
+    Ok(By { reason, ..caller.by() })
 }
 
 /// Does work that is not to be left half done: it comes to its end when the caller hangs up, or when

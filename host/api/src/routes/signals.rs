@@ -1,12 +1,11 @@
-//! What lets a `callback` or `approval` node go on, whoever sends it: which of the two it is, what a
-//! decision looks like, and the word on record.
+//! What lets a `callback` or `approval` node go on, whoever sends it: which of the two it is, and what
+//! a decision looks like.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
-use tombolo_core::audit::{Actor, AuditEntry};
-use tombolo_core::id::{RunId, TenantId};
+use serde_json::json;
+use tombolo_core::audit::Actor;
 use tombolo_core::json::Json;
-use tombolo_core::ports::store::{RunView, StepKey, StoreError};
+use tombolo_core::ports::store::{RunView, StoreError};
 use tombolo_core::workflow::Builtin;
 use utoipa::ToSchema;
 
@@ -110,29 +109,10 @@ pub(super) async fn asked(
     Ok(builtin.filter(|builtin| builtin.has_address()))
 }
 
-/// Puts a signal that was kept on record. It stays kept if that fails: the failure is ours.
-pub(super) async fn record(
-    app: &App,
-    (tenant, run): (TenantId, RunId),
-    step: &StepKey,
-    actor: Actor,
-    decision: Option<&Decision>,
-) {
-    let detail = decision.map_or(Value::Null, |decision| decision.body().value().clone());
-    let entry = AuditEntry {
-        at: app.ports.clock.now(),
-        actor,
-        action: "step-signalled".to_owned(),
-        subject: format!("{run}/steps/{}/{}", step.node, step.item),
-        detail,
-    };
-    if let Err(error) = app.ports.store.record(tenant, entry).await {
-        tracing::error!(%run, node = step.node, %error, "a signal is not on record");
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn anybody(body: Value) -> Result<Decision, String> {

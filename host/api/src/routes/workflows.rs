@@ -153,7 +153,7 @@ pub(crate) async fn apply(
 ) -> Result<(StatusCode, Json<AppliedShape>), Problem> {
     let file = request.json(&app, app.settings().max_workflow_bytes).await?;
     same_name(&file, &name)?;
-    Ok(match app.ports.authoring.apply(caller.tenant, file).await? {
+    Ok(match app.ports.authoring.apply(caller.tenant, file, caller.by()).await? {
         Applied::Created { id, version } => {
             (StatusCode::CREATED, Json(AppliedShape { id, name, version, status: "created" }))
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tombolo_core::clock::Clock;
 use tombolo_core::descriptor::Descriptor;
@@ -17,6 +17,7 @@ use tombolo_core::ports::authoring::{Authoring, AuthoringError};
 use tombolo_core::ports::intake::{
     Answer, Arrival, Follow, Hook, Intake, Progress, Subscriber, Subscriptions,
 };
+use tombolo_core::ports::repair::By;
 use tombolo_core::ports::sandbox::{
     Evaluation, ExpressionError, InstallError, Installed, Invocation, Invoked, Sandbox,
 };
@@ -89,7 +90,7 @@ impl Authoring for StoredAuthoring {
         Ok(schema_issues(file.value()))
     }
 
-    async fn apply(&self, tenant: TenantId, file: Json) -> Result<Applied, AuthoringError> {
+    async fn apply(&self, tenant: TenantId, file: Json, by: By) -> Result<Applied, AuthoringError> {
         let issues = schema_issues(file.value());
         if !issues.is_empty() {
             return Err(AuthoringError::Invalid(issues));
@@ -104,6 +105,12 @@ impl Authoring for StoredAuthoring {
                 definition: file,
                 pins: BTreeMap::new(),
                 now: self.clock.now(),
+                audit: Some(by.entry(
+                    self.clock.now(),
+                    "workflow-applied",
+                    format!("workflows/{name}"),
+                    Value::Null,
+                )),
             })
             .await?;
         let (Applied::Created { id, version } | Applied::Unchanged { id, version }) = applied;
@@ -197,6 +204,9 @@ impl ScriptedIntake {
                 received_at: self.clock.now(),
             },
             runs: arrival.subscribers.into_iter().map(run).collect(),
+            audit: arrival
+                .by
+                .map(|by| by.entry(self.clock.now(), "run-started", id.to_string(), Value::Null)),
         }
     }
 }
@@ -221,8 +231,14 @@ impl Intake for ScriptedIntake {
         Ok(self.answer(patience))
     }
 
-    async fn cancel(&self, tenant: TenantId, run: RunId) -> Result<CancelRequest, StoreError> {
-        self.store.request_cancel(tenant, run).await
+    async fn cancel(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        by: By,
+    ) -> Result<CancelRequest, StoreError> {
+        let entry = by.entry(self.clock.now(), "cancel-requested", run.to_string(), Value::Null);
+        self.store.request_cancel(tenant, run, Some(entry)).await
     }
 
     fn follow(&self, _: TenantId, _: RunId) -> Box<dyn Follow> {

@@ -189,6 +189,7 @@ impl Host {
             name: "test".to_owned(),
             scopes: scopes.to_vec(),
             expires_in_days: days,
+            by: None,
         };
         let issued = issue_token(&*self.store, &*self.clock, &*self.ids, &*self.randomness, new)
             .await

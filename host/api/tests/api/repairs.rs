@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tokio::sync::oneshot;
 use tombolo_core::clock::Clock;
 use tombolo_core::id::{RunId, TenantId};
@@ -184,6 +185,7 @@ impl Repairs for ScriptedRepairs {
         run: RunId,
         step: StepKey,
         body: Json,
+        by: By,
     ) -> Result<Signalled, RepairError> {
         let view = self.store.run(tenant, run).await?.ok_or(RepairError::UnknownRun(run))?;
         if view.run.state.ended() {
@@ -192,8 +194,12 @@ impl Repairs for ScriptedRepairs {
         if view.steps.iter().any(|row| row.key() == step && row.state.ended()) {
             return Ok(Signalled::Taken);
         }
-        let signal = Signal { tenant, run, step, body, at: self.clock.now() };
-        Ok(self.store.signal(signal).await?)
+        let (at, subject) = (self.clock.now(), format!("{run}/steps/{}/{}", step.node, step.item));
+        let decided = body.value().get("decision").is_some();
+        let detail = if decided { body.value().clone() } else { Value::Null };
+        let entry = by.entry(at, "step-signalled", subject, detail);
+        let signal = Signal { tenant, run, step, body, at };
+        Ok(self.store.signal(signal, Some(entry)).await?)
     }
 }
 

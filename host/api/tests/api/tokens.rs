@@ -165,6 +165,7 @@ async fn what_another_process_takes_back_works_a_second_at_most() {
         action: "token-revoked".to_owned(),
         subject: stored.id.to_string(),
         detail: json!({}),
+        correlation_id: None,
     };
     host.store.revoke_token(host.tenant, stored.id, audit).await.unwrap().unwrap();
     host.clock.advance(Duration::from_secs(1));

@@ -30,6 +30,15 @@ pub enum Alert {
         /// When.
         at: Timestamp,
     },
+    /// The record of what people did is not the one that was signed: somebody has changed it.
+    RecordContradicted {
+        /// Whose record.
+        tenant: TenantId,
+        /// What does not fit.
+        reason: String,
+        /// When it was found.
+        at: Timestamp,
+    },
 }
 
 impl Alert {
@@ -38,6 +47,10 @@ impl Alert {
         match self {
             Self::DeadLetters { count, .. } => format!(
                 "Tombolo: {count} dead letter(s) wait for a person. See `tombolo dead-letter list`."
+            ),
+            Self::RecordContradicted { tenant, reason, .. } => format!(
+                "Tombolo: the record of what people did was changed ({tenant}): {reason}. See \
+                 `tombolo audit verify`."
             ),
             Self::ConnectionPaused { connection, reason, .. } => format!(
                 "Tombolo: the connection `{connection}` is paused, its credentials were refused: \

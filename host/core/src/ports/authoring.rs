@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use crate::error::StepError;
 use crate::id::TenantId;
 use crate::json::Json;
+use crate::ports::repair::By;
 use crate::ports::store::{Applied, StoreError};
 use crate::workflow::Issue;
 
@@ -29,8 +30,8 @@ pub trait Authoring: Send + Sync {
     async fn validate(&self, tenant: TenantId, file: &Json) -> Result<Vec<Issue>, AuthoringError>;
 
     /// Checks a file, stores it as a version, and makes it the live one: when this returns, the
-    /// next event runs it.
-    async fn apply(&self, tenant: TenantId, file: Json) -> Result<Applied, AuthoringError>;
+    /// next event runs it. Who does it is on record if it is a new version.
+    async fn apply(&self, tenant: TenantId, file: Json, by: By) -> Result<Applied, AuthoringError>;
 }
 
 /// What the way in knows of webhook verification.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::clock::Timestamp;
 use crate::id::{EventId, RunId, TenantId, WorkflowId};
 use crate::json::Json;
+use crate::ports::repair::By;
 use crate::ports::store::{Accepted, CancelRequest, StoreError};
 use crate::run::{RunState, StepState};
 use crate::workflow::LimitRules;
@@ -34,6 +35,8 @@ pub struct Arrival {
     pub correlation_id: String,
     /// Who runs: workflow, pinned version, and the trigger's name.
     pub subscribers: Vec<Subscriber>,
+    /// Who sends it, if a person does: it is on record then.
+    pub by: Option<By>,
 }
 
 /// A workflow that takes an event.
@@ -134,8 +137,13 @@ pub trait Intake: Send + Sync {
         patience: Duration,
     ) -> Result<Answer, StoreError>;
 
-    /// Asks for the end of a run.
-    async fn cancel(&self, tenant: TenantId, run: RunId) -> Result<CancelRequest, StoreError>;
+    /// Asks for the end of a run. Who does is on record if the run goes on.
+    async fn cancel(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        by: By,
+    ) -> Result<CancelRequest, StoreError>;
 
     /// Follows a run's changes from now on. Subscribe first, read the run after: nothing is missed.
     fn follow(&self, tenant: TenantId, run: RunId) -> Box<dyn Follow>;

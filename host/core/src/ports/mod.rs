@@ -4,6 +4,7 @@
 pub mod alert;
 pub mod authoring;
 pub mod callback;
+pub mod checkpoints;
 pub mod documents;
 pub mod egress;
 pub mod intake;

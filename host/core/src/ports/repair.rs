@@ -1,9 +1,11 @@
 //! The port of repair: what a person may do with runs and steps that do not go on.
 
 use async_trait::async_trait;
+use serde_json::{Value, json};
 
 use super::store::{Signalled, StepKey, StoreError};
-use crate::audit::Actor;
+use crate::audit::{Actor, AuditEntry};
+use crate::clock::Timestamp;
 use crate::id::{RunId, TenantId};
 use crate::json::Json;
 use crate::run::{CannotRepair, Explanation, From, NoSuchNode, Redrive, Repeat, RunState};
@@ -15,6 +17,31 @@ pub struct By {
     pub actor: Actor,
     /// Why, in their words.
     pub reason: Option<String>,
+    /// Of the request; None where there is none.
+    pub correlation_id: Option<String>,
+}
+
+impl By {
+    /// Somebody who gives no reason.
+    pub fn new(actor: Actor) -> Self {
+        Self { actor, reason: None, correlation_id: None }
+    }
+
+    /// What goes on record. A detail of nothing is the reason.
+    pub fn entry(self, at: Timestamp, action: &str, subject: String, detail: Value) -> AuditEntry {
+        let detail = match (detail, self.reason) {
+            (Value::Null, Some(reason)) => json!({ "reason": reason }),
+            (detail, _) => detail,
+        };
+        AuditEntry {
+            at,
+            actor: self.actor,
+            action: action.to_owned(),
+            subject,
+            detail,
+            correlation_id: self.correlation_id,
+        }
+    }
 }
 
 /// Why nothing was repaired. Nothing was written then.
@@ -135,12 +162,14 @@ pub trait Repairs: Send + Sync {
     /// Why a run and its steps are where they are.
     async fn explain(&self, tenant: TenantId, run: RunId) -> Result<Explanation, RepairError>;
 
-    /// Lets a `callback` or `approval` node go on.
+    /// Lets a `callback` or `approval` node go on. A decision is on record, what else is sent is not:
+    /// only that it was.
     async fn signal(
         &self,
         tenant: TenantId,
         run: RunId,
         step: StepKey,
         body: Json,
+        by: By,
     ) -> Result<Signalled, RepairError>;
 }

@@ -13,7 +13,7 @@ use tombolo_core::ports::store::{
 };
 use tombolo_core::run::{Run, RunState};
 
-use super::{entry, subject};
+use super::subject;
 use crate::leases::{Held, Leases};
 use crate::registry::NoPlan;
 use crate::{Inner, alerts, desk};
@@ -105,7 +105,7 @@ impl Opened {
     /// Puts what was done on record, with the write that does it.
     pub fn record(&mut self, by: By, action: &str, step: &StepKey, detail: Value) {
         let (now, subject) = (self.inner.ports.clock.now(), subject(self.lease.run, step));
-        self.audit.push(entry(now, by, action, subject, detail));
+        self.audit.push(by.entry(now, action, subject, detail));
     }
 
     /// Lets the run go on, with these steps repaired.

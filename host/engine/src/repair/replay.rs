@@ -13,7 +13,6 @@ use tombolo_core::ports::store::{
 use tombolo_core::run::{CannotRepair, From, Replay, Run};
 use tombolo_core::workflow::Plan;
 
-use super::entry;
 use super::opened::{damaged, no_plan};
 use crate::{Inner, flow};
 
@@ -64,18 +63,15 @@ pub(super) async fn start(
 ) -> Result<(RunId, ReplayPlan), RepairError> {
     let planned = plan(inner, &order).await?;
     let (plan, now) = (planned.plan.clone(), inner.ports.clock.now());
-    let accept = accept(inner, &order, planned, now).await?;
+    let mut accept = accept(inner, &order, planned, now).await?;
     let new = accept.runs[0].id;
     let detail = json!({
         "reason": by.reason, "from": from_text(&order.from), "version": plan.version, "run": new,
         "repeat_unknown": order.repeat_unknown,
     });
-    let entry = entry(now, by, "run-replayed", order.run.to_string(), detail);
+    accept.audit = Some(by.entry(now, "run-replayed", order.run.to_string(), detail));
     let accepted = inner.ports.store.accept(vec![accept]).await?;
     let run = accepted.first().and_then(|accepted| accepted.runs().first().copied());
-    if run == Some(new) {
-        inner.ports.store.record(order.tenant, entry).await?;
-    }
     inner.wake.notify_one();
     Ok((run.unwrap_or(new), plan))
 }
@@ -125,6 +121,7 @@ async fn accept(
             ended: None,
             flow,
         }],
+        audit: None,
     })
 }
 

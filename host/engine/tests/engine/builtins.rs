@@ -8,7 +8,7 @@ use tombolo_core::ports::repair::{RepairError, Repairs};
 use tombolo_core::ports::store::{Page, Reading, RunView, Signalled, StepKey};
 use tombolo_core::run::RunState;
 
-use crate::support::{Bench, HOUR, Running, Script, state, step};
+use crate::support::{Bench, HOUR, Running, Script, by, state, step};
 
 fn key(node: &str) -> StepKey {
     StepKey { node: node.into(), item: 0 }
@@ -79,8 +79,9 @@ async fn a_callback_goes_on_with_what_was_sent_whether_early_or_late() {
     let parked = bench.until(late, |view| state(view) == RunState::Waiting).await;
     let address = output(&parked, "tell")["address"].as_str().unwrap().to_owned();
     assert!(address.contains(&late.to_string()), "{address}");
-    let send =
-        |run, body: Value| engine.engine.signal(bench.tenant, run, key("answer"), body.into());
+    let send = |run, body: Value| {
+        engine.engine.signal(bench.tenant, run, key("answer"), body.into(), by())
+    };
     assert_eq!(send(late, json!({"ok": 1})).await, Ok(Signalled::Kept));
     let ended = bench.ended(late).await;
     assert_eq!(ended.run.output.unwrap().value(), &json!({"ok": 1}));
@@ -96,7 +97,7 @@ async fn a_callback_goes_on_with_what_was_sent_whether_early_or_late() {
     let ended = bench.ended(early).await;
     assert_eq!(ended.run.output.unwrap().value(), "first");
 
-    let wrong = engine.engine.signal(bench.tenant, early, key("tell"), json!(1).into()).await;
+    let wrong = engine.engine.signal(bench.tenant, early, key("tell"), json!(1).into(), by()).await;
     assert!(matches!(wrong, Err(RepairError::TakesNoSignal(_))), "{wrong:?}");
 }
 
@@ -138,7 +139,7 @@ async fn an_approval_takes_the_way_that_was_decided() {
     let run = engine.run("7").await;
     bench.until(run, |view| state(view) == RunState::Waiting).await;
     let body = json!({"decision": "rejected", "by": "Ada", "reason": "too much"});
-    engine.engine.signal(bench.tenant, run, key("ask"), body.clone().into()).await.unwrap();
+    engine.engine.signal(bench.tenant, run, key("ask"), body.clone().into(), by()).await.unwrap();
     let ended = bench.ended(run).await;
     assert_eq!((step(&ended, "pay"), step(&ended, "stop")), ("skipped".into(), "succeeded".into()));
     assert_eq!(output(&ended, "ask"), &body, "who and why are stored");
@@ -218,7 +219,7 @@ async fn cancel_reaches_the_called_run() {
     bench.until(run, |view| state(view) == RunState::Waiting).await;
     let child = run_of(&bench, "child").await;
     bench.until(child, |view| state(view) == RunState::Waiting).await;
-    engine.engine.cancel(bench.tenant, run).await.unwrap();
+    engine.engine.cancel(bench.tenant, run, by()).await.unwrap();
     assert_eq!(state(&bench.ended(run).await), RunState::Cancelled);
     assert_eq!(state(&bench.ended(child).await), RunState::Cancelled);
 }

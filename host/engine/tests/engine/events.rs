@@ -6,7 +6,7 @@ use tombolo_core::ports::store::Reading;
 use tombolo_core::run::RunState;
 use tombolo_core::workflow::Issue;
 
-use crate::support::{Bench, Running, state};
+use crate::support::{Bench, Running, by, state};
 
 fn listens(event: &str) -> Value {
     json!({"triggers": {"told": {"event": {"name": event}}}})
@@ -59,7 +59,7 @@ fn declares(schema: &Value) -> Value {
 async fn issues(bench: &Bench, engine: &Running, name: &str, schema: &Value) -> Vec<Issue> {
     let mut file = json!({"name": name, "nodes": publishes("order.placed.v1", json!({"id": 1}))});
     file["events"] = declares(schema)["events"].clone();
-    match engine.registry.apply(bench.tenant, file.into()).await {
+    match engine.registry.apply(bench.tenant, file.into(), by()).await {
         Ok(_) => Vec::new(),
         Err(AuthoringError::Invalid(issues)) => issues,
         Err(other) => panic!("{other}"),

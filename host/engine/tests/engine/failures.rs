@@ -100,7 +100,7 @@ async fn a_run_that_is_out_of_time_is_told_and_one_that_is_cancelled_is_not() {
     let nodes = json!({"pause": {"use": "wait", "with": {"for": "2h"}}});
     engine.apply(nodes, json!({"timeout": "1h"})).await;
     let cancelled = engine.run("1").await;
-    engine.engine.cancel(bench.tenant, cancelled).await.unwrap();
+    engine.engine.cancel(bench.tenant, cancelled, by()).await.unwrap();
     assert_eq!(state(&bench.ended(cancelled).await), RunState::Cancelled);
     let late = engine.run("2").await;
     bench.until(late, |view| state(view) == RunState::Waiting).await;
@@ -137,6 +137,7 @@ async fn without_plan(bench: &Bench, engine: &Running) {
         definition: file.into(),
         pins: Default::default(),
         now: bench.clock_now(),
+        audit: None,
     };
     bench.store.apply_workflow(version).await.unwrap();
     engine.registry.reload().await.unwrap();
@@ -171,7 +172,7 @@ async fn stored_run(bench: &Bench, engine: &Running) -> RunId {
         received_at: Timestamp(0),
     };
     let id = run.id;
-    bench.store.accept(vec![Accept { event, runs: vec![run] }]).await.unwrap();
+    bench.store.accept(vec![Accept { event, runs: vec![run], audit: None }]).await.unwrap();
     id
 }
 

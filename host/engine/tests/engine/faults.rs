@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::support::mortal::Trouble;
-use crate::support::{Bench, eventually, soon, state, step};
+use crate::support::{Bench, by, eventually, soon, state, step};
 use serde_json::{Value, json};
 use tombolo_core::error::ErrorClass;
 use tombolo_core::ports::intake::Intake;
@@ -182,7 +182,7 @@ async fn a_wish_to_cancel_is_never_lost_to_a_park() {
     for n in 0..20 {
         bench.sandbox.fail("a", ErrorClass::Transient);
         let run = engine.run(&n.to_string()).await;
-        engine.engine.cancel(bench.tenant, run).await.unwrap();
+        engine.engine.cancel(bench.tenant, run, by()).await.unwrap();
         let ended = bench.ended(run).await;
         assert_eq!(state(&ended), RunState::Cancelled, "run {n}");
         // What was not used stands in the way of the next.
@@ -242,7 +242,7 @@ async fn a_store_that_cannot_be_read_costs_nothing_that_is_under_way() {
     // What came, and then the connection.
     engine.store.fail_reads(2);
     let ask = StepKey { node: "ask".into(), item: 0 };
-    engine.engine.signal(bench.tenant, run, ask, json!(1).into()).await.unwrap();
+    engine.engine.signal(bench.tenant, run, ask, json!(1).into(), by()).await.unwrap();
     soon(looks).await.unwrap();
     assert_eq!(engine.store.bad_reads(), 0);
     looked.send(json!(1)).unwrap();

@@ -8,7 +8,7 @@ use tombolo_core::ports::intake::Intake;
 use tombolo_core::ports::repair::Repairs;
 use tombolo_core::run::RunState;
 
-use crate::support::{Bench, HOUR, Running, state};
+use crate::support::{Bench, HOUR, Running, by, state};
 
 /// A workflow of one node, with these limits.
 async fn limited(bench: &Bench, limits: Value) -> Running {
@@ -142,7 +142,7 @@ async fn a_run_that_waits_for_a_place_is_cancelled_at_once() {
     engine.run("1").await;
     started.await.unwrap();
     let second = engine.run("2").await;
-    engine.engine.cancel(bench.tenant, second).await.unwrap();
+    engine.engine.cancel(bench.tenant, second, by()).await.unwrap();
     assert_eq!(state(&bench.ended(second).await), RunState::Cancelled);
     assert_eq!(attempts(&bench, second), 0);
 }

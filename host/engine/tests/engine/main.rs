@@ -14,6 +14,7 @@ mod intents;
 mod journals;
 mod lists;
 mod promises;
+mod record;
 mod repair;
 mod repair_ends;
 mod slots;

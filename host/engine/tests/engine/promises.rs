@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Bench, HOUR, Script, state, step};
+use crate::support::{Bench, HOUR, Script, by, state, step};
 use serde_json::json;
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::ports::intake::{Answer, Intake};
@@ -183,7 +183,10 @@ async fn cancel_works_while_an_attempt_runs_and_while_the_run_waits() {
     let (started, _never) = bench.sandbox.hold("a");
     let running = engine.run("running").await;
     started.await.unwrap();
-    assert_eq!(engine.engine.cancel(bench.tenant, running).await, Ok(CancelRequest::Requested));
+    assert_eq!(
+        engine.engine.cancel(bench.tenant, running, by()).await,
+        Ok(CancelRequest::Requested)
+    );
     let ended = bench.ended(running).await;
     assert_eq!(state(&ended), RunState::Cancelled);
     assert_eq!((step(&ended, "a"), step(&ended, "b")), ("cancelled".into(), "cancelled".into()));
@@ -191,10 +194,10 @@ async fn cancel_works_while_an_attempt_runs_and_while_the_run_waits() {
     bench.sandbox.fail("a", ErrorClass::Transient);
     let waiting = engine.run("waiting").await;
     bench.until(waiting, |view| state(view) == RunState::Waiting).await;
-    engine.engine.cancel(bench.tenant, waiting).await.unwrap();
+    engine.engine.cancel(bench.tenant, waiting, by()).await.unwrap();
     assert_eq!(state(&bench.ended(waiting).await), RunState::Cancelled);
     assert_eq!(
-        engine.engine.cancel(bench.tenant, waiting).await,
+        engine.engine.cancel(bench.tenant, waiting, by()).await,
         Ok(CancelRequest::Ended(RunState::Cancelled))
     );
 }
@@ -207,7 +210,7 @@ async fn a_run_that_is_cut_off_in_an_unsafe_attempt_says_so() {
     let (started, _never) = bench.sandbox.hold("a");
     let run = engine.run("1").await;
     started.await.unwrap();
-    engine.engine.cancel(bench.tenant, run).await.unwrap();
+    engine.engine.cancel(bench.tenant, run, by()).await.unwrap();
     let ended = bench.ended(run).await;
     assert_eq!(state(&ended), RunState::Cancelled);
     assert_eq!(step(&ended, "a"), "unknown");

@@ -28,7 +28,7 @@ async fn cut_off(bench: &Bench, engine: &Running, more: serde_json::Value) -> (R
     let waits = bench.until(run, |view| state(view) == RunState::Waiting).await;
     let child = waits.steps.iter().find_map(|step| step.child).unwrap();
     bench.until(child, |view| state(view) == RunState::Waiting).await;
-    engine.engine.cancel(bench.tenant, run).await.unwrap();
+    engine.engine.cancel(bench.tenant, run, by()).await.unwrap();
     assert_eq!(state(&bench.ended(run).await), RunState::Cancelled);
     assert_eq!(state(&bench.ended(child).await), RunState::Cancelled);
     (run, child)
@@ -85,7 +85,8 @@ async fn a_run_that_was_called_and_cut_off_goes_on_and_is_not_started_twice() {
     assert_eq!(state(&bench.ended(child).await), RunState::Succeeded);
     let audit = bench.store.audit(bench.tenant, 10, None).await.unwrap();
     let of_run = audit.iter().filter(|(_, entry)| entry.subject.starts_with(&run.to_string()));
-    assert_eq!(of_run.count(), 1);
+    let told: Vec<&str> = of_run.map(|(_, entry)| &*entry.action).collect();
+    assert_eq!(told, ["step-redriven", "cancel-requested"]);
 }
 
 #[tokio::test]
@@ -107,7 +108,7 @@ async fn a_resolved_step_lets_the_rest_of_a_cut_off_run_go_on() {
     let calls = |view: &RunView| view.steps.iter().find_map(|step| step.child);
     let child = calls(&bench.until(run, |view| calls(view).is_some()).await).unwrap();
     bench.until(child, |view| state(view) == RunState::Waiting).await;
-    engine.engine.cancel(bench.tenant, run).await.unwrap();
+    engine.engine.cancel(bench.tenant, run, by()).await.unwrap();
     let ended = bench.ended(run).await;
     assert_eq!(
         (step(&ended, "send"), step(&ended, "call")),
@@ -138,7 +139,7 @@ async fn a_run_whose_results_cannot_be_stored_keeps_its_calls() {
     read.await.unwrap();
     // After the wish to cancel.
     engine.store.plan(1, Trouble::Fails(StoreError::Refused("too big".into())));
-    engine.engine.cancel(bench.tenant, run).await.unwrap();
+    engine.engine.cancel(bench.tenant, run, by()).await.unwrap();
     let ended = bench.ended(run).await;
     assert_eq!(ended.run.error.as_ref().unwrap().code, "result-not-storable");
     assert_eq!((step(&ended, "send"), step(&ended, "read")), ("unknown".into(), "dead".into()));

@@ -4,7 +4,7 @@ use serde_json::json;
 use tombolo_core::ports::intake::Intake;
 use tombolo_core::run::RunState;
 
-use crate::support::{Bench, HOUR, Running, soon, state};
+use crate::support::{Bench, HOUR, Running, by, soon, state};
 
 /// An engine with one slot, which a run of `holder` has until the sender is used.
 async fn full(bench: &mut Bench) -> (Running, tokio::sync::oneshot::Sender<serde_json::Value>) {
@@ -24,7 +24,7 @@ async fn a_queued_run_that_is_to_end_needs_no_slot() {
     let (engine, _go_on) = full(&mut bench).await;
     let cancelled = engine.run("cancelled").await;
     let late = engine.run("late").await;
-    engine.engine.cancel(bench.tenant, cancelled).await.unwrap();
+    engine.engine.cancel(bench.tenant, cancelled, by()).await.unwrap();
     assert_eq!(state(&bench.ended(cancelled).await), RunState::Cancelled);
     bench.clock.forward(HOUR);
     assert_eq!(bench.ended(late).await.run.error.unwrap().code, "run-timeout");

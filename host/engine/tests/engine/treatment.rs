@@ -9,7 +9,7 @@ use tombolo_core::ports::repair::Repairs;
 use tombolo_core::ports::store::{Catalog, Reading};
 use tombolo_core::run::{RunState, StepState};
 
-use crate::support::{Bench, HOUR, Script, eventually, state, step};
+use crate::support::{Bench, HOUR, Script, by, eventually, state, step};
 
 fn resumed(bench: &Bench) -> AuditEntry {
     AuditEntry {
@@ -18,6 +18,7 @@ fn resumed(bench: &Bench) -> AuditEntry {
         action: "connection-resumed".into(),
         subject: "crm".into(),
         detail: json!(null),
+        correlation_id: None,
     }
 }
 
@@ -183,7 +184,7 @@ async fn an_attempt_that_is_cut_off_leaves_its_calls_and_says_what_it_knows() {
     sent.await.unwrap();
     not_yet.await.unwrap();
     use tombolo_core::ports::intake::Intake;
-    engine.engine.cancel(bench.tenant, run).await.unwrap();
+    engine.engine.cancel(bench.tenant, run, by()).await.unwrap();
     let ended = bench.ended(run).await;
     assert_eq!(state(&ended), RunState::Cancelled);
     assert_eq!(

@@ -8,7 +8,7 @@ use tombolo_core::ports::intake::Intake;
 use tombolo_core::ports::store::RunView;
 use tombolo_core::run::RunState;
 
-use crate::support::{Bench, HOUR, Running, soon, state, step};
+use crate::support::{Bench, HOUR, Running, by, soon, state, step};
 
 /// A workflow that calls `child` and waits for it, with more nodes, and fields.
 async fn caller(engine: &Running, child: Value, mut nodes: Value, more: Value) {
@@ -118,7 +118,7 @@ async fn a_wish_to_end_reaches_a_called_run_that_is_worked_on() {
     let run = engine.run("1").await;
     soon(work).await.unwrap();
     let child = bench.newest_of("child").await;
-    engine.engine.cancel(bench.tenant, run).await.unwrap();
+    engine.engine.cancel(bench.tenant, run, by()).await.unwrap();
     assert_eq!(state(&bench.ended(child).await), RunState::Cancelled);
     assert_eq!(state(&bench.ended(run).await), RunState::Cancelled);
     assert!(bench.sandbox.attempts("more").is_empty());
@@ -170,7 +170,7 @@ async fn a_wish_to_end_is_not_lost_between_the_claim_and_the_work() {
     let (brought, go_on) = engine.store.hold_claim();
     let run = engine.run("1").await;
     soon(brought).await.unwrap();
-    engine.engine.cancel(bench.tenant, run).await.unwrap();
+    engine.engine.cancel(bench.tenant, run, by()).await.unwrap();
     go_on.send(()).unwrap();
     assert_eq!(state(&bench.ended(run).await), RunState::Cancelled);
 }

@@ -1,20 +1,47 @@
-//! `tombolo audit`: what people did, on record.
+//! `tombolo audit`: what people did, on record; listed by a server, or exported and checked without
+//! one.
 
-use clap::Args;
+use std::path::Path;
+
+use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::Value;
+use tombolo_core::audit::Signs;
 use tombolo_core::clock::Timestamp;
+use tombolo_vault::AuditKey;
 
+use super::audit_export::{self, ExportArgs};
+use super::audit_verify::{self, VerifyArgs};
 use super::client::Client;
 use super::table::{Cell, table};
 use super::terminal::{Terminal, harmless, one_line};
 use super::{Ending, measure};
+use crate::config::Config;
 
 /// Longest detail in the list, in characters.
 const MAX_DETAIL: usize = 80;
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct AuditArgs {
+    #[command(subcommand)]
+    command: Option<AuditCommand>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+#[derive(Subcommand)]
+enum AuditCommand {
+    /// Check that nobody has changed the record. Needs no server, and changes nothing.
+    Verify(VerifyArgs),
+    /// Write a tenant's record as lines of JSON, with a summary. Works beside a server that runs.
+    Export(ExportArgs),
+    /// Print the public key of the checkpoints. Keep it where they are kept.
+    Key,
+}
+
+#[derive(Args)]
+struct ListArgs {
     /// At most so many entries.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: u32,
@@ -36,10 +63,25 @@ struct EntryView {
 
 /// Carries out the command.
 pub(super) async fn run(
-    args: &AuditArgs,
-    client: &Client,
+    args: AuditArgs,
+    config: Option<&Path>,
+    client: impl FnOnce() -> anyhow::Result<Client>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Ending> {
+    match args.command {
+        None => list(&args.list, &client()?, terminal).await,
+        Some(AuditCommand::Verify(args)) => audit_verify::run(args, config, terminal).await,
+        Some(AuditCommand::Export(args)) => audit_export::run(&args, config, terminal).await,
+        Some(AuditCommand::Key) => {
+            let config = Config::load(config)?.config;
+            let key = AuditKey::load(&config.audit.key_file(&config.data))?;
+            terminal.print(&key.public_key().to_string())?;
+            Ok(Ending::Fine)
+        }
+    }
+}
+
+async fn list(args: &ListArgs, client: &Client, terminal: &mut Terminal) -> anyhow::Result<Ending> {
     let parameters = [("limit", Some(args.limit.to_string())), ("cursor", args.cursor.clone())];
     let answer = client.query(&["audit"], &parameters).await?;
     if terminal.json {

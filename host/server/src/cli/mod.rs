@@ -1,10 +1,12 @@
 //! The command line `tombolo`: what can be typed, and which command that is.
 //!
-//! Every command but `serve`, `token`, `tenant`, `plugin build`, `plugin inspect` and `config` speaks
-//! to a server over the HTTP API, on this machine or another. Only `token` and `tenant` touch a
-//! server's data.
+//! Every command but `serve`, `token`, `tenant`, `store copy`, `plugin build`, `plugin inspect`, `config`
+//! and those of `audit` that export and check speaks to a server over the HTTP API, on this machine or
+//! another. Only `token`, `tenant` and `store copy` write to a server's data.
 
 mod audit;
+mod audit_export;
+mod audit_verify;
 mod bulk;
 mod client;
 mod config;
@@ -27,6 +29,7 @@ mod secret_input;
 mod serve;
 mod shape;
 mod sse;
+mod store;
 mod table;
 mod target;
 mod tenant;
@@ -101,7 +104,7 @@ enum Command {
     /// Look at steps that wait for a person, and let them go on or give them up.
     #[command(subcommand)]
     DeadLetter(dead_letter::LetterCommand),
-    /// Show what people did, the newest first.
+    /// Show what people did, the newest first; export and check that record.
     Audit(audit::AuditArgs),
     /// Make, list and take back API tokens, on the server's machine.
     #[command(subcommand)]
@@ -109,6 +112,9 @@ enum Command {
     /// Make and list tenants, and say what they may use, on the server's machine.
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
+    /// Bring the database of the data folder to a PostgreSQL server.
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Print the configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -171,9 +177,10 @@ async fn dispatch(cli: Cli, terminal: &mut Terminal) -> anyhow::Result<Ending> {
         Command::Connection(command) => connection::run(command, &client()?, terminal).await,
         Command::Run(command) => run::run(command, &client()?, terminal).await,
         Command::DeadLetter(command) => dead_letter::run(command, &client()?, terminal).await,
-        Command::Audit(args) => audit::run(&args, &client()?, terminal).await,
+        Command::Audit(args) => audit::run(args, global.config.as_deref(), client, terminal).await,
         Command::Token(command) => token::run(command, global.config.as_deref(), terminal).await,
         Command::Tenant(command) => tenant::run(command, global.config.as_deref(), terminal).await,
+        Command::Store(command) => store::run(command, global.config.as_deref(), terminal).await,
         Command::Config(command) => config::run(&command, global.config.as_deref(), terminal),
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn complaint(key: &str, value: &Value) -> Option<String> {
     let reason = match (key, value) {
         ("store.page_bytes", Value::Number(number)) => power_of_two(number.as_u64()?),
         ("server.public_url", Value::String(text)) => origin(text),
-        ("alerts.url", Value::String(text)) => address(text),
+        ("alerts.url" | "audit.checkpoint_url", Value::String(text)) => address(text),
         ("oidc.issuer", Value::String(text)) => issuer(text),
         ("oidc.audience" | "oidc.tenant_claim" | "oidc.role_claim", Value::String(text)) => {
             text.is_empty().then(|| "it has to say something".to_owned())

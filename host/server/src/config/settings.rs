@@ -100,6 +100,8 @@ impl DataSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreSettings {
+    /// The variable that holds the address of a PostgreSQL database; if it is set, no file is made.
+    pub url_env: String,
     /// How durable a commit is.
     pub synchronous: Synchronous,
     /// Writes that may wait.
@@ -144,6 +146,7 @@ impl Default for StoreSettings {
     fn default() -> Self {
         let store = SqliteSettings::default();
         Self {
+            url_env: "DATABASE_URL".to_owned(),
             synchronous: match store.synchronous {
                 tombolo_store::Synchronous::Full => Synchronous::Full,
                 tombolo_store::Synchronous::Normal => Synchronous::Normal,
@@ -173,12 +176,7 @@ impl StoreSettings {
                 Synchronous::Full => tombolo_store::Synchronous::Full,
                 Synchronous::Normal => tombolo_store::Synchronous::Normal,
             },
-            bounds: Bounds {
-                waiting: self.queue_writes,
-                waiting_bytes: self.queue_bytes,
-                batch_rows: self.batch_rows,
-                batch_bytes: self.batch_bytes,
-            },
+            bounds: self.bounds(),
             readers: self.readers,
             reader_timeout: Duration::from_millis(self.reader_timeout_ms),
             busy_timeout: Duration::from_millis(self.busy_timeout_ms),
@@ -188,6 +186,71 @@ impl StoreSettings {
             checkpoint_pages: self.checkpoint_pages,
             journal_bytes: self.journal_bytes,
             max_file_bytes: Some(self.max_file_bytes).filter(|bytes| *bytes > 0),
+        }
+    }
+
+    /// The same for a server.
+    pub fn postgres(
+        &self,
+        server: &PostgresSettings,
+        url: String,
+    ) -> tombolo_store::PostgresSettings {
+        tombolo_store::PostgresSettings {
+            url,
+            bounds: self.bounds(),
+            writers: server.writers,
+            connections: server.connections,
+            connect_timeout: Duration::from_millis(server.connect_timeout_ms),
+            lock_timeout: Duration::from_millis(server.lock_timeout_ms),
+            statement_timeout: Duration::from_millis(server.statement_timeout_ms),
+            idle_in_transaction_timeout: Duration::from_millis(
+                server.idle_in_transaction_timeout_ms,
+            ),
+            remembers_connections_for: Duration::from_millis(server.remember_connections_ms),
+        }
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            waiting: self.queue_writes,
+            waiting_bytes: self.queue_bytes,
+            batch_rows: self.batch_rows,
+            batch_bytes: self.batch_bytes,
+        }
+    }
+}
+
+/// The section `[postgres]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PostgresSettings {
+    /// Transactions of results that are under way at the same time.
+    pub writers: usize,
+    /// Connections of this process.
+    pub connections: u32,
+    /// How long a connection may take, and a query wait for one.
+    pub connect_timeout_ms: u64,
+    /// How long a statement waits for a lock.
+    pub lock_timeout_ms: u64,
+    /// How long a statement may take.
+    pub statement_timeout_ms: u64,
+    /// How long the server keeps the locks of a process that is cut off.
+    pub idle_in_transaction_timeout_ms: u64,
+    /// How long a connection to a system is taken to be as it was read.
+    pub remember_connections_ms: u64,
+}
+
+impl Default for PostgresSettings {
+    fn default() -> Self {
+        let store = tombolo_store::PostgresSettings::new("");
+        Self {
+            writers: store.writers,
+            connections: store.connections,
+            connect_timeout_ms: milliseconds(store.connect_timeout),
+            lock_timeout_ms: milliseconds(store.lock_timeout),
+            statement_timeout_ms: milliseconds(store.statement_timeout),
+            idle_in_transaction_timeout_ms: milliseconds(store.idle_in_transaction_timeout),
+            remember_connections_ms: milliseconds(store.remembers_connections_for),
         }
     }
 }
@@ -240,6 +303,47 @@ pub struct AlertSettings {
 impl Default for AlertSettings {
     fn default() -> Self {
         Self { url: None, repeat_seconds: 300 }
+    }
+}
+
+/// The section `[audit]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditSettings {
+    /// The file of the key that signs checkpoints, if it is not `audit.key` in the data folder.
+    pub key_file: Option<PathBuf>,
+    /// The file of checkpoints, if it is not `audit-checkpoints.jsonl` in the data folder.
+    pub checkpoint_file: Option<PathBuf>,
+    /// Where checkpoints are sent, too. None: nowhere.
+    pub checkpoint_url: Option<String>,
+    /// New entries after which a checkpoint is signed.
+    pub checkpoint_entries: u64,
+    /// How long after the last checkpoint a new entry is signed at the latest.
+    pub checkpoint_seconds: u64,
+}
+
+impl Default for AuditSettings {
+    fn default() -> Self {
+        Self {
+            key_file: None,
+            checkpoint_file: None,
+            checkpoint_url: None,
+            checkpoint_entries: 256,
+            checkpoint_seconds: 60,
+        }
+    }
+}
+
+impl AuditSettings {
+    /// The file of the key that signs.
+    pub fn key_file(&self, data: &DataSettings) -> PathBuf {
+        self.key_file.clone().unwrap_or_else(|| data.dir.join("audit.key"))
+    }
+
+    /// The file of checkpoints.
+    pub fn file(&self, data: &DataSettings) -> PathBuf {
+        let usual = || data.dir.join("audit-checkpoints.jsonl");
+        self.checkpoint_file.clone().unwrap_or_else(usual)
     }
 }
 

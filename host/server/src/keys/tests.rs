@@ -8,7 +8,7 @@ use tombolo_core::ports::vault::{SecretPlace, Vault};
 use tombolo_core::secret::Secret;
 use tombolo_store::{SqliteSettings, SqliteStore};
 
-use super::vault;
+use super::{IfMissing, vault};
 use crate::config::Config;
 use crate::first_start;
 use crate::system::System;
@@ -33,7 +33,7 @@ impl Scene {
     /// The first start, and a connection whose secret is sealed under its key. The key's id.
     async fn with_a_secret(&self) -> String {
         let tenant = first_start::tenant(&self.store).await.unwrap().id;
-        let vault = vault(&self.config, &self.store).await.unwrap();
+        let vault = vault(&self.config, &self.store, IfMissing::Make).await.unwrap();
         let place = SecretPlace { tenant, connection: "crm", field: "bearer" };
         let connection = Connection {
             id: ConnectionId::new(&System),
@@ -47,7 +47,7 @@ impl Scene {
             updated_at: System.now(),
             paused: None,
         };
-        self.store.put_connection(connection).await.unwrap();
+        self.store.put_connection(connection, None).await.unwrap();
         vault.current_key().to_string()
     }
 
@@ -60,7 +60,7 @@ impl Scene {
 async fn the_first_start_makes_a_key_and_the_next_one_reads_it() {
     let scene = Scene::new().await;
     let first = scene.with_a_secret().await;
-    let next = vault(&scene.config, &scene.store).await.unwrap();
+    let next = vault(&scene.config, &scene.store, IfMissing::Make).await.unwrap();
     assert_eq!(next.current_key().to_string(), first);
 }
 
@@ -69,13 +69,13 @@ async fn a_key_that_is_gone_is_not_replaced_while_a_secret_needs_it() {
     let mut scene = Scene::new().await;
     let first = scene.with_a_secret().await;
     std::fs::remove_file(scene.key_file()).unwrap();
-    let error = vault(&scene.config, &scene.store).await.unwrap_err().to_string();
+    let error = vault(&scene.config, &scene.store, IfMissing::Make).await.unwrap_err().to_string();
     assert!(error.contains("the master key is gone"), "{error}");
     assert!(error.contains(&first) && error.contains("crm"), "{error}");
     assert!(!scene.key_file().exists(), "nothing is written");
 
     scene.config.vault.lost_keys = vec![first.clone()];
-    let second = vault(&scene.config, &scene.store).await.unwrap();
+    let second = vault(&scene.config, &scene.store, IfMissing::Make).await.unwrap();
     assert_ne!(second.current_key().to_string(), first);
     assert!(scene.key_file().exists());
 }
@@ -86,7 +86,7 @@ async fn another_key_is_named_with_the_one_that_is_needed() {
     let first = scene.with_a_secret().await;
     std::fs::remove_file(scene.key_file()).unwrap();
     let other = tombolo_vault::MasterKey::create(&scene.key_file(), &System).unwrap();
-    let error = vault(&scene.config, &scene.store).await.unwrap_err().to_string();
+    let error = vault(&scene.config, &scene.store, IfMissing::Make).await.unwrap_err().to_string();
     assert!(error.contains(&format!("another one ({})", other.id())), "{error}");
     assert!(error.contains(&first), "{error}");
 }
@@ -94,8 +94,8 @@ async fn another_key_is_named_with_the_one_that_is_needed() {
 #[tokio::test]
 async fn without_secrets_a_key_may_be_made_anew() {
     let scene = Scene::new().await;
-    vault(&scene.config, &scene.store).await.unwrap();
+    vault(&scene.config, &scene.store, IfMissing::Make).await.unwrap();
     std::fs::remove_file(scene.key_file()).unwrap();
-    vault(&scene.config, &scene.store).await.unwrap();
+    vault(&scene.config, &scene.store, IfMissing::Make).await.unwrap();
     assert!(scene.key_file().exists());
 }

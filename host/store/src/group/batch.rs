@@ -6,7 +6,8 @@
 use tombolo_core::id::RunId;
 use tombolo_core::ports::store::{Accepted, CancelRequest, Claim, StoreError};
 
-use super::command::{Cancel, Command, Leased, Pending, Renew};
+use super::command::{Cancel, Command, Leased, Renew};
+use super::pending::Pending;
 use super::rare::Rare;
 use crate::record::{AcceptItem, SettleItem};
 
@@ -21,9 +22,17 @@ pub(crate) struct Batch {
     pub(crate) claims: Vec<Pending<Claim, Vec<Leased>>>,
 }
 
+impl FromIterator<Command> for Batch {
+    fn from_iter<Commands: IntoIterator<Item = Command>>(commands: Commands) -> Self {
+        let mut batch = Self::default();
+        commands.into_iter().for_each(|command| batch.push(command));
+        batch
+    }
+}
+
 impl Batch {
     /// Adds a write.
-    pub(crate) fn push(&mut self, command: Command) {
+    fn push(&mut self, command: Command) {
         match command {
             Command::Accept(pending) => self.accepts.push(pending),
             Command::Settle(pending) => self.settles.push(pending),

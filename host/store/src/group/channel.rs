@@ -7,11 +7,20 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tombolo_core::ports::store::StoreError;
 
-use super::command::{Command, Pending};
-use super::{Batch, Bounds};
+use super::Bounds;
+use super::pending::Pending;
+
+/// A write that waits, as far as the bounds count it.
+pub(crate) trait Weighed {
+    /// Rows it writes, roughly.
+    fn rows(&self) -> usize;
+
+    /// Bytes it holds in memory and writes, roughly.
+    fn bytes(&self) -> usize;
+}
 
 /// Makes the channel.
-pub(crate) fn channel(bounds: Bounds) -> (Writes, Waiting) {
+pub(crate) fn channel<Command: Weighed>(bounds: Bounds) -> (Writes<Command>, Waiting<Command>) {
     let (sender, receiver) = mpsc::channel(bounds.waiting.max(1));
     let bytes = Arc::new(AtomicUsize::new(0));
     let writes = Writes { sender, bytes: bytes.clone(), bounds };
@@ -20,23 +29,29 @@ pub(crate) fn channel(bounds: Bounds) -> (Writes, Waiting) {
 }
 
 /// The callers' end.
-#[derive(Debug, Clone)]
-pub(crate) struct Writes {
-    sender: mpsc::Sender<Waits>,
+#[derive(Debug)]
+pub(crate) struct Writes<Command> {
+    sender: mpsc::Sender<Waits<Command>>,
     bytes: Arc<AtomicUsize>,
     bounds: Bounds,
 }
 
+impl<Command> Clone for Writes<Command> {
+    fn clone(&self) -> Self {
+        Self { sender: self.sender.clone(), bytes: self.bytes.clone(), bounds: self.bounds }
+    }
+}
+
 /// What comes through the channel.
 #[derive(Debug)]
-enum Waits {
+enum Waits<Command> {
     /// A write with its size in bytes, counted once.
     Write(Command, usize),
     /// The last thing to come.
     Close,
 }
 
-impl Writes {
+impl<Command: Weighed> Writes<Command> {
     /// Lets a write wait its turn, and waits for its answer. Refused at once if too much waits.
     ///
     /// A caller that stops waiting takes nothing back: the write goes on.
@@ -86,18 +101,32 @@ fn stopped() -> StoreError {
 
 /// The writer's end.
 #[derive(Debug)]
-pub(crate) struct Waiting {
-    receiver: mpsc::Receiver<Waits>,
+pub(crate) struct Waiting<Command> {
+    receiver: mpsc::Receiver<Waits<Command>>,
     bytes: Arc<AtomicUsize>,
     bounds: Bounds,
     /// Did not fit into the batch before.
     left: Option<(Command, usize)>,
 }
 
-impl Waiting {
+impl<Command: Weighed> Waiting<Command> {
     /// The next batch: waits for one write, then takes whatever waits beside it, up to the bounds.
-    /// None once the channel is closed and empty. Blocks the thread.
-    pub(crate) fn next(&mut self) -> Option<Batch> {
+    /// None once the channel is closed and empty.
+    pub(crate) async fn next(&mut self) -> Option<Vec<Command>> {
+        let first = match self.left.take() {
+            Some(left) => left,
+            None => loop {
+                let waits = self.receiver.recv().await?;
+                if let Some(first) = self.write(waits) {
+                    break first;
+                }
+            },
+        };
+        Some(self.gather(first))
+    }
+
+    /// The same for a thread, which it blocks.
+    pub(crate) fn next_blocking(&mut self) -> Option<Vec<Command>> {
         let first = match self.left.take() {
             Some(left) => left,
             None => loop {
@@ -107,9 +136,12 @@ impl Waiting {
                 }
             },
         };
-        let mut batch = Batch::default();
+        Some(self.gather(first))
+    }
+
+    fn gather(&mut self, first: (Command, usize)) -> Vec<Command> {
         let (mut rows, mut bytes) = (first.0.rows(), first.1);
-        self.take(first, &mut batch);
+        let mut batch = vec![self.take(first)];
         while let Ok(waits) = self.receiver.try_recv() {
             let Some(next) = self.write(waits) else {
                 continue;
@@ -120,13 +152,13 @@ impl Waiting {
                 self.left = Some(next);
                 break;
             }
-            self.take(next, &mut batch);
+            batch.push(self.take(next));
         }
-        Some(batch)
+        batch
     }
 
     /// The write that came, if it is one.
-    fn write(&mut self, waits: Waits) -> Option<(Command, usize)> {
+    fn write(&mut self, waits: Waits<Command>) -> Option<(Command, usize)> {
         match waits {
             Waits::Write(command, bytes) => Some((command, bytes)),
             Waits::Close => {
@@ -136,8 +168,8 @@ impl Waiting {
         }
     }
 
-    fn take(&self, (command, bytes): (Command, usize), batch: &mut Batch) {
+    fn take(&self, (command, bytes): (Command, usize)) -> Command {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        batch.push(command);
+        command
     }
 }

@@ -1,52 +1,15 @@
-//! A write that waits: what is asked, what came of it, and whom to answer.
+//! What may be asked of the one writer.
 
-use tokio::sync::oneshot;
 use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{RunId, TenantId, TokenId};
-use tombolo_core::ports::store::{Accepted, CancelRequest, Claim, Lease, StepKey, StoreError};
+use tombolo_core::ports::store::{Accepted, CancelRequest, Claim, Lease, StepKey};
 use tombolo_core::run::RunState;
 
+use super::channel::Weighed;
+use super::pending::Pending;
 use super::rare::Rare;
 use crate::record::{AcceptItem, SettleItem};
-
-/// One write of `Ask`, answered with `Answer`.
-#[derive(Debug)]
-pub(crate) struct Pending<Ask, Answer> {
-    /// What is asked.
-    pub(crate) ask: Ask,
-    /// What came of it, if the transaction commits.
-    pub(crate) outcome: Option<Result<Answer, StoreError>>,
-    reply: oneshot::Sender<Result<Answer, StoreError>>,
-}
-
-impl<Ask, Answer> Pending<Ask, Answer> {
-    /// A write and where its answer will come.
-    pub(crate) fn new(ask: Ask) -> (Self, oneshot::Receiver<Result<Answer, StoreError>>) {
-        let (reply, answer) = oneshot::channel();
-        let outcome = None;
-        (Self { ask, outcome, reply }, answer)
-    }
-
-    /// Notes what came of it.
-    pub(crate) fn set(&mut self, outcome: Result<Answer, StoreError>) {
-        self.outcome = Some(outcome);
-    }
-
-    /// Answers with what came of it; to be called after the commit.
-    pub(crate) fn answer(self) {
-        let outcome = self.outcome.unwrap_or_else(|| {
-            Err(StoreError::Database("the writer passed over this write".to_owned()))
-        });
-        // Whoever has stopped waiting needs no answer.
-        let _ = self.reply.send(outcome);
-    }
-
-    /// Answers that it failed.
-    pub(crate) fn fail(self, error: StoreError) {
-        let _ = self.reply.send(Err(error));
-    }
-}
 
 /// A run that was leased; the rest of it is read after the commit.
 #[derive(Debug, Clone)]
@@ -69,6 +32,8 @@ pub(crate) struct Renew {
 pub(crate) struct Cancel {
     pub(crate) tenant: TenantId,
     pub(crate) run: RunId,
+    /// Whose wish it is; apart, because all kinds of writes take as much room as the largest.
+    pub(crate) audit: Option<Box<AuditEntry>>,
 }
 
 /// What a request for one run met.
@@ -144,9 +109,8 @@ pub(crate) enum Command {
     Rare(Box<Rare>),
 }
 
-impl Command {
-    /// Rows it writes, roughly.
-    pub(crate) fn rows(&self) -> usize {
+impl Weighed for Command {
+    fn rows(&self) -> usize {
         match self {
             Self::Accept(pending) => pending.ask.iter().map(AcceptItem::rows).sum(),
             Self::Settle(pending) => pending.ask.rows(),
@@ -157,8 +121,7 @@ impl Command {
         }
     }
 
-    /// Bytes it holds in memory and writes, roughly.
-    pub(crate) fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         match self {
             Self::Accept(pending) => pending.ask.iter().map(AcceptItem::bytes).sum(),
             Self::Settle(pending) => pending.ask.bytes(),

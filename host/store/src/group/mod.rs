@@ -7,14 +7,15 @@
 mod batch;
 mod channel;
 mod command;
+mod pending;
 mod rare;
 
 pub(crate) use batch::Batch;
-pub(crate) use channel::{Waiting, Writes, channel};
+pub(crate) use channel::{Waiting, Weighed, Writes, channel};
 pub(crate) use command::{
-    Cancel, Command, Discard, Forget, Leased, LooseEvents, OpenedLease, Pending, Renew, Resume,
-    Revoke, Wait,
+    Cancel, Command, Discard, Forget, Leased, LooseEvents, OpenedLease, Renew, Resume, Revoke, Wait,
 };
+pub(crate) use pending::Pending;
 pub(crate) use rare::Rare;
 
 /// How much may wait to be written, and how much is written at once.

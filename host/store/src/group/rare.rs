@@ -11,7 +11,8 @@ use tombolo_core::ports::store::{
 };
 use tombolo_core::quota::Quotas;
 
-use super::command::{Discard, Forget, LooseEvents, OpenedLease, Pending, Resume, Revoke, Wait};
+use super::command::{Discard, Forget, LooseEvents, OpenedLease, Resume, Revoke, Wait};
+use super::pending::Pending;
 use crate::record::{PluginItem, SignalItem};
 
 /// A rare write.
@@ -26,13 +27,13 @@ pub(crate) enum Rare {
     Open(Pending<Open, OpenedLease>),
     Signal(Pending<SignalItem, Signalled>),
     Tenant(Pending<(Tenant, Timestamp), Tenant>),
-    Token(Pending<Token, ()>),
+    Token(Pending<(Token, Option<AuditEntry>), ()>),
     Revoke(Pending<Revoke, bool>),
     Touch(Pending<Vec<TokenUse>, ()>),
     Quotas(Pending<(TenantId, Quotas), ()>),
     Plugin(Pending<PluginItem, Added>),
     Workflow(Pending<NewVersion, Applied>),
-    Connection(Pending<Connection, ()>),
+    Connection(Pending<(Connection, Option<AuditEntry>), ()>),
     Resume(Pending<Resume, Option<u64>>),
     Discard(Pending<Discard, bool>),
     Record(Pending<(TenantId, AuditEntry), ()>),

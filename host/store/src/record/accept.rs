@@ -1,5 +1,6 @@
 //! An event with its runs, made ready for the writer.
 
+use tombolo_core::audit::AuditEntry;
 use tombolo_core::ports::store::{Accept, NewEvent, NewRun};
 
 use super::{Body, DedupeKey, Gathered, Lasts, StepRecord, Texts};
@@ -13,6 +14,7 @@ pub(crate) struct AcceptItem {
     pub(crate) runs: Vec<RunItem>,
     /// Of the event and of the runs' steps.
     pub(crate) texts: Gathered,
+    pub(crate) audit: Option<AuditEntry>,
 }
 
 /// A run with the steps that it takes over.
@@ -27,7 +29,7 @@ pub(crate) struct RunItem {
 
 impl From<Accept> for AcceptItem {
     fn from(accept: Accept) -> Self {
-        let Accept { event, runs } = accept;
+        let Accept { event, runs, audit } = accept;
         let mut texts = Texts::default();
         let runs = runs.into_iter().map(|mut run| {
             let steps = std::mem::take(&mut run.steps).into_iter();
@@ -42,7 +44,7 @@ impl From<Accept> for AcceptItem {
         // At the end: an event names the last of its packs, and its payload is in that one.
         texts.begin_row(Lasts::Long);
         let body = texts.json(event.tenant, Some(&event.payload));
-        Self { key: DedupeKey::of(&event), runs, body, texts: texts.finish(), event }
+        Self { key: DedupeKey::of(&event), runs, body, texts: texts.finish(), audit, event }
     }
 }
 
@@ -105,7 +107,7 @@ mod tests {
             correlation_id: String::new(),
             received_at: Timestamp(0),
         };
-        let item = AcceptItem::from(Accept { event, runs: vec![run] });
+        let item = AcceptItem::from(Accept { event, runs: vec![run], audit: None });
         assert_eq!(item.texts.packs.len(), 3);
         assert_eq!(item.body.text.as_ref().and_then(Text::pack), Some(2));
         assert_eq!(item.runs[0].steps[0].pack(), Some(0));

@@ -1,5 +1,6 @@
 //! What comes for a step from outside, as columns.
 
+use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{RunId, TenantId};
 use tombolo_core::ports::store::{Signal, StepKey};
@@ -16,6 +17,8 @@ pub(crate) struct SignalItem {
     /// Of the body.
     pub(crate) payloads: Vec<Payload>,
     pub(crate) at: Timestamp,
+    /// Who sent it.
+    pub(crate) audit: Option<AuditEntry>,
 }
 
 impl From<Signal> for SignalItem {
@@ -28,6 +31,7 @@ impl From<Signal> for SignalItem {
             run: signal.run,
             step: signal.step,
             at: signal.at,
+            audit: None,
         }
     }
 }

@@ -1,8 +1,6 @@
 //! Tenants, tokens and quotas.
 
 use async_trait::async_trait;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{TenantId, TokenId};
@@ -10,17 +8,9 @@ use tombolo_core::ports::store::{Access, StoreError, Tenant, Token, TokenPage, T
 use tombolo_core::quota::Quotas;
 
 use super::SqliteStore;
-use super::error::Fault;
-use super::row::{bytes, id, id_bytes, maybe_time, time};
+use super::ids::id_bytes;
 use crate::group::{Command, Rare, Revoke};
-use crate::record::{content_hash, from_json, unsigned};
-
-/// The columns that [`token`] reads.
-macro_rules! token_columns {
-    () => {
-        "id, tenant_id, name, hash, scopes, created_at, expires_at, prefix, last_used_at, revoked_at"
-    };
-}
+use crate::rows::{self, token_columns};
 
 /// Narrower than the table by the texts: see the index `payload_size`.
 const STORAGE: &str = "SELECT tenant_id, sum(length(bytes)) FROM payload GROUP BY tenant_id";
@@ -37,7 +27,7 @@ impl Access for SqliteStore {
 
     async fn tenant(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
         let query = sqlx::query("SELECT id, name FROM tenant WHERE name = ?").bind(name.to_owned());
-        self.read_one(query, tenant).await
+        self.read_one(query, rows::tenant).await
     }
 
     async fn tenants(&self, after: Option<&str>, limit: u32) -> Result<Vec<Tenant>, StoreError> {
@@ -45,17 +35,19 @@ impl Access for SqliteStore {
         let query = sqlx::query("SELECT id, name FROM tenant WHERE name > ? ORDER BY name LIMIT ?")
             .bind(after.unwrap_or_default().to_owned())
             .bind(limit);
-        self.read_all(query, tenant).await
+        self.read_all(query, rows::tenant).await
     }
 
-    async fn put_token(&self, token: Token) -> Result<(), StoreError> {
-        self.writes.write(token, |pending| Command::Rare(Box::new(Rare::Token(pending)))).await
+    async fn put_token(&self, token: Token, audit: Option<AuditEntry>) -> Result<(), StoreError> {
+        self.writes
+            .write((token, audit), |pending| Command::Rare(Box::new(Rare::Token(pending))))
+            .await
     }
 
     async fn token(&self, hash: [u8; 32]) -> Result<Option<Token>, StoreError> {
         let query = sqlx::query(concat!("SELECT ", token_columns!(), " FROM token WHERE hash = ?"))
             .bind(hash.to_vec());
-        self.read_one(query, token).await
+        self.read_one(query, rows::token).await
     }
 
     async fn tokens(&self, tenant: TenantId, page: TokenPage) -> Result<Vec<Token>, StoreError> {
@@ -69,7 +61,7 @@ impl Access for SqliteStore {
         .bind(id_bytes(tenant.0))
         .bind(before)
         .bind(page.limit);
-        self.read_all(query, token).await
+        self.read_all(query, rows::token).await
     }
 
     async fn revoke_token(
@@ -93,7 +85,7 @@ impl Access for SqliteStore {
         ))
         .bind(id_bytes(tenant.0))
         .bind(id_bytes(wanted.0));
-        self.read_one(query, token).await
+        self.read_one(query, rows::token).await
     }
 
     async fn touch_tokens(&self, uses: Vec<TokenUse>) -> Result<(), StoreError> {
@@ -114,15 +106,15 @@ impl Access for SqliteStore {
             "SELECT tenant_id, runs_per_minute, concurrent_runs, storage_bytes, connections
              FROM quota ORDER BY tenant_id",
         );
-        self.read_all(query, |row| Ok((TenantId(id(row, 0)?), quotas(row)?))).await
+        self.read_all(query, rows::quotas).await
     }
 
     async fn open_runs(&self) -> Result<Vec<(TenantId, u64)>, StoreError> {
-        self.read_all(sqlx::query(OPEN_RUNS), counted).await
+        self.read_all(sqlx::query(OPEN_RUNS), rows::counted).await
     }
 
     async fn storage_bytes(&self) -> Result<Vec<(TenantId, u64)>, StoreError> {
-        self.read_all(sqlx::query(STORAGE), counted).await
+        self.read_all(sqlx::query(STORAGE), rows::counted).await
     }
 
     async fn record(&self, tenant: TenantId, entry: AuditEntry) -> Result<(), StoreError> {
@@ -130,42 +122,6 @@ impl Access for SqliteStore {
             .write((tenant, entry), |pending| Command::Rare(Box::new(Rare::Record(pending))))
             .await
     }
-}
-
-fn tenant(row: &SqliteRow) -> Result<Tenant, Fault> {
-    Ok(Tenant { id: TenantId(id(row, 0)?), name: row.try_get(1)? })
-}
-
-fn token(row: &SqliteRow) -> Result<Token, Fault> {
-    Ok(Token {
-        id: TokenId(id(row, 0)?),
-        tenant: TenantId(id(row, 1)?),
-        name: row.try_get(2)?,
-        hash: content_hash(bytes(row, 3)?.unwrap_or_default())?.0,
-        scopes: from_json(row.try_get(4)?, "a token's scopes")?,
-        created_at: time(row, 5)?,
-        expires_at: maybe_time(row, 6)?,
-        prefix: row.try_get(7)?,
-        last_used_at: maybe_time(row, 8)?,
-        revoked_at: maybe_time(row, 9)?,
-    })
-}
-
-fn quotas(row: &SqliteRow) -> Result<Quotas, Fault> {
-    let bound = |column| -> Result<Option<u64>, Fault> {
-        Ok(row.try_get::<Option<i64>, _>(column)?.map(unsigned).transpose()?)
-    };
-    let narrow = |bound: Option<u64>| bound.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-    Ok(Quotas {
-        runs_per_minute: narrow(bound(1)?),
-        concurrent_runs: bound(2)?,
-        storage_bytes: bound(3)?,
-        connections: narrow(bound(4)?),
-    })
-}
-
-fn counted(row: &SqliteRow) -> Result<(TenantId, u64), Fault> {
-    Ok((TenantId(id(row, 0)?), unsigned(row.try_get(1)?)?))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::error::Fault;
 use crate::record::{Damaged, dedupe_hash, dedupe_key};
 
 /// The text of a key, from its column.
-pub(super) fn stored_key(column: Value) -> Result<String, Damaged> {
+pub(crate) fn stored_key(column: Value) -> Result<String, Damaged> {
     match column {
         Value::Text(text) => Ok(text),
         Value::Blob(bytes) => Ok(dedupe_key(&bytes)),

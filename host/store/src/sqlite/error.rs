@@ -3,6 +3,7 @@
 use tombolo_core::ports::store::StoreError;
 
 use crate::record::Damaged;
+use crate::rows::ReadFault;
 
 /// Primary result codes, from <https://www.sqlite.org/rescode.html>.
 const BUSY: i32 = 5;
@@ -20,7 +21,7 @@ const IOERR_SHMSIZE: i32 = 4874;
 
 /// Why statements failed.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// SQLite, or the way there, while reading.
     Reading(sqlx::Error),
     /// SQLite, while writing.
@@ -46,6 +47,15 @@ impl From<rusqlite::Error> for Fault {
 impl From<Damaged> for Fault {
     fn from(damaged: Damaged) -> Self {
         Self::Damaged(damaged)
+    }
+}
+
+impl From<ReadFault> for Fault {
+    fn from(fault: ReadFault) -> Self {
+        match fault {
+            ReadFault::Database(error) => Self::Reading(error),
+            ReadFault::Damaged(damaged) => Self::Damaged(damaged),
+        }
     }
 }
 

@@ -1,17 +1,16 @@
 //! Housekeeping: a reader finds what can go, so that the writer is kept only as long as it deletes.
 
 use async_trait::async_trait;
-use sqlx::Row;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{RunId, TenantId, WorkflowId};
 use tombolo_core::ports::store::{Housekeeping, StoreError, SweepCursor, Swept, Vacuumed};
-use uuid::Uuid;
 
 use super::SqliteStore;
+use super::ids::id_bytes;
 use super::keep::{forgettable, unneeded};
-use super::row::{bytes, id, id_bytes};
 use crate::group::{Command, Forget, LooseEvents, Rare, Wait};
-use crate::record::content_hash;
+use crate::record::{content_hash, made_at};
+use crate::rows::Columns;
 
 /// Newer runs than `?4` are not even looked at: none has ended before it was made.
 const OLD_RUNS: &str = concat!(
@@ -45,7 +44,7 @@ impl Housekeeping for SqliteStore {
             .bind(id_bytes(workflow.0))
             .bind(id_bytes(made_at(ended_before)))
             .bind(limit);
-        let runs = self.read_all(query, |row| Ok(RunId(id(row, 0)?))).await?;
+        let runs = self.read_all(query, |row| Ok(RunId(row.id(0)?))).await?;
         if runs.is_empty() {
             return Ok(0);
         }
@@ -67,8 +66,8 @@ impl Housekeeping for SqliteStore {
     async fn forget_waits(&self, limit: u32) -> Result<u64, StoreError> {
         let found = self
             .read_all(sqlx::query(OVER_WAITS).bind(limit), |row| {
-                let (tenant, run) = (TenantId(id(row, 0)?), RunId(id(row, 2)?));
-                Ok(Wait { tenant, connection: row.try_get(1)?, run })
+                let (tenant, run) = (TenantId(row.id(0)?), RunId(row.id(2)?));
+                Ok(Wait { tenant, connection: row.text(1)?.to_owned(), run })
             })
             .await?;
         if found.is_empty() {
@@ -89,8 +88,8 @@ impl Housekeeping for SqliteStore {
         let query = sqlx::query(LOOSE_PAYLOADS).bind(hash).bind(tenant).bind(limit);
         let looked_at: Vec<(SweepCursor, bool)> = self
             .read_all(query, |row| {
-                let hash = content_hash(bytes(row, 0)?.unwrap_or_default())?;
-                Ok((SweepCursor { hash, tenant: TenantId(id(row, 1)?) }, row.try_get(2)?))
+                let hash = content_hash(row.bytes(0)?)?;
+                Ok((SweepCursor { hash, tenant: TenantId(row.id(1)?) }, row.flag(2)?))
             })
             .await?;
         let full = looked_at.len() == limit as usize;
@@ -109,25 +108,10 @@ impl Housekeeping for SqliteStore {
     }
 }
 
-/// The first id of version 7 that is made at a time: 48 bits of milliseconds, then zeros (RFC 9562,
-/// section 5.7). Every id made earlier is smaller.
-fn made_at(time: Timestamp) -> Uuid {
-    Uuid::from_u128(u128::from(time.0.max(0).unsigned_abs()) << 80)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sqlite::plans::{database, explain};
-
-    #[test]
-    fn the_first_id_of_a_time_is_larger_than_every_earlier_one() {
-        let time = Timestamp(1_700_000_000_000);
-        let id = |ms: u64, rest: u128| Uuid::from_u128(u128::from(ms) << 80 | rest);
-        assert!(id(1_699_999_999_999, (1 << 80) - 1) < made_at(time));
-        assert!(id(1_700_000_000_000, 0x7000 << 64) > made_at(time));
-        assert_eq!(made_at(Timestamp(-1)), Uuid::nil());
-    }
 
     #[test]
     fn old_runs_are_found_along_an_index_and_not_sorted() {

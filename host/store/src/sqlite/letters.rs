@@ -1,20 +1,18 @@
 //! The letter box: steps that wait for a person.
 
 use async_trait::async_trait;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite};
+use sqlx::{QueryBuilder, Sqlite};
 use tombolo_core::audit::AuditEntry;
-use tombolo_core::clock::Timestamp;
-use tombolo_core::id::{RunId, TenantId, WorkflowId};
+use tombolo_core::id::{RunId, TenantId};
 use tombolo_core::ports::store::{
     Letter, LetterBox, LetterCursor, LetterFilter, StepKey, StoreError,
 };
 
 use super::SqliteStore;
-use super::error::Fault;
-use super::row::{id, id_bytes, maybe_time, time};
+use super::ids::id_bytes;
 use crate::group::{Command, Discard, Rare};
-use crate::record::{from_json, step_state, unsigned};
+use crate::record::unsigned;
+use crate::rows::{Columns, letter, letter_columns};
 
 #[async_trait]
 impl LetterBox for SqliteStore {
@@ -48,7 +46,7 @@ impl LetterBox for SqliteStore {
              WHERE tenant_id = ? AND discarded_at IS NULL",
         )
         .bind(id_bytes(tenant.0));
-        let count = self.read_one(query, |row| Ok(unsigned(row.try_get(0)?)?)).await?;
+        let count = self.read_one(query, |row| Ok(unsigned(row.number(0)?)?)).await?;
         Ok(count.unwrap_or_default())
     }
 }
@@ -67,10 +65,11 @@ fn query(
     } else {
         ("dead_letter_open", "IS NULL")
     };
-    let mut query = QueryBuilder::new(
-        "SELECT d.run_id, d.node, d.item, d.workflow_id, w.name, d.state, d.error, d.since,
-           d.discarded_at, d.discard_reason FROM dead_letter d INDEXED BY ",
-    );
+    let mut query = QueryBuilder::new(concat!(
+        "SELECT ",
+        letter_columns!("w.name"),
+        " FROM dead_letter d INDEXED BY ",
+    ));
     query.push(index).push(
         " CROSS JOIN workflow w ON w.tenant_id = d.tenant_id AND w.id = d.workflow_id
          WHERE d.tenant_id = ",
@@ -110,26 +109,6 @@ fn narrow(query: &mut QueryBuilder<Sqlite>, filter: &LetterFilter) {
     if let Some(until) = filter.until {
         query.push(" AND d.since < ").push_bind(until.0);
     }
-}
-
-fn letter(row: &SqliteRow) -> Result<Letter, Fault> {
-    Ok(Letter {
-        run: RunId(id(row, 0)?),
-        step: StepKey { node: row.try_get(1)?, item: unsigned(row.try_get(2)?)? },
-        workflow: WorkflowId(id(row, 3)?),
-        workflow_name: row.try_get(4)?,
-        state: step_state(row.try_get(5)?)?,
-        error: from_json(row.try_get(6)?, "a dead letter's error")?,
-        since: time(row, 7)?,
-        discarded: discarded(row, maybe_time(row, 8)?)?,
-    })
-}
-
-fn discarded(row: &SqliteRow, at: Option<Timestamp>) -> Result<Option<(Timestamp, String)>, Fault> {
-    Ok(match at {
-        Some(at) => Some((at, row.try_get(9)?)),
-        None => None,
-    })
 }
 
 #[cfg(test)]

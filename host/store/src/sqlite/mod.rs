@@ -1,26 +1,24 @@
 //! The store on SQLite: one connection that writes, a few that read.
 
 mod access;
-mod below;
+mod audit;
 mod catalog;
+mod chain;
 mod claim;
-mod dedupe;
-mod error;
+mod columns;
+pub(crate) mod dedupe;
+pub(crate) mod error;
 mod housekeeping;
-mod journal_row;
+mod ids;
 mod keep;
 mod letters;
-mod open;
-mod pack_row;
+pub(crate) mod open;
+mod packs;
 #[cfg(test)]
 mod plans;
 mod reading;
-mod remembered;
-mod row;
 mod run_log;
-mod run_row;
-mod signal_row;
-mod step_row;
+mod steps;
 #[cfg(test)]
 mod upgrade;
 mod writer;
@@ -34,17 +32,19 @@ use sqlx::{Acquire, SqliteConnection};
 use tokio::sync::oneshot;
 use tombolo_core::ports::store::StoreError;
 
+pub use self::audit::SqliteTrail;
 use self::error::Fault;
 pub use self::open::{SqliteSettings, Synchronous};
-use self::remembered::Remembered;
 use crate::group::{Command, Pending, Writes, channel};
+use crate::remembered::Remembered;
+use crate::rows::ReadFault;
 
 /// The store on one SQLite file.
 ///
 /// Many callers at once cost little more than one: whatever waits is written in one transaction.
 #[derive(Debug)]
 pub struct SqliteStore {
-    writes: Writes,
+    writes: Writes<Command>,
     readers: SqlitePool,
     remembered: Arc<Remembered>,
     /// Tells when the writer has ended; taken by whoever closes the store.
@@ -120,18 +120,18 @@ impl SqliteStore {
     async fn read_all<T>(
         &self,
         query: Query<'_, Sqlite, SqliteArguments>,
-        read: impl Fn(&SqliteRow) -> Result<T, Fault>,
+        read: impl Fn(&SqliteRow) -> Result<T, ReadFault>,
     ) -> Result<Vec<T>, StoreError> {
         let rows = query.fetch_all(&self.readers).await.map_err(Fault::from)?;
-        Ok(rows.iter().map(read).collect::<Result<_, Fault>>()?)
+        Ok(rows.iter().map(read).collect::<Result<_, _>>().map_err(Fault::from)?)
     }
 
     async fn read_one<T>(
         &self,
         query: Query<'_, Sqlite, SqliteArguments>,
-        read: impl Fn(&SqliteRow) -> Result<T, Fault>,
+        read: impl Fn(&SqliteRow) -> Result<T, ReadFault>,
     ) -> Result<Option<T>, StoreError> {
         let row = query.fetch_optional(&self.readers).await.map_err(Fault::from)?;
-        Ok(row.as_ref().map(read).transpose()?)
+        Ok(row.as_ref().map(read).transpose().map_err(Fault::from)?)
     }
 }

@@ -16,8 +16,8 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection as _};
 use tombolo_core::ports::store::StoreError;
 
-use super::dedupe;
 use super::error::Fault;
+use super::{chain, dedupe};
 use crate::group::Bounds;
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -238,6 +238,27 @@ impl Place {
     }
 }
 
+/// The schema of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Schema {
+    /// Its latest migration; None of a file that has none.
+    pub(crate) found: Option<i64>,
+    /// That of a file which this version has opened.
+    pub(crate) known: Option<i64>,
+}
+
+/// Looks which schema a file has, and leaves it as it is. The file has to be there.
+pub(crate) async fn schema(path: &Path) -> Result<Schema, StoreError> {
+    let place = Place { path: path.to_owned(), settings: SqliteSettings::default() };
+    let found = tokio::task::spawn_blocking(move || place.schema().map_err(StoreError::from))
+        .await
+        .unwrap_or_else(|error| {
+            Err(StoreError::Database(format!("looking at the file: {error}")))
+        })?;
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max();
+    Ok(Schema { found, known })
+}
+
 /// Opens or makes the file, checks it after an unclean end, and brings its schema up to date.
 pub(super) async fn prepare(path: &Path, settings: &SqliteSettings) -> Result<Place, StoreError> {
     make_private(path).map_err(|error| cannot_open(path, &error))?;
@@ -250,20 +271,32 @@ pub(super) async fn prepare(path: &Path, settings: &SqliteSettings) -> Result<Pl
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault(error),
         other => StoreError::Database(format!("{}: {other}", path.display())),
     })?;
-    let unhashed = sqlx::query_scalar(dedupe::UNHASHED).fetch_one(&mut connection).await;
-    let unhashed = unhashed.map_err(fault)?;
+    let mut place = place;
+    for (is_due, fill) in FILLS {
+        let due = sqlx::query_scalar(is_due).fetch_one(&mut connection).await.map_err(fault)?;
+        if due {
+            place = fill_in(place, fill).await?;
+        }
+    }
     connection.close().await.map_err(fault)?;
-    if unhashed { hash_keys(place).await } else { Ok(place) }
+    Ok(place)
 }
 
-async fn hash_keys(place: Place) -> Result<Place, StoreError> {
-    let hash = move || -> Result<Place, Fault> {
-        dedupe::fill(&mut place.connect()?)?;
+/// Fills in what migrations cannot compute.
+type Fill = fn(&mut Connection) -> Result<(), Fault>;
+
+/// What may be missing after migrations, each with the question whether it is.
+const FILLS: [(&str, Fill); 2] =
+    [(dedupe::UNHASHED, dedupe::fill), (chain::UNCHAINED, chain::fill)];
+
+async fn fill_in(place: Place, fill: Fill) -> Result<Place, StoreError> {
+    let fill = move || -> Result<Place, Fault> {
+        fill(&mut place.connect()?)?;
         Ok(place)
     };
-    tokio::task::spawn_blocking(move || hash().map_err(StoreError::from))
+    tokio::task::spawn_blocking(move || fill().map_err(StoreError::from))
         .await
-        .unwrap_or_else(|error| Err(StoreError::Database(format!("hashing the keys: {error}"))))
+        .unwrap_or_else(|error| Err(StoreError::Database(format!("filling in hashes: {error}"))))
 }
 
 /// The connections that read. None of them can write.

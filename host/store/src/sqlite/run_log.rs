@@ -1,7 +1,7 @@
 //! The log of runs: every write waits for the writer, every read has a reader of its own.
 
 use async_trait::async_trait;
-use sqlx::Row;
+use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{RunId, TenantId, WorkflowId};
 use tombolo_core::json::Json;
@@ -10,11 +10,11 @@ use tombolo_core::ports::store::{
     Signalled, StoreError, WorkerId,
 };
 
-use super::row::{id, id_bytes, id_list};
-use super::signal_row::{self, signals};
+use super::ids::{id_bytes, id_list};
 use super::{SqliteStore, claim};
 use crate::group::{Cancel, Command, Leased, OpenedLease, Rare, Renew};
-use crate::record::{SettleItem, due, unsigned};
+use crate::record::{SettleItem, SignalItem, due};
+use crate::rows::{Columns, leases, node_state, signal, signals};
 
 #[async_trait]
 impl RunLog for SqliteStore {
@@ -61,9 +61,15 @@ impl RunLog for SqliteStore {
         }
     }
 
-    async fn signal(&self, signal: Signal) -> Result<Signalled, StoreError> {
+    async fn signal(
+        &self,
+        signal: Signal,
+        audit: Option<AuditEntry>,
+    ) -> Result<Signalled, StoreError> {
         self.writes
-            .write(signal.into(), |pending| Command::Rare(Box::new(Rare::Signal(pending))))
+            .write(SignalItem { audit, ..signal.into() }, |pending| {
+                Command::Rare(Box::new(Rare::Signal(pending)))
+            })
             .await
     }
 
@@ -74,7 +80,7 @@ impl RunLog for SqliteStore {
         ))
         .bind(id_bytes(tenant.0))
         .bind(id_bytes(run.0));
-        self.read_all(query, signal_row::read).await
+        self.read_all(query, signal).await
     }
 
     async fn renew(&self, leases: &[Lease], until: Timestamp) -> Result<Vec<RunId>, StoreError> {
@@ -97,8 +103,10 @@ impl RunLog for SqliteStore {
         &self,
         tenant: TenantId,
         run: RunId,
+        audit: Option<AuditEntry>,
     ) -> Result<CancelRequest, StoreError> {
-        self.writes.write(Cancel { tenant, run }, Command::Cancel).await
+        let audit = audit.map(Box::new);
+        self.writes.write(Cancel { tenant, run, audit }, Command::Cancel).await
     }
 
     async fn cancel_requested(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {
@@ -110,7 +118,16 @@ impl RunLog for SqliteStore {
                AND r.ended_at IS NULL",
         )
         .bind(id_list(among.iter().map(|run| run.0)));
-        self.read_all(query, |row| Ok(RunId(id(row, 0)?))).await
+        self.read_all(query, |row| Ok(RunId(row.id(0)?))).await
+    }
+
+    async fn signalled(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {
+        let query = sqlx::query(
+            "SELECT DISTINCT run_id FROM signal
+             WHERE run_id IN (SELECT unhex(value) FROM json_each(?))",
+        )
+        .bind(id_list(among.iter().map(|run| run.0)));
+        self.read_all(query, |row| Ok(RunId(row.id(0)?))).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
@@ -121,8 +138,8 @@ impl RunLog for SqliteStore {
                UNION ALL SELECT min(available_at) FROM queue WHERE priority = 1
                UNION ALL SELECT min(available_at) FROM queue WHERE priority = 2)",
         );
-        let first = self.read_one(query, |row| Ok(row.try_get::<Option<i64>, _>(0)?)).await?;
-        Ok(first.flatten().map(Timestamp).and_then(due))
+        let first = self.read_one(query, |row| row.maybe_time(0)).await?;
+        Ok(first.flatten().and_then(due))
     }
 
     async fn node_state(
@@ -140,11 +157,7 @@ impl RunLog for SqliteStore {
         .bind(id_bytes(workflow.0))
         .bind(node.to_owned())
         .bind(key.to_owned());
-        self.read_one(query, |row| {
-            let value = Json::from_trusted(row.try_get::<String, _>(0)?);
-            Ok((value, unsigned(row.try_get(1)?)?))
-        })
-        .await
+        self.read_one(query, node_state).await
     }
 }
 
@@ -153,7 +166,7 @@ impl SqliteStore {
     async fn load(&self, worker: &WorkerId, leased: &[Leased]) -> Result<Vec<Claimed>, StoreError> {
         let read = self.read(async |reader| claim::load(reader, worker, leased).await).await;
         if read.is_err() {
-            self.give_back(claim::leases(worker, leased)).await;
+            self.give_back(leases(worker, leased)).await;
         }
         read
     }

@@ -5,12 +5,13 @@ use std::path::Path;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
+use tombolo_core::audit::{Actor, AuditEntry, Trail};
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{ContentHash, EventId, RunId, TenantId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::store::{
-    Accept, Accepted, Claim, Claimed, ClaimedRun, Housekeeping, NewEvent, Next, Open, Opened, Page,
-    Reading, RunFilter, RunLog, Settle, StepRow, Vacuumed, Wanted, WorkerId,
+    Accept, Accepted, Access, AuditTrail, Claim, Claimed, ClaimedRun, Housekeeping, NewEvent, Next,
+    Open, Opened, Page, Reading, RunFilter, RunLog, Settle, StepRow, Vacuumed, Wanted, WorkerId,
 };
 use tombolo_core::run::RunState;
 use uuid::Uuid;
@@ -61,6 +62,14 @@ const ROWS_5: &str = "
       '{\"sequence\":0,\"method\":\"GET\",\"url\":\"u\",\"request_headers\":[],\"request_hash\":\"h\",
         \"response_headers\":[],\"started_at\":\"1970-01-01T00:00:00Z\",\"duration_ms\":0}');";
 
+/// A record from before it was a chain, of two tenants; the last detail is no JSON.
+const ROWS_9: &str = "
+    INSERT INTO audit (tenant_id, at, actor, action, subject, detail) VALUES
+      (x'{1}', 1, 'token:tok_1', 'step-redriven', 'a', '{ \"b\": 10.5, \"a\": {text} }'),
+      (x'{2}', 2, 'callback', 'step-signalled', 'b', 'null'),
+      (x'{1}', 3, 'token:tok_1', 'run-replayed', 'c', '{'),
+      (x'{1}', 4, 'token:tok_1', 'run-replayed', 'd', '{}');";
+
 /// A file of that schema with these rows.
 async fn old_file(path: &Path, (schema, rows): (i64, &str), text: &str) {
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
@@ -106,7 +115,7 @@ fn event(key: &str) -> Accept {
         correlation_id: String::new(),
         received_at: NOW,
     };
-    Accept { event, runs: Vec::new() }
+    Accept { event, runs: Vec::new(), audit: None }
 }
 
 #[tokio::test]
@@ -202,4 +211,45 @@ async fn what_was_stored_before_is_read_and_goes_on() {
     assert_eq!(store.sweep_payloads(None, 9).await.unwrap().deleted, 0);
     let Vacuumed { freed_bytes, .. } = store.vacuum(100).await.unwrap();
     assert_eq!(freed_bytes, 0);
+}
+
+#[tokio::test]
+async fn a_record_of_before_becomes_a_chain_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tombolo.db");
+    old_file(&path, (9, ROWS_9), "18446744073709551615").await;
+    // The second start finds them chained.
+    for n in 0..2 {
+        let store = SqliteStore::open(&path, SqliteSettings::default()).await.unwrap();
+        store.record(TENANT, new_entry(n)).await.unwrap();
+        let heads = store.audit_heads().await.unwrap();
+        let ends: Vec<u64> = heads.iter().map(|(_, head)| head.seq).collect();
+        assert_eq!(ends, [4 + n.unsigned_abs(), 1]);
+        for (tenant, head) in heads {
+            let mut trail = Trail::new(tenant, [].into(), Vec::new());
+            let stored = store.audit_trail(tenant, 0, 100).await.unwrap();
+            stored.into_iter().for_each(|stored| trail.read(stored));
+            assert_eq!(trail.end(Some(head)).findings, []);
+        }
+        let all = store.audit(TENANT, 9, None).await.unwrap();
+        let told: Vec<(u64, &str)> =
+            all.iter().rev().take(3).map(|(seq, entry)| (*seq, &*entry.subject)).collect();
+        assert_eq!(told, [(1, "a"), (2, "c"), (3, "d")]);
+        let first = &all[all.len() - 1].1;
+        let detail = serde_json::json!({"a": "18446744073709551615", "b": "10.5"});
+        assert_eq!((&first.detail, &first.correlation_id), (&detail, &None));
+        assert_eq!(all[all.len() - 2].1.detail["unreadable"], "{");
+        store.close().await;
+    }
+}
+
+fn new_entry(n: i64) -> AuditEntry {
+    AuditEntry {
+        at: Timestamp(n),
+        actor: Actor("token:tok_1".to_owned()),
+        action: "step-redriven".to_owned(),
+        subject: "new".to_owned(),
+        detail: serde_json::Value::Null,
+        correlation_id: None,
+    }
 }

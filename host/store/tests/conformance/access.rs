@@ -56,6 +56,7 @@ fn revocation(at: Timestamp, token: TokenId) -> AuditEntry {
         action: "token-revoked".to_owned(),
         subject: token.to_string(),
         detail: json!({}),
+        correlation_id: Some("c-1".to_owned()),
     }
 }
 
@@ -63,7 +64,7 @@ pub async fn a_token_is_found_by_its_hash(world: World) {
     let first = token(&world, 3);
     let forever = Token { scopes: Vec::new(), expires_at: None, prefix: None, ..token(&world, 4) };
     for token in [first, forever] {
-        world.store.put_token(token.clone()).await.unwrap();
+        world.store.put_token(token.clone(), None).await.unwrap();
         assert_eq!(world.store.token(token.hash).await.unwrap(), Some(token));
     }
     assert_eq!(world.store.token([5; 32]).await.unwrap(), None);
@@ -74,11 +75,11 @@ pub async fn tokens_are_listed_newest_first_and_pages_meet(world: World) {
     let mut made = Vec::new();
     for number in 1..=5 {
         let token = token(&world, number);
-        world.store.put_token(token.clone()).await.unwrap();
+        world.store.put_token(token.clone(), None).await.unwrap();
         made.insert(0, token);
     }
     let theirs = Token { tenant: globex, ..token(&world, 9) };
-    world.store.put_token(theirs.clone()).await.unwrap();
+    world.store.put_token(theirs.clone(), None).await.unwrap();
 
     let page = async |tenant, before, limit| {
         world.store.tokens(tenant, TokenPage { before, limit }).await.unwrap()
@@ -92,7 +93,7 @@ pub async fn tokens_are_listed_newest_first_and_pages_meet(world: World) {
 pub async fn a_token_is_taken_back_once(world: World) {
     let (globex, _) = world.other("globex").await;
     let token = token(&world, 3);
-    world.store.put_token(token.clone()).await.unwrap();
+    world.store.put_token(token.clone(), None).await.unwrap();
     let revoke = async |tenant, at| {
         world.store.revoke_token(tenant, token.id, revocation(at, token.id)).await.unwrap()
     };
@@ -111,7 +112,7 @@ pub async fn the_latest_use_of_a_token_stays(world: World) {
     let (globex, _) = world.other("globex").await;
     let (one, two) = (token(&world, 1), token(&world, 2));
     for token in [&one, &two] {
-        world.store.put_token(token.clone()).await.unwrap();
+        world.store.put_token(token.clone(), None).await.unwrap();
     }
     let used = |tenant, token, ms| TokenUse { tenant, token, at: after(ms) };
     let uses = vec![

@@ -12,7 +12,7 @@ use crate::world::{World, done, succeeded};
 
 /// How many of many writes are taken while the writer stands still, and what the others get.
 async fn taken(world: &World, accepts: Vec<Accept>) -> (usize, Vec<StoreError>) {
-    let held = world.database.hold_writes();
+    let held = world.database.hold_writes().await;
     let all = accepts.len();
     let mut answers: FuturesUnordered<_> =
         accepts.into_iter().map(|accept| world.store.accept(vec![accept])).collect();

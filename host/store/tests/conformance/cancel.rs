@@ -7,7 +7,7 @@ use tombolo_core::run::RunState;
 use crate::world::{LATER, World, after, parked, succeeded};
 
 async fn cancel(world: &World, run: RunId) -> CancelRequest {
-    world.store.request_cancel(world.tenant, run).await.unwrap()
+    world.store.request_cancel(world.tenant, run, None).await.unwrap()
 }
 
 pub async fn an_unknown_run(world: World) {
@@ -15,7 +15,7 @@ pub async fn an_unknown_run(world: World) {
     assert_eq!(cancel(&world, run).await, CancelRequest::Unknown);
     let (tenant, _) = world.other("globex").await;
     let run = world.accept(world.event("1")).await;
-    let answer = world.store.request_cancel(tenant, run).await.unwrap();
+    let answer = world.store.request_cancel(tenant, run, None).await.unwrap();
     assert_eq!(answer, CancelRequest::Unknown);
     let view = world.store.run(world.tenant, run).await.unwrap().unwrap();
     assert!(!view.run.cancel_requested);
@@ -61,7 +61,7 @@ pub async fn an_ended_run_says_how(world: World) {
 
 pub async fn a_park_does_not_hide_the_wish(world: World) {
     let lease = world.hold("1", "w").await;
-    let request = world.store.request_cancel(world.tenant, lease.run).await;
+    let request = world.store.request_cancel(world.tenant, lease.run, None).await;
     assert_eq!(request, Ok(CancelRequest::Requested));
     world.settle(&lease, parked(after(36_000_000))).await.unwrap();
     let claimed = world.claim("w", 1, after(200)).await;

@@ -25,6 +25,7 @@ fn plugin(world: &World, name: &str, version: &str, component: &[u8]) -> NewPlug
         component: Bytes::copy_from_slice(component),
         descriptor: serde_json::from_value::<Descriptor>(descriptor).unwrap(),
         now: NOW,
+        audit: None,
     }
 }
 
@@ -84,6 +85,7 @@ fn version(world: &World, name: &str, definition: &str, now: Timestamp) -> NewVe
         definition: Json::from_trusted(definition),
         pins: BTreeMap::from([("hubspot".to_owned(), ContentHash::of(b"a"))]),
         now,
+        audit: None,
     }
 }
 
@@ -161,7 +163,7 @@ pub async fn a_connection_reads_back_and_is_replaced(world: World) {
         Auth::Query { name: "key".to_owned(), value: sealed(5) },
     ] {
         connection.auth = auth;
-        world.store.put_connection(connection.clone()).await.unwrap();
+        world.store.put_connection(connection.clone(), None).await.unwrap();
         let stored = world.store.connection(world.tenant, "hubspot").await.unwrap();
         assert_eq!(stored.as_ref(), Some(&connection));
     }
@@ -175,14 +177,14 @@ pub async fn a_connection_reads_back_and_is_replaced(world: World) {
         updated_at: after(1),
         ..connection.clone()
     };
-    world.store.put_connection(replacement.clone()).await.unwrap();
+    world.store.put_connection(replacement.clone(), None).await.unwrap();
     let expected = Connection { id: connection.id, ..replacement };
     let other = Connection {
         id: ConnectionId::new(&world.ids),
         name: "asana".to_owned(),
         ..expected.clone()
     };
-    world.store.put_connection(other.clone()).await.unwrap();
+    world.store.put_connection(other.clone(), None).await.unwrap();
     let listed = world.store.connections(world.tenant).await.unwrap();
     assert_eq!(listed, [other, expected]);
     assert_eq!(world.store.connection(world.tenant, "none").await.unwrap(), None);

@@ -191,7 +191,7 @@ pub async fn a_wish_to_end_reaches_the_runs_that_are_waited_for(world: World) {
     let runs = chain(&world).await;
     let held = claim(&world, runs[2], "w").await;
 
-    let answer = world.store.request_cancel(world.tenant, runs[0]).await;
+    let answer = world.store.request_cancel(world.tenant, runs[0], None).await;
 
     assert_eq!(answer, Ok(CancelRequest::Requested));
     assert_eq!(wishes(&world, &runs).await, [true, true, true, false]);
@@ -201,7 +201,7 @@ pub async fn a_wish_to_end_reaches_the_runs_that_are_waited_for(world: World) {
 
     // From the middle it goes down and not up.
     let [one, two, three, _] = chain_again(&world).await;
-    world.store.request_cancel(world.tenant, two).await.unwrap();
+    world.store.request_cancel(world.tenant, two, None).await.unwrap();
     assert_eq!(wishes(&world, &[one, two, three]).await, [false, true, true]);
 }
 
@@ -234,7 +234,7 @@ pub async fn a_called_run_that_has_ended_stays_as_it_is(world: World) {
     let child = calls(&world, &lease, "child").await;
     let called = claim(&world, child, "w").await;
     world.settle(&called, succeeded()).await.unwrap();
-    world.store.request_cancel(world.tenant, lease.run).await.unwrap();
+    world.store.request_cancel(world.tenant, lease.run, None).await.unwrap();
     let view = world.view(child).await;
     assert_eq!((view.run.state, view.run.cancel_requested), (RunState::Succeeded, false));
 }

@@ -177,7 +177,7 @@ pub async fn what_is_to_end_is_claimed_alone(world: World) {
     let late = world.accept(late).await;
     let unwanted = world.accept(world.event("unwanted")).await;
     world.accept(world.event("other")).await;
-    world.store.request_cancel(world.tenant, unwanted).await.unwrap();
+    world.store.request_cancel(world.tenant, unwanted, None).await.unwrap();
 
     assert_eq!(world.claim_wanted(Wanted::Ending, after(9)).await, [unwanted]);
     assert_eq!(world.claim_wanted(Wanted::Ending, after(10)).await, [late]);

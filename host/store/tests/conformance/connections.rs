@@ -25,7 +25,7 @@ pub async fn connect(world: &World, name: &str) -> Connection {
         updated_at: after(0),
         paused: None,
     };
-    world.store.put_connection(connection.clone()).await.unwrap();
+    world.store.put_connection(connection.clone(), None).await.unwrap();
     connection
 }
 
@@ -60,6 +60,7 @@ fn audit(at: Timestamp, subject: &str) -> AuditEntry {
         action: "connection-resumed".to_owned(),
         subject: subject.to_owned(),
         detail: json!({ "was": "paused" }),
+        correlation_id: None,
     }
 }
 
@@ -132,7 +133,7 @@ pub async fn new_credentials_end_it(world: World) {
 
     // What the caller has read says that it is paused: put, it is not.
     let put = Connection { paused: paused_at, updated_at: after(400), ..connection };
-    world.store.put_connection(put).await.unwrap();
+    world.store.put_connection(put, None).await.unwrap();
 
     assert_eq!(paused(&world, "crm").await, None);
     assert_eq!(due(&world, after(399)).await, BTreeSet::new());
@@ -162,7 +163,7 @@ pub async fn who_does_not_wait_any_more_is_left_alone(world: World) {
     connect(&world, "crm").await;
     let lease = refused(&world, "1", &["crm"]).await;
     let opened = refused(&world, "2", &["crm"]).await;
-    world.store.request_cancel(world.tenant, lease.run).await.unwrap();
+    world.store.request_cancel(world.tenant, lease.run, None).await.unwrap();
     let claimed = world.claim("w", 10, after(200)).await.remove(0);
     let opened = world.opened(opened.run, "w", after(200)).await;
     // Held, they are not made due; parked for another reason, neither.

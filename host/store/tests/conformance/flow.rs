@@ -167,7 +167,7 @@ pub async fn a_parked_head_holds_those_behind_it(world: World) {
     let lease = world.only(0).await;
     world.settle(&lease, waiting(None)).await.unwrap();
     assert!(world.leases(1_000).await.is_empty());
-    world.store.signal(world.signal(all[0], "n", 1.into())).await.unwrap();
+    world.store.signal(world.signal(all[0], "n", 1.into()), None).await.unwrap();
     let lease = world.only(1_000).await;
     assert_eq!(lease.run, all[0]);
     world.end(&lease).await;
@@ -239,7 +239,7 @@ pub async fn who_dies_keeps_its_place(world: World) {
 pub async fn who_waits_for_a_place_is_cancelled(world: World) {
     let all = world.many(3, &lanes([order("o")])).await;
     let head = world.only(0).await;
-    world.store.request_cancel(world.tenant, all[1]).await.unwrap();
+    world.store.request_cancel(world.tenant, all[1], None).await.unwrap();
     let claimed = world.claim("w", 9, after(5)).await.remove(0);
     assert_eq!((claimed.run.id, claimed.run.cancel_requested), (all[1], true));
     world.settle(&claimed.lease, ended(RunState::Cancelled)).await.unwrap();

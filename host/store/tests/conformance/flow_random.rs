@@ -117,7 +117,7 @@ async fn history(world: &World, dice: &mut Dice) {
         if dice.below(5) == 0 {
             let index = dice.below(known.flows.len().max(1) as u64) as usize;
             if let Some(run) = known.flows.keys().nth(index).copied() {
-                world.store.request_cancel(world.tenant, run).await.unwrap();
+                world.store.request_cancel(world.tenant, run, None).await.unwrap();
                 known.wanted.insert(run);
             }
         }

@@ -100,7 +100,7 @@ pub async fn a_throttled_run_is_cancelled_and_out_of_time(world: World) {
     late.runs[0].deadline = Some(after(700));
     let late = world.accept(late).await;
     assert_eq!(world.leases(0).await.len(), 1);
-    world.store.request_cancel(world.tenant, cancelled).await.unwrap();
+    world.store.request_cancel(world.tenant, cancelled, None).await.unwrap();
     assert_eq!(runs(&world.leases(100).await), [cancelled]);
     assert_eq!(runs(&world.leases(700).await), [late]);
 }
@@ -147,7 +147,7 @@ pub async fn the_longer_way_to_a_debounced_run_counts(world: World) {
 
 pub async fn who_is_to_end_gathers_no_more(world: World) {
     let first = world.run_of(world.coming("1", debounce(100, 250), 0)).await;
-    world.store.request_cancel(world.tenant, first).await.unwrap();
+    world.store.request_cancel(world.tenant, first, None).await.unwrap();
     assert_ne!(world.run_of(world.coming("2", debounce(100, 250), 20)).await, first);
 }
 

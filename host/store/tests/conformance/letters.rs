@@ -107,6 +107,7 @@ pub async fn given_up(
         action: "letter-discarded".to_owned(),
         subject: node.to_owned(),
         detail: serde_json::Value::Null,
+        correlation_id: None,
     };
     let reason = "sold elsewhere".to_owned();
     world.store.discard(world.tenant, run, &key(node), reason, audit).await

@@ -18,6 +18,7 @@ mod flow_starts;
 mod letters;
 mod loose;
 mod model;
+mod postgres;
 mod reading;
 mod repair;
 mod retention;
@@ -184,6 +185,13 @@ macro_rules! conformance {
             audit: [
                 the_newest_entries_come_first,
                 a_refused_settle_is_not_on_record,
+                every_tenant_has_a_chain_of_its_own,
+                many_at_once_leave_no_gap,
+                the_leaves_are_its_hashes,
+                a_detail_keeps_its_digits_and_is_bounded,
+                what_changes_the_catalog_is_on_record_with_what_was_before,
+                what_a_person_asks_of_a_run_is_on_record_if_it_is_done,
+                retention_leaves_it_as_it_is,
             ],
             retention: [
                 what_is_old_goes_with_all_that_belongs_to_it,
@@ -259,3 +267,4 @@ macro_rules! conformance {
 }
 
 conformance!(on_sqlite, crate::sqlite::Sqlite::new);
+conformance!(on_postgres, crate::postgres::Postgres::new);

@@ -114,7 +114,7 @@ pub async fn an_unknown_run(world: World) {
 
 pub async fn after_a_crash_it_has_ended_as_before(world: World) {
     let lease = world.hold("1", "w").await;
-    let request = world.store.request_cancel(world.tenant, lease.run).await;
+    let request = world.store.request_cancel(world.tenant, lease.run, None).await;
     assert_eq!(request, Ok(CancelRequest::Requested));
     world.settle(&lease, ended(RunState::Cancelled)).await.unwrap();
     let (run, before) = opened(world.open(lease.run, "dead", after(500)).await);

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tombolo_core::ports::store::Store;
 use tombolo_store::{Bounds, SqliteSettings, SqliteStore};
 
-use crate::world::Database;
+use crate::world::{Database, OnDisk};
 
 pub struct Sqlite {
     folder: TempDir,
@@ -38,7 +38,7 @@ impl Database for Sqlite {
         self.store.close().await;
     }
 
-    fn hold_writes(&self) -> Box<dyn Send> {
+    async fn hold_writes(&self) -> Box<dyn Send> {
         let path = self.folder.path().join("tombolo.db");
         let connection = rusqlite::Connection::open(path).unwrap();
         connection.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -54,7 +54,8 @@ impl Database for Sqlite {
         self.store = open(&self.folder, bounds).await;
     }
 
-    fn bytes_on_disk(&self) -> u64 {
-        std::fs::metadata(self.folder.path().join("tombolo.db")).unwrap().len()
+    async fn on_disk(&self) -> OnDisk {
+        let file = std::fs::metadata(self.folder.path().join("tombolo.db")).unwrap();
+        OnDisk::Shrinks(file.len())
     }
 }

@@ -32,6 +32,7 @@ pub async fn never_see_each_others_rows(world: World) {
         action: "step-redriven".to_owned(),
         subject: run.to_string(),
         detail: json!({}),
+        correlation_id: None,
     }];
     results.letters.opened = vec![NewLetter {
         step: key("deal"),
@@ -41,7 +42,7 @@ pub async fn never_see_each_others_rows(world: World) {
     }];
     world.store.settle(results).await.unwrap();
     let signal = world.signal(run, "deal", json!(1));
-    assert_eq!(world.store.signal(signal.clone()).await, Ok(Signalled::Kept));
+    assert_eq!(world.store.signal(signal.clone(), None).await, Ok(Signalled::Kept));
     let connection = Connection {
         id: tombolo_core::id::ConnectionId::new(&world.ids),
         tenant: world.tenant,
@@ -54,7 +55,7 @@ pub async fn never_see_each_others_rows(world: World) {
         updated_at: NOW,
         paused: None,
     };
-    world.store.put_connection(connection).await.unwrap();
+    world.store.put_connection(connection, None).await.unwrap();
 
     let store = &*world.store;
     let page = Page { after: None, limit: 10 };
@@ -64,11 +65,11 @@ pub async fn never_see_each_others_rows(world: World) {
     assert_eq!(store.run(other, run).await.unwrap(), None);
     assert_eq!(store.calls(other, run).await.unwrap(), []);
     assert_eq!(store.event(other, event).await.unwrap(), None);
-    let cancelled = store.request_cancel(other, run).await.unwrap();
+    let cancelled = store.request_cancel(other, run, None).await.unwrap();
     assert_eq!(cancelled, CancelRequest::Unknown);
     assert_eq!(store.signals(other, run).await.unwrap(), []);
     let theirs = Signal { tenant: other, ..signal };
-    assert_eq!(store.signal(theirs).await.unwrap(), Signalled::Unknown);
+    assert_eq!(store.signal(theirs, None).await.unwrap(), Signalled::Unknown);
     assert_eq!(store.audit(other, 10, None).await.unwrap(), []);
     let letters = store.letters(other, &LetterFilter::default(), None, 10).await.unwrap();
     assert_eq!((letters, store.letter_count(other).await.unwrap()), (vec![], 0));

@@ -22,11 +22,11 @@ pub async fn without_a_time_nothing_is_due(world: World) {
 
 pub async fn a_wish_to_end_makes_it_due(world: World) {
     let before = world.hold("1", "w").await;
-    world.store.request_cancel(world.tenant, before.run).await.unwrap();
+    world.store.request_cancel(world.tenant, before.run, None).await.unwrap();
     world.settle(&before, waiting(None)).await.unwrap();
     let later = world.hold("2", "w").await;
     world.settle(&later, waiting(None)).await.unwrap();
-    world.store.request_cancel(world.tenant, later.run).await.unwrap();
+    world.store.request_cancel(world.tenant, later.run, None).await.unwrap();
 
     let due: Vec<_> =
         world.claim("w", 10, after(150)).await.iter().map(|claimed| claimed.run.id).collect();

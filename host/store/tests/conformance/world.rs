@@ -28,7 +28,7 @@ pub trait Database: Send + Sync {
     async fn close(&self);
 
     /// Holds all writes up until what it returns is dropped.
-    fn hold_writes(&self) -> Box<dyn Send>;
+    async fn hold_writes(&self) -> Box<dyn Send>;
 
     /// Another database of the same kind, empty.
     async fn fresh(&self) -> Box<dyn Database>;
@@ -36,8 +36,17 @@ pub trait Database: Send + Sync {
     /// Opens the same database again, with other bounds.
     async fn reopen(&mut self, bounds: Bounds);
 
-    /// Bytes that it takes on disk.
-    fn bytes_on_disk(&self) -> u64;
+    /// What it takes on disk.
+    async fn on_disk(&self) -> OnDisk;
+}
+
+/// Bytes that a database takes on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDisk {
+    /// It gives free room back when it is asked to.
+    Shrinks(u64),
+    /// It writes to free room again, and keeps it.
+    Reuses(u64),
 }
 
 pub const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -102,6 +111,7 @@ impl World {
                 received_at: NOW,
             },
             runs: vec![self.run()],
+            audit: None,
         }
     }
 
@@ -288,6 +298,7 @@ pub async fn workflow(store: &dyn Store, ids: &Ids, tenant: TenantId, name: &str
         definition: Json::from_value(json!({ "name": name })),
         pins: BTreeMap::new(),
         now: NOW,
+        audit: None,
     };
     match store.apply_workflow(version).await.unwrap() {
         Applied::Created { id, version: 1 } => id,

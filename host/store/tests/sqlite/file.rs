@@ -60,19 +60,6 @@ async fn a_new_file_can_give_pages_back_and_its_pages_are_as_asked() {
 }
 
 #[tokio::test]
-async fn nothing_changes_or_deletes_an_entry_of_the_audit() {
-    let folder = tempfile::tempdir().unwrap();
-    let (path, store) = fresh(&folder, SqliteSettings::default()).await;
-    let file = rusqlite::Connection::open(&path).unwrap();
-    file.execute("INSERT INTO audit VALUES (NULL, x'01', 0, 'a', 'b', 'c', '{}')", []).unwrap();
-    for statement in ["UPDATE audit SET actor = 'x'", "DELETE FROM audit"] {
-        let refused = file.execute(statement, []).unwrap_err().to_string();
-        assert!(refused.contains("an entry of the audit"), "{refused}");
-    }
-    store.close().await;
-}
-
-#[tokio::test]
 async fn what_is_no_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tombolo.db");

@@ -1,5 +1,6 @@
 //! What is SQLite's own: the file, its damage, its bounds, and the power.
 
+mod audit;
 mod damage;
 mod file;
 mod power;
@@ -60,6 +61,7 @@ fn event(n: u128, payload: &str) -> Accept {
             ended: None,
             flow: Default::default(),
         }],
+        audit: None,
     }
 }
 
@@ -94,6 +96,7 @@ async fn fresh(folder: &TempDir, settings: SqliteSettings) -> (PathBuf, SqliteSt
         definition: Json::null(),
         pins: BTreeMap::new(),
         now: NOW,
+        audit: None,
     };
     store.apply_workflow(version).await.unwrap();
     (path, store)

@@ -17,7 +17,7 @@ use tombolo_core::ports::documents::Documents;
 use tombolo_core::ports::store::Store;
 use tombolo_core::role::Role;
 
-use super::who::{Caller, Who};
+use super::who::{Identity, Who};
 use crate::problem::{Kind, Problem};
 use cache::{KeyCache, REFETCH_EVERY, Unchecked};
 use claims::Wanted;
@@ -89,7 +89,7 @@ impl Issuer {
         store: &dyn Store,
         token: &[u8],
         now: Timestamp,
-    ) -> Result<Caller, Problem> {
+    ) -> Result<Identity, Problem> {
         let jws = Jws::read(token, &self.algorithms).map_err(refused)?;
         let claims = self.keys.check(&jws).await.map_err(|error| match error {
             Unchecked::Invalid(invalid) => refused(invalid),
@@ -103,7 +103,7 @@ impl Issuer {
         let role = claims::find(&claims, &self.role_claim)
             .and_then(|value| claims::role(value, &self.roles))
             .ok_or_else(|| leads_nowhere(&self.role_claim, "role"))?;
-        Ok(Caller { tenant, who: Who::Subject(subject), scopes: role.scopes() })
+        Ok(Identity { tenant, who: Who::Subject(subject), scopes: role.scopes() })
     }
 
     async fn tenant(

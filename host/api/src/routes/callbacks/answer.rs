@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tombolo_core::audit::Actor;
 use tombolo_core::json::Json as JsonText;
+use tombolo_core::ports::repair::By;
 use tombolo_core::ports::store::Signalled;
 use tombolo_core::workflow::Builtin;
 use utoipa::ToSchema;
@@ -15,10 +16,10 @@ use utoipa::ToSchema;
 use super::standing::Standing;
 use super::{Asked, Parts, nobody, page};
 use crate::app::{App, Shared};
-use crate::extract::{Bound, Incoming, PathParam, invalid, parse};
+use crate::extract::{Bound, Correlation, Incoming, PathParam, invalid, parse};
 use crate::problem::{Kind, Problem};
 use crate::routes::repairs::to_the_end;
-use crate::routes::signals::{self, Decision};
+use crate::routes::signals::Decision;
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -52,6 +53,7 @@ pub(crate) struct CallbackKept {
 )]
 pub(crate) async fn answer(
     State(app): State<Shared>,
+    correlation: Correlation,
     PathParam(parts): PathParam<Parts>,
     request: Incoming,
 ) -> Result<Response, Problem> {
@@ -63,7 +65,8 @@ pub(crate) async fn answer(
         }
     };
     let reader = if is_form(&request.headers) { Reader::Person } else { Reader::Program };
-    match take(&app, &asked, request).await {
+    let by = By { correlation_id: Some(correlation.0), ..By::new(Actor(ACTOR.to_owned())) };
+    match take(&app, &asked, request, by).await {
         Ok(taken) => Ok(reader.kept(&asked, taken)),
         Err(refusal) => reader.refused(&asked, refusal),
     }
@@ -92,7 +95,12 @@ impl<E: Into<Problem>> From<E> for Refusal {
 }
 
 /// Reads and keeps the answer. Gives the decision, if it is one.
-async fn take(app: &App, asked: &Asked, request: Incoming) -> Result<Option<Decision>, Refusal> {
+async fn take(
+    app: &App,
+    asked: &Asked,
+    request: Incoming,
+    by: By,
+) -> Result<Option<Decision>, Refusal> {
     // What is made of the body may be larger than the body: its room is kept to the end.
     let mut lease = app.callback_bodies.lease();
     let (decision, body) = if asked.builtin == Builtin::Approval {
@@ -108,10 +116,7 @@ async fn take(app: &App, asked: &Asked, request: Incoming) -> Result<Option<Deci
         let bytes = request.bytes_within(app, bound, &[JSON], &mut lease).await?;
         (None, parse(&bytes)?)
     };
-    keep(app, asked, body).await?;
-    let (tenant, run) = (asked.view.run.tenant, asked.view.run.id);
-    let actor = Actor(ACTOR.to_owned());
-    signals::record(app, (tenant, run), &asked.step, actor, decision.as_ref()).await;
+    keep(app, asked, body, by).await?;
     Ok(decision)
 }
 
@@ -120,10 +125,10 @@ fn bound(limit: usize) -> Bound {
 }
 
 /// A signal does not wait for its run: it is durable when this is done.
-async fn keep(app: &App, asked: &Asked, body: JsonText) -> Result<(), Refusal> {
+async fn keep(app: &App, asked: &Asked, body: JsonText, by: By) -> Result<(), Refusal> {
     let (tenant, run, step) = (asked.view.run.tenant, asked.view.run.id, asked.step.clone());
     let repairs = app.ports.repairs.clone();
-    let signalled = to_the_end(async move { repairs.signal(tenant, run, step, body).await });
+    let signalled = to_the_end(async move { repairs.signal(tenant, run, step, body, by).await });
     match signalled.await? {
         Signalled::Kept => Ok(()),
         Signalled::Unknown => Err(Refusal::Problem(nobody())),

@@ -9,6 +9,7 @@ mod shape;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use serde_json::Value;
 use tombolo_core::id::{ConnectionId, TenantId};
 use tombolo_core::ports::egress::{Auth, Connection};
 use tombolo_core::ports::vault::SecretPlace;
@@ -52,7 +53,10 @@ pub(crate) async fn put(
     }
     let status = if stored.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let connection = compose(&app, caller.tenant, name, wanted, stored)?;
-    app.ports.store.put_connection(connection.clone()).await?;
+    // What it was before is said by the store.
+    let (at, subject) = (connection.updated_at, format!("connections/{}", connection.name));
+    let entry = caller.by().entry(at, "connection-set", subject, Value::Null);
+    app.ports.store.put_connection(connection.clone(), Some(entry)).await?;
     Ok((status, Json(ConnectionShape::from(connection))))
 }
 

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tombolo_core::audit::AuditEntry;
 use utoipa::ToSchema;
 
 use super::not_found;
@@ -49,13 +48,8 @@ pub(crate) async fn resume(
 ) -> Result<Json<Resumed>, Problem> {
     let form: ResumeConnection = request.optional_form(&app).await?;
     let (by, now) = (by(&caller, form.reason)?, app.ports.clock.now());
-    let audit = AuditEntry {
-        at: now,
-        actor: by.actor,
-        action: "connection-resumed".to_owned(),
-        subject: format!("connections/{name}"),
-        detail: json!({ "reason": by.reason }),
-    };
+    let detail = json!({ "reason": by.reason });
+    let audit = by.entry(now, "connection-resumed", format!("connections/{name}"), detail);
     let resumed = app.ports.store.resume_connection(caller.tenant, &name, now, audit).await?;
     let runs = resumed.ok_or_else(|| not_found(&name))?;
     Ok(Json(Resumed { connection: name, runs }))

@@ -41,7 +41,7 @@ pub(crate) async fn cancel(
     caller: Caller,
     PathParam(id): PathParam<RunId>,
 ) -> Result<(StatusCode, Json<Cancelling>), Problem> {
-    match app.ports.intake.cancel(caller.tenant, id).await? {
+    match app.ports.intake.cancel(caller.tenant, id, caller.by()).await? {
         CancelRequest::Unknown => Err(super::not_found(id)),
         CancelRequest::Ended(state) => {
             let detail = format!("{id} had ended before: {}", state.name());

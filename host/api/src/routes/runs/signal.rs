@@ -15,7 +15,7 @@ use crate::access::Caller;
 use crate::app::Shared;
 use crate::extract::{Incoming, PathParam};
 use crate::problem::{Kind, Problem};
-use crate::routes::repairs::{StepName, actor, to_the_end};
+use crate::routes::repairs::{StepName, to_the_end};
 use crate::routes::signals::{self, Decision};
 
 /// A signal that is kept for its step.
@@ -50,19 +50,19 @@ pub(crate) async fn signal(
     let builtin = signals::asked(&app, &view, &node).await?;
     let builtin = builtin.ok_or_else(|| RepairError::TakesNoSignal(node.clone()))?;
     let mut body = request.json(&app, app.settings().max_callback_bytes).await?;
-    let (actor, step) = (actor(&caller), StepKey { node, item: 0 });
+    let (by, step) = (caller.by(), StepKey { node, item: 0 });
     let decision = match builtin {
-        Builtin::Approval => Some(Decision::of_actor(&body, &actor)?),
+        Builtin::Approval => Some(Decision::of_actor(&body, &by.actor)?),
         _ => None,
     };
     if let Some(decision) = &decision {
         body = decision.body();
     }
     let (repairs, key) = (app.ports.repairs.clone(), step.clone());
-    let signalled = to_the_end(async move { repairs.signal(tenant, id, key, body).await }).await?;
+    let signal = async move { repairs.signal(tenant, id, key, body, by).await };
+    let signalled = to_the_end(signal).await?;
     match signalled {
         Signalled::Kept => {
-            signals::record(&app, (tenant, id), &step, actor, decision.as_ref()).await;
             let kept = SignalKept { run: id, step: step.into(), href: href(id) };
             Ok((StatusCode::ACCEPTED, Json(kept)))
         }

@@ -154,6 +154,7 @@ fn arrival(
         event,
         correlation_id: String::new(),
         subscribers: vec![subscriber],
+        by: Some(caller.by()),
     })
 }
 

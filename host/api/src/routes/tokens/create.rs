@@ -113,6 +113,7 @@ pub(crate) async fn create(
         name: form.name,
         scopes,
         expires_in_days: form.expires_in_days,
+        by: Some(caller.by()),
     };
     let issued = issue_for(&app, new).await?;
     tracing::info!(by = %caller.who, token = %issued.stored.id, "a token was made");

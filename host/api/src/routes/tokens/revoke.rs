@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use serde_json::json;
-use tombolo_core::audit::AuditEntry;
 use tombolo_core::id::TokenId;
 
 use super::shape::TokenItem;
@@ -27,13 +26,8 @@ pub(crate) async fn revoke(
     caller: Caller,
     PathParam(token): PathParam<TokenId>,
 ) -> Result<Json<TokenItem>, Problem> {
-    let audit = AuditEntry {
-        at: app.ports.clock.now(),
-        actor: caller.actor(),
-        action: "token-revoked".to_owned(),
-        subject: token.to_string(),
-        detail: json!({}),
-    };
+    let now = app.ports.clock.now();
+    let audit = caller.by().entry(now, "token-revoked", token.to_string(), json!({}));
     let found = app.ports.store.revoke_token(caller.tenant, token, audit).await?;
     let revoked = found
         .ok_or_else(|| Problem::new(Kind::TokenNotFound, format!("there is no token `{token}`")))?;

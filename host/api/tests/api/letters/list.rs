@@ -112,6 +112,7 @@ async fn what_was_given_up_is_a_list_of_its_own() {
         action: "letter-discarded".to_owned(),
         subject: "s".to_owned(),
         detail: Value::Null,
+        correlation_id: None,
     };
     let discarded = host.store.discard(host.tenant, run, &step, "obsolete".to_owned(), audit);
     assert!(discarded.await.unwrap());

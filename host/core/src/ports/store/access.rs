@@ -164,8 +164,8 @@ pub trait Access: Send + Sync {
     /// Finds a tenant by name.
     async fn tenant(&self, name: &str) -> Result<Option<Tenant>, StoreError>;
 
-    /// Stores a token.
-    async fn put_token(&self, token: Token) -> Result<(), StoreError>;
+    /// Stores a token, and puts on record who made it.
+    async fn put_token(&self, token: Token, audit: Option<AuditEntry>) -> Result<(), StoreError>;
 
     /// At most `limit` tenants by name, those after `after`.
     async fn tenants(&self, after: Option<&str>, limit: u32) -> Result<Vec<Tenant>, StoreError>;

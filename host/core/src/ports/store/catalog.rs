@@ -24,6 +24,8 @@ pub struct NewPlugin {
     pub component: Bytes,
     /// What it says of itself.
     pub descriptor: Descriptor,
+    /// Who adds it. On record if it is new.
+    pub audit: Option<AuditEntry>,
     /// Now.
     pub now: Timestamp,
 }
@@ -68,6 +70,8 @@ pub struct NewVersion {
     pub definition: Json,
     /// Which component each plugin's name means in this version.
     pub pins: BTreeMap<String, ContentHash>,
+    /// Who applies it. On record if it is a new version, with what was live before.
+    pub audit: Option<AuditEntry>,
     /// Now.
     pub now: Timestamp,
 }
@@ -130,6 +134,9 @@ pub trait Catalog: Send + Sync {
     /// The live versions of all workflows of all tenants: what triggers are made from.
     async fn live_workflows(&self) -> Result<Vec<WorkflowVersion>, StoreError>;
 
+    /// A number that is another one after every version that became live, of whatever tenant.
+    async fn live_revision(&self) -> Result<i64, StoreError>;
+
     /// The live versions of one tenant's workflows, by name.
     async fn workflows(&self, tenant: TenantId) -> Result<Vec<WorkflowVersion>, StoreError>;
 
@@ -149,8 +156,13 @@ pub trait Catalog: Send + Sync {
     ) -> Result<Option<WorkflowVersion>, StoreError>;
 
     /// Creates or replaces a connection of that name. Never paused after it, whatever
-    /// [`Connection::paused`] says: the runs that wait for it are due at its `updated_at`.
-    async fn put_connection(&self, connection: Connection) -> Result<(), StoreError>;
+    /// [`Connection::paused`] says: the runs that wait for it are due at its `updated_at`. Who does
+    /// it is on record, with what it was before.
+    async fn put_connection(
+        &self,
+        connection: Connection,
+        audit: Option<AuditEntry>,
+    ) -> Result<(), StoreError>;
 
     /// One connection.
     async fn connection(

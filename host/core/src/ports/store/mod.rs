@@ -1,5 +1,5 @@
-//! The port of the store, in six parts: the log of runs, the catalog, who may, reading, dead
-//! letters, and housekeeping.
+//! The port of the store, in seven parts: the log of runs, the catalog, who may, reading, the record
+//! of what people did, dead letters, and housekeeping.
 //!
 //! Every method that takes a tenant sees that tenant's rows only. A method that returns `Ok` for a
 //! write has made it durable: it survives a power cut.
@@ -14,6 +14,7 @@ mod rows;
 mod run_log;
 mod settle;
 mod signal;
+mod trail;
 
 pub use access::{Access, Scope, Tenant, Token, TokenPage, TokenUse};
 pub use catalog::{Added, Applied, Catalog, NewPlugin, NewVersion, Plugin, WorkflowVersion};
@@ -28,13 +29,17 @@ pub use run_log::{
 };
 pub use settle::{Call, Journaled, Next, Pause, Settle, StateChange};
 pub use signal::{Signal, Signalled};
+pub use trail::AuditTrail;
 
 use crate::id::RunId;
 
 /// The whole store.
-pub trait Store: RunLog + Catalog + Access + Reading + LetterBox + Housekeeping {}
+pub trait Store:
+    RunLog + Catalog + Access + Reading + AuditTrail + LetterBox + Housekeeping
+{
+}
 
-impl<T: RunLog + Catalog + Access + Reading + LetterBox + Housekeeping> Store for T {}
+impl<T: RunLog + Catalog + Access + Reading + AuditTrail + LetterBox + Housekeeping> Store for T {}
 
 /// Why the store did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -102,8 +102,8 @@ pub trait Reading: Send + Sync {
         event: EventId,
     ) -> Result<Option<EventView>, StoreError>;
 
-    /// What people did, the newest first, at most `limit` entries. Each with its number, which grows
-    /// with every entry; only those numbered below `before`, if given.
+    /// What people did, the newest first, at most `limit` entries. Each with its number, counted from
+    /// 1 for each tenant; only those numbered below `before`, if given.
     async fn audit(
         &self,
         tenant: TenantId,

@@ -7,6 +7,7 @@ use super::flow::RunLimits;
 use super::rows::{EventRow, Parent, RunRow, StepRow};
 use super::settle::{Journaled, Settle};
 use super::signal::{Signal, Signalled};
+use crate::audit::AuditEntry;
 use crate::clock::Timestamp;
 use crate::id::{EventId, RunId, TenantId, WorkflowId};
 use crate::json::Json;
@@ -34,6 +35,8 @@ pub struct Accept {
     pub event: NewEvent,
     /// One per subscribed workflow. None are started if the event is known already.
     pub runs: Vec<NewRun>,
+    /// Who started them, if a person did. On record if the event is new.
+    pub audit: Option<AuditEntry>,
 }
 
 /// What came in.
@@ -278,8 +281,13 @@ pub trait RunLog: Send + Sync {
     async fn open(&self, open: Open) -> Result<Opened, StoreError>;
 
     /// Keeps what came for a step from outside, until a settle says it was used. The first that
-    /// came for a step stays. The run is due at once unless somebody works on it.
-    async fn signal(&self, signal: Signal) -> Result<Signalled, StoreError>;
+    /// came for a step stays. The run is due at once unless somebody works on it. Who sent it is on
+    /// record if it is kept.
+    async fn signal(
+        &self,
+        signal: Signal,
+        audit: Option<AuditEntry>,
+    ) -> Result<Signalled, StoreError>;
 
     /// What came for a run's steps and is not used yet.
     async fn signals(&self, tenant: TenantId, run: RunId) -> Result<Vec<Signal>, StoreError>;
@@ -292,15 +300,19 @@ pub trait RunLog: Send + Sync {
     async fn settle(&self, settle: Settle) -> Result<(), StoreError>;
 
     /// Records the wish to end a run and the runs it waits for, and makes them due before all others
-    /// unless they are leased.
+    /// unless they are leased. Whose wish it is is on record if the run goes on.
     async fn request_cancel(
         &self,
         tenant: TenantId,
         run: RunId,
+        audit: Option<AuditEntry>,
     ) -> Result<CancelRequest, StoreError>;
 
     /// Which of these runs go on and are to end, because somebody asked for it.
     async fn cancel_requested(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError>;
+
+    /// Which of these runs have something that came for their steps and is not used yet.
+    async fn signalled(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError>;
 
     /// When the next run in the queue is due (a leased one: when its lease ends). None if none is
     /// due by itself.

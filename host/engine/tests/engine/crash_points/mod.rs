@@ -62,7 +62,7 @@ async fn help(bench: &Bench, nodes: &[Node], view: &RunView) {
     for step in asking {
         let body = json!({"called": step.node}).into();
         let signal = Signal { tenant, run, step: step.key(), body, at: now };
-        bench.store.signal(signal).await.unwrap();
+        bench.store.signal(signal, None).await.unwrap();
     }
     let connection = bench.store.connection(tenant, "crm").await.unwrap().unwrap();
     if connection.paused.is_some() {
@@ -72,6 +72,7 @@ async fn help(bench: &Bench, nodes: &[Node], view: &RunView) {
             action: "connection-resumed".into(),
             subject: "crm".into(),
             detail: json!(null),
+            correlation_id: None,
         };
         bench.store.resume_connection(tenant, "crm", now, audit).await.unwrap();
     }

@@ -30,7 +30,7 @@ use tombolo_core::ports::store::{
 use tombolo_core::random::Random;
 use tombolo_core::run::RunState;
 use tombolo_core::workflow::VerifyScheme;
-use tombolo_engine::{Engine, EngineSettings, Ports, Registry};
+use tombolo_engine::{Engine, EngineSettings, Notary, Ports, Registry};
 use tombolo_store::{SqliteSettings, SqliteStore};
 use uuid::Uuid;
 
@@ -112,6 +112,7 @@ pub struct Bench {
     pub ids: Arc<Counter>,
     pub tenant: TenantId,
     pub settings: EngineSettings,
+    pub notary: Option<Notary>,
 }
 
 impl Bench {
@@ -149,6 +150,7 @@ impl Bench {
             component,
             descriptor,
             now: clock.now(),
+            audit: None,
         };
         store.add_plugin(plugin).await.unwrap();
         let settings = EngineSettings { poll_ms: 5, drain_ms: 0, ..EngineSettings::default() };
@@ -161,6 +163,7 @@ impl Bench {
             ids,
             tenant,
             settings,
+            notary: None,
         }
     }
 
@@ -199,6 +202,7 @@ impl Bench {
             random: self.ids.clone(),
             callbacks: Arc::new(Addresses),
             alerts: self.alerts.clone(),
+            notary: self.notary.clone(),
         };
         let engine = Engine::new(ports, self.settings.clone());
         engine.start().await.unwrap();
@@ -219,7 +223,7 @@ impl Bench {
             updated_at: self.clock.now(),
             paused: None,
         };
-        self.store.put_connection(connection).await.unwrap();
+        self.store.put_connection(connection, None).await.unwrap();
     }
 
     pub fn clock_now(&self) -> Timestamp {
@@ -283,7 +287,7 @@ impl Running {
     pub async fn apply_as(&self, name: &str, nodes: Value, more: Value) {
         let mut file = json!({"name": name, "nodes": nodes});
         file.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        self.registry.apply(self.tenant, file.into()).await.unwrap();
+        self.registry.apply(self.tenant, file.into(), by()).await.unwrap();
     }
 
     pub fn arrival(&self, key: &str) -> Arrival {
@@ -300,6 +304,7 @@ impl Running {
             event: serde_json::Map::new(),
             correlation_id: "c".into(),
             subscribers: vec![self.registry.workflow(self.tenant, workflow).expect("applied")],
+            by: None,
         }
     }
 

@@ -7,18 +7,19 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::oneshot;
-use tombolo_core::audit::AuditEntry;
+use tombolo_core::audit::{AuditEntry, AuditHash, Head, Stored};
 use tombolo_core::clock::Timestamp;
-use tombolo_core::id::{ContentHash, EventId, RunId, TenantId, WorkflowId};
+use tombolo_core::id::{ContentHash, EventId, RunId, TenantId, TokenId, WorkflowId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::egress::Connection;
 use tombolo_core::ports::store::{
-    Accept, Accepted, Access, Added, Applied, Call, CancelRequest, Catalog, Claim, Claimed,
-    EventView, Housekeeping, Lease, Letter, LetterBox, LetterCursor, LetterFilter, NewPlugin,
-    NewVersion, Open, Opened, Page, Plugin, Reading, RunFilter, RunLog, RunSummary, RunView,
-    Settle, Signal, Signalled, StepKey, Store, StoreError, SweepCursor, Swept, Tenant, Token,
-    Vacuumed, WorkflowVersion,
+    Accept, Accepted, Access, Added, Applied, AuditTrail, Call, CancelRequest, Catalog, Claim,
+    Claimed, EventView, Housekeeping, Lease, Letter, LetterBox, LetterCursor, LetterFilter,
+    NewPlugin, NewVersion, Open, Opened, Page, Plugin, Reading, RunFilter, RunLog, RunSummary,
+    RunView, Settle, Signal, Signalled, StepKey, Store, StoreError, SweepCursor, Swept, Tenant,
+    Token, TokenPage, TokenUse, Vacuumed, WorkflowVersion,
 };
+use tombolo_core::quota::Quotas;
 use tombolo_store::SqliteStore;
 
 /// What happens at a call of the store.
@@ -246,8 +247,12 @@ impl RunLog for Mortal {
     async fn open(&self, open: Open) -> Result<Opened, StoreError> {
         self.through(self.store.open(open)).await
     }
-    async fn signal(&self, signal: Signal) -> Result<Signalled, StoreError> {
-        self.through(self.store.signal(signal)).await
+    async fn signal(
+        &self,
+        signal: Signal,
+        audit: Option<AuditEntry>,
+    ) -> Result<Signalled, StoreError> {
+        self.through(self.store.signal(signal, audit)).await
     }
     async fn signals(&self, tenant: TenantId, run: RunId) -> Result<Vec<Signal>, StoreError> {
         self.living().await;
@@ -267,12 +272,17 @@ impl RunLog for Mortal {
         &self,
         tenant: TenantId,
         run: RunId,
+        audit: Option<AuditEntry>,
     ) -> Result<CancelRequest, StoreError> {
-        self.through(self.store.request_cancel(tenant, run)).await
+        self.through(self.store.request_cancel(tenant, run, audit)).await
     }
     async fn cancel_requested(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {
         self.living().await;
         self.store.cancel_requested(among).await
+    }
+    async fn signalled(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {
+        self.living().await;
+        self.store.signalled(among).await
     }
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.living().await;
@@ -306,6 +316,9 @@ impl Catalog for Mortal {
     async fn live_workflows(&self) -> Result<Vec<WorkflowVersion>, StoreError> {
         self.store.live_workflows().await
     }
+    async fn live_revision(&self) -> Result<i64, StoreError> {
+        self.store.live_revision().await
+    }
     async fn workflows(&self, tenant: TenantId) -> Result<Vec<WorkflowVersion>, StoreError> {
         self.store.workflows(tenant).await
     }
@@ -324,8 +337,12 @@ impl Catalog for Mortal {
     ) -> Result<Option<WorkflowVersion>, StoreError> {
         self.store.workflow_version(tenant, id, version).await
     }
-    async fn put_connection(&self, connection: Connection) -> Result<(), StoreError> {
-        self.store.put_connection(connection).await
+    async fn put_connection(
+        &self,
+        connection: Connection,
+        audit: Option<AuditEntry>,
+    ) -> Result<(), StoreError> {
+        self.store.put_connection(connection, audit).await
     }
     async fn connection(
         &self,
@@ -418,11 +435,40 @@ impl Access for Mortal {
     async fn tenant(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
         self.store.tenant(name).await
     }
-    async fn put_token(&self, token: Token) -> Result<(), StoreError> {
-        self.store.put_token(token).await
+    async fn put_token(&self, token: Token, audit: Option<AuditEntry>) -> Result<(), StoreError> {
+        self.store.put_token(token, audit).await
+    }
+    async fn tenants(&self, after: Option<&str>, limit: u32) -> Result<Vec<Tenant>, StoreError> {
+        self.store.tenants(after, limit).await
     }
     async fn token(&self, hash: [u8; 32]) -> Result<Option<Token>, StoreError> {
         self.store.token(hash).await
+    }
+    async fn tokens(&self, tenant: TenantId, page: TokenPage) -> Result<Vec<Token>, StoreError> {
+        self.store.tokens(tenant, page).await
+    }
+    async fn revoke_token(
+        &self,
+        tenant: TenantId,
+        token: TokenId,
+        audit: AuditEntry,
+    ) -> Result<Option<Token>, StoreError> {
+        self.through(self.store.revoke_token(tenant, token, audit)).await
+    }
+    async fn touch_tokens(&self, uses: Vec<TokenUse>) -> Result<(), StoreError> {
+        self.through(self.store.touch_tokens(uses)).await
+    }
+    async fn set_quotas(&self, tenant: TenantId, quotas: Quotas) -> Result<(), StoreError> {
+        self.through(self.store.set_quotas(tenant, quotas)).await
+    }
+    async fn quotas(&self) -> Result<Vec<(TenantId, Quotas)>, StoreError> {
+        self.store.quotas().await
+    }
+    async fn open_runs(&self) -> Result<Vec<(TenantId, u64)>, StoreError> {
+        self.store.open_runs().await
+    }
+    async fn storage_bytes(&self) -> Result<Vec<(TenantId, u64)>, StoreError> {
+        self.store.storage_bytes().await
     }
     async fn record(&self, tenant: TenantId, entry: AuditEntry) -> Result<(), StoreError> {
         self.through(self.store.record(tenant, entry)).await
@@ -462,6 +508,31 @@ impl Reading for Mortal {
     }
     async fn ping(&self) -> Result<(), StoreError> {
         self.store.ping().await
+    }
+}
+
+#[async_trait]
+impl AuditTrail for Mortal {
+    async fn audit_heads(&self) -> Result<Vec<(TenantId, Head)>, StoreError> {
+        self.living().await;
+        self.store.audit_heads().await
+    }
+    async fn audit_trail(
+        &self,
+        tenant: TenantId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Stored>, StoreError> {
+        self.store.audit_trail(tenant, after, limit).await
+    }
+    async fn audit_leaves(
+        &self,
+        tenant: TenantId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, AuditHash)>, StoreError> {
+        self.living().await;
+        self.store.audit_leaves(tenant, after, limit).await
     }
 }
 

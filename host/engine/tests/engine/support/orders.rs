@@ -9,7 +9,11 @@ use super::Bench;
 
 /// Somebody with a token.
 pub fn by() -> By {
-    By { actor: Actor("token:test".into()), reason: Some("mended".into()) }
+    By {
+        actor: Actor("token:test".into()),
+        reason: Some("mended".into()),
+        correlation_id: Some("c1".into()),
+    }
 }
 
 /// A replay from the start, on the run's own version.

@@ -7,8 +7,8 @@ use tombolo_core::ports::store::{Page, RunFilter};
 use tombolo_core::run::RunState;
 
 use crate::record::{Shortened, correlation_id};
-use crate::sqlite::row::id_bytes;
-use crate::sqlite::run_row::run_columns;
+use crate::rows::run_columns;
+use crate::sqlite::ids::id_bytes;
 
 /// The states of the index `run_state`.
 const INDEXED: [RunState; 3] = [RunState::Waiting, RunState::Failed, RunState::Cancelled];

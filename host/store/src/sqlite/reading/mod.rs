@@ -3,9 +3,8 @@
 mod list;
 
 use async_trait::async_trait;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
-use tombolo_core::audit::{Actor, AuditEntry};
+use sqlx::SqliteConnection;
+use tombolo_core::audit::AuditEntry;
 use tombolo_core::id::{EventId, RunId, TenantId};
 use tombolo_core::ports::store::{
     Call, EventView, Page, Reading, RunFilter, RunSummary, RunView, StoreError,
@@ -13,15 +12,15 @@ use tombolo_core::ports::store::{
 
 use self::list::Asked;
 use super::error::Fault;
-use super::pack_row::Packs;
-use super::row::{BODY_PACK, Column, bytes, column, id_bytes, maybe_time, time};
-use super::run_row::{
-    PACKS, RUN, RUN_WITH_EVENT, event_payload, output_columns, output_payload, payload_columns,
-    payload_of_event, read, read_with_event, run_columns,
-};
-use super::{SqliteStore, step_row};
+use super::ids::id_bytes;
+use super::{SqliteStore, packs, steps};
 use crate::group::{Command, Rare};
-use crate::record::{Damaged, dedupe_key, due, from_json, split_ids, unsigned};
+use crate::record::due;
+use crate::rows::{
+    CALL_PACK, Columns, EVENT_PACK, RUN_PACKS, RUN_WITH_EVENT, call, call_columns, event_columns,
+    event_payload, event_view, output_columns, output_payload, payload_columns, run_columns,
+    run_with_event, summary,
+};
 
 #[async_trait]
 impl Reading for SqliteStore {
@@ -48,7 +47,7 @@ impl Reading for SqliteStore {
         tenant: TenantId,
         event: EventId,
     ) -> Result<Option<EventView>, StoreError> {
-        self.read(async |reader| event_view(reader, tenant, event).await).await
+        self.read(async |reader| event_of(reader, tenant, event).await).await
     }
 
     async fn audit(
@@ -57,25 +56,7 @@ impl Reading for SqliteStore {
         limit: u32,
         before: Option<u64>,
     ) -> Result<Vec<(u64, AuditEntry)>, StoreError> {
-        let before = before.and_then(|before| i64::try_from(before).ok()).unwrap_or(i64::MAX);
-        let query = sqlx::query(
-            "SELECT id, at, actor, action, subject, detail FROM audit
-             WHERE tenant_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
-        )
-        .bind(id_bytes(tenant.0))
-        .bind(before)
-        .bind(limit);
-        self.read_all(query, |row| {
-            let entry = AuditEntry {
-                at: time(row, 1)?,
-                actor: Actor(row.try_get(2)?),
-                action: row.try_get(3)?,
-                subject: row.try_get(4)?,
-                detail: from_json(row.try_get(5)?, "what is on record of an action")?,
-            };
-            Ok((unsigned(row.try_get(0)?)?, entry))
-        })
-        .await
+        Ok(super::audit::newest(&self.readers, tenant, limit, before).await?)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -87,9 +68,7 @@ impl Reading for SqliteStore {
 
 async fn runs(reader: &mut SqliteConnection, asked: &Asked<'_>) -> Result<Vec<RunSummary>, Fault> {
     let rows = list::query(asked).build().fetch_all(reader).await?;
-    rows.iter()
-        .map(|row| Ok(RunSummary { run: read(row)?, workflow_name: row.try_get(RUN)? }))
-        .collect()
+    rows.iter().map(|row| Ok(summary(row)?)).collect()
 }
 
 async fn calls(
@@ -97,36 +76,28 @@ async fn calls(
     tenant: TenantId,
     run: RunId,
 ) -> Result<Vec<Call>, Fault> {
-    const PACK: usize = 4;
-    let rows = sqlx::query(
-        "SELECT node, item, attempt, record, pack FROM effect WHERE tenant_id = ? AND run_id = ?
-         ORDER BY node, item, attempt, sequence",
-    )
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        call_columns!(),
+        " FROM effect WHERE tenant_id = ? AND run_id = ?
+          ORDER BY node, item, attempt, sequence",
+    ))
     .bind(id_bytes(tenant.0))
     .bind(id_bytes(run.0))
     .fetch_all(&mut *reader)
     .await?;
-    let packs = Packs::of(reader, &rows, &[PACK]).await?;
-    let call = |row: &SqliteRow| {
-        let record = packs.text(row, 3, PACK)?;
-        Ok(Call {
-            node: row.try_get(0)?,
-            item: unsigned(row.try_get(1)?)?,
-            attempt: unsigned(row.try_get(2)?)?,
-            record: from_json(record.unwrap_or_default(), "a call's record")?,
-        })
-    };
-    rows.iter().map(call).collect()
+    let packs = packs::of(reader, &rows, &[CALL_PACK]).await?;
+    rows.iter().map(|row| Ok(call(row, &packs)?)).collect()
 }
 
-async fn event_view(
+async fn event_of(
     reader: &mut SqliteConnection,
     tenant: TenantId,
     event: EventId,
 ) -> Result<Option<EventView>, Fault> {
-    const PAYLOAD: usize = 4;
     let rows = sqlx::query(concat!(
-        "SELECT e.source, e.dedupe_key, e.received_at, e.run_ids, ",
+        "SELECT ",
+        event_columns!(),
         payload_columns!(),
         " FROM event e",
         event_payload!(),
@@ -136,25 +107,8 @@ async fn event_view(
     .bind(id_bytes(event.0))
     .fetch_all(&mut *reader)
     .await?;
-    let packs = Packs::of(reader, &rows, &[PAYLOAD + BODY_PACK]).await?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    let runs = bytes(row, 3)?.unwrap_or_default();
-    Ok(Some(EventView {
-        id: event,
-        source: row.try_get(0)?,
-        dedupe_key: key(row)?,
-        payload: payload_of_event(row, PAYLOAD, &packs)?,
-        received_at: time(row, 2)?,
-        runs: split_ids(runs)?.into_iter().map(RunId).collect(),
-    }))
-}
-
-fn key(row: &SqliteRow) -> Result<String, Fault> {
-    match column(row, 1)? {
-        Column::Text(text) => Ok(text.to_owned()),
-        Column::Bytes(bytes) => Ok(dedupe_key(bytes)),
-        _ => Err(Damaged("an event has no key".to_owned()).into()),
-    }
+    let packs = packs::of(reader, &rows, &[EVENT_PACK]).await?;
+    Ok(rows.first().map(|row| event_view(row, &packs)).transpose()?)
 }
 
 async fn view(
@@ -181,13 +135,13 @@ async fn view(
     .fetch_all(&mut *reader)
     .await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let packs = Packs::of(reader, &rows, &PACKS).await?;
-    let (run_row, event) = read_with_event(row, &packs)?;
+    let packs = packs::of(reader, &rows, &RUN_PACKS).await?;
+    let (run_row, event) = run_with_event(row, &packs)?;
     Ok(Some(RunView {
         run: run_row,
         event,
-        workflow_name: row.try_get(RUN_WITH_EVENT)?,
-        available_at: maybe_time(row, RUN_WITH_EVENT + 1)?.and_then(due),
-        steps: step_row::of_run(reader, tenant, run).await?,
+        workflow_name: row.text(RUN_WITH_EVENT)?.to_owned(),
+        available_at: row.maybe_time(RUN_WITH_EVENT + 1)?.and_then(due),
+        steps: steps::of_run(reader, tenant, run).await?,
     }))
 }

@@ -1,12 +1,13 @@
 //! Accept: events, each once, with their runs and their places in the queue.
 
 use rusqlite::{Connection, OptionalExtension, params};
+use tombolo_core::audit::runs_started;
 use tombolo_core::id::{EventId, RunId};
 use tombolo_core::ports::store::{Accepted, NewEvent, NewRun};
 use tombolo_core::run::RunState;
 
 use super::pack::Numbers;
-use super::{flow, pack, payload, step};
+use super::{audit, flow, pack, payload, step};
 use crate::record::{
     AcceptItem, Damaged, RunItem, Text, correlation_id, hash_bytes, id, join_ids, split_ids,
 };
@@ -31,6 +32,10 @@ fn accept(connection: &Connection, item: &AcceptItem) -> Result<Accepted, Fault>
     }
     if runs.iter().zip(&item.runs).any(|(run, one)| *run != one.run.id) {
         set_runs(connection, &item.event, &runs)?;
+    }
+    if let Some(entry) = &item.audit {
+        let entry = runs_started(entry.clone(), &runs);
+        audit::append(connection, item.event.tenant, [&entry])?;
     }
     Ok(Accepted::New { event: item.event.id, runs })
 }

@@ -1,6 +1,7 @@
 //! Tenants, tokens and quotas: who may, and how much.
 
 use rusqlite::{Connection, OptionalExtension, params};
+use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::TenantId;
 use tombolo_core::ports::store::{Tenant, Token, TokenUse};
@@ -26,7 +27,11 @@ pub(super) fn ensure_tenant(
     Ok(Tenant { id: TenantId(Uuid::from_bytes(first)), name: tenant.name.clone() })
 }
 
-pub(super) fn put_token(sqlite: &Connection, token: &Token) -> Result<(), Fault> {
+pub(super) fn put_token(
+    sqlite: &Connection,
+    token: &Token,
+    entry: Option<&AuditEntry>,
+) -> Result<(), Fault> {
     sqlite.execute(
         "INSERT INTO token (hash, tenant_id, id, name, scopes, created_at, expires_at, prefix,
            last_used_at, revoked_at)
@@ -44,7 +49,7 @@ pub(super) fn put_token(sqlite: &Connection, token: &Token) -> Result<(), Fault>
             token.revoked_at.map(|time| time.0),
         ],
     )?;
-    Ok(())
+    audit::append(sqlite, token.tenant, entry)
 }
 
 /// False if there is no such token.
@@ -55,7 +60,7 @@ pub(super) fn revoke(sqlite: &Connection, revoke: &Revoke) -> Result<bool, Fault
         params![audit.at.0, id(&tenant.0), id(&token.0)],
     )?;
     if revoked > 0 {
-        audit::append(sqlite, *tenant, std::slice::from_ref(audit))?;
+        audit::append(sqlite, *tenant, [audit])?;
         return Ok(true);
     }
     let there = sqlite

@@ -7,7 +7,7 @@ use tombolo_core::ports::store::CancelRequest;
 use tombolo_core::run::MAX_CALL_DEPTH;
 use uuid::Uuid;
 
-use super::queue;
+use super::{audit, queue};
 use crate::group::Cancel;
 use crate::record::{cancel_state, id};
 use crate::sqlite::error::Fault;
@@ -25,6 +25,7 @@ pub(super) fn apply(connection: &Connection, cancel: &Cancel) -> Result<CancelRe
     let met = cancel_state(state.as_deref())?;
     if met == CancelRequest::Requested {
         request(connection, cancel.tenant, cancel.run)?;
+        audit::append(connection, cancel.tenant, cancel.audit.as_deref())?;
         reach_called(connection, cancel.tenant, cancel.run)?;
     }
     Ok(met)

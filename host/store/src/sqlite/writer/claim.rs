@@ -10,7 +10,7 @@ use super::turn::{self, Turn};
 use crate::group::Leased;
 use crate::record::{Damaged, id, unsigned};
 use crate::sqlite::error::Fault;
-use crate::sqlite::row::id_list;
+use crate::sqlite::ids::id_list;
 
 /// Longest due runs of each priority among which those are looked for that need no work.
 const LOOKED_AT: i64 = 1_000;

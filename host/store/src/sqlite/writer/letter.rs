@@ -29,7 +29,7 @@ pub(super) fn discard(connection: &Connection, discard: &Discard) -> Result<bool
         params![audit.at.0, reason, id(&tenant.0), id(&run.0), step.node, step.item],
     )?;
     if given_up > 0 {
-        audit::append(connection, *tenant, std::slice::from_ref(audit))?;
+        audit::append(connection, *tenant, [audit])?;
     }
     Ok(given_up > 0)
 }

@@ -10,6 +10,7 @@ mod audit;
 mod cancel;
 mod checkpoint;
 mod claim;
+mod connection;
 mod flow;
 mod forget;
 mod journal;
@@ -37,15 +38,16 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tombolo_core::ports::store::StoreError;
 
+pub(super) use self::audit::append as append_audit;
 use self::checkpoint::Checkpoints;
 use super::error::Fault;
 use super::open::Place;
-use crate::group::{Batch, Waiting};
+use crate::group::{Batch, Command, Waiting};
 
 /// Starts the thread, and waits until it has opened the file. The receiver tells when it has ended.
 pub(super) async fn start(
     place: Place,
-    waiting: Waiting,
+    waiting: Waiting<Command>,
 ) -> Result<oneshot::Receiver<()>, StoreError> {
     let (ready, opened) = oneshot::channel();
     let (end, ended) = oneshot::channel();
@@ -76,9 +78,13 @@ pub(super) async fn start(
 }
 
 /// Writes batches until the channel is closed and empty.
-fn write_all(connection: &mut Connection, checkpoints: &mut Checkpoints, mut waiting: Waiting) {
-    while let Some(batch) = waiting.next() {
-        write(connection, batch);
+fn write_all(
+    connection: &mut Connection,
+    checkpoints: &mut Checkpoints,
+    mut waiting: Waiting<Command>,
+) {
+    while let Some(commands) = waiting.next_blocking() {
+        write(connection, commands.into_iter().collect());
         // After the answers: nobody waits for it but the next batch.
         checkpoints.run_if_due(connection);
     }

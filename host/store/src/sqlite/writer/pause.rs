@@ -31,6 +31,6 @@ pub(super) fn end(connection: &Connection, resume: &Resume) -> Result<Option<u64
     if found == 0 {
         return Ok(None);
     }
-    audit::append(connection, *tenant, std::slice::from_ref(audit))?;
+    audit::append(connection, *tenant, [audit])?;
     queue::wake_waiting_for(connection, (*tenant, name), *now).map(Some)
 }

@@ -1,21 +1,21 @@
-//! Writes that are few: plugins, workflows, connections, taking over leases. Others have a file of
+//! Writes that are few: plugins, workflows, taking over leases. Others have a file of
 //! their own.
 
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection as Sqlite, OptionalExtension, params};
+use tombolo_core::audit::{VersionShape, workflow_applied};
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{ContentHash, WorkflowId};
-use tombolo_core::ports::egress::Connection;
 use tombolo_core::ports::store::{Added, Applied, NewVersion};
 use uuid::Uuid;
 
 use super::{
-    access, audit, claim, forget, letter, loose, open, pause, payload, queue, set_back, signal,
-    vacuum,
+    access, audit, claim, connection, forget, letter, loose, open, pause, payload, set_back,
+    signal, vacuum,
 };
 use crate::group::Rare;
-use crate::record::{PluginItem, auth_columns, content_hash, from_json, id, to_json, unsigned};
+use crate::record::{PluginItem, content_hash, from_json, id, to_json, unsigned};
 use crate::sqlite::error::Fault;
 
 /// Writes one of them.
@@ -32,7 +32,11 @@ pub(super) fn apply(sqlite: &Sqlite, write: &mut Rare) -> Result<(), Fault> {
             let outcome = access::ensure_tenant(sqlite, tenant, *now)?;
             pending.set(Ok(outcome));
         }
-        Rare::Token(pending) => pending.set(Ok(access::put_token(sqlite, &pending.ask)?)),
+        Rare::Token(pending) => {
+            let (token, entry) = &pending.ask;
+            access::put_token(sqlite, token, entry.as_ref())?;
+            pending.set(Ok(()));
+        }
         Rare::Revoke(pending) => pending.set(Ok(access::revoke(sqlite, &pending.ask)?)),
         Rare::Touch(pending) => pending.set(Ok(access::touch(sqlite, &pending.ask)?)),
         Rare::Quotas(pending) => {
@@ -41,12 +45,16 @@ pub(super) fn apply(sqlite: &Sqlite, write: &mut Rare) -> Result<(), Fault> {
         }
         Rare::Plugin(pending) => pending.set(Ok(add_plugin(sqlite, &pending.ask)?)),
         Rare::Workflow(pending) => pending.set(Ok(apply_workflow(sqlite, &pending.ask)?)),
-        Rare::Connection(pending) => pending.set(Ok(put_connection(sqlite, &pending.ask)?)),
+        Rare::Connection(pending) => {
+            let (connection, entry) = &pending.ask;
+            connection::put(sqlite, connection, entry.as_ref())?;
+            pending.set(Ok(()));
+        }
         Rare::Resume(pending) => pending.set(Ok(pause::end(sqlite, &pending.ask)?)),
         Rare::Discard(pending) => pending.set(Ok(letter::discard(sqlite, &pending.ask)?)),
         Rare::Record(pending) => {
             let (tenant, entry) = &pending.ask;
-            audit::append(sqlite, *tenant, std::slice::from_ref(entry))?;
+            audit::append(sqlite, *tenant, [entry])?;
             pending.set(Ok(()));
         }
         Rare::Forget(pending) => pending.set(Ok(forget::runs(sqlite, &pending.ask)?)),
@@ -102,6 +110,7 @@ fn add_plugin(sqlite: &Sqlite, item: &PluginItem) -> Result<Added, Fault> {
             plugin.now.0,
         ],
     )?;
+    audit::append(sqlite, plugin.tenant, &plugin.audit)?;
     Ok(Added::New)
 }
 
@@ -146,6 +155,7 @@ fn apply_workflow(sqlite: &Sqlite, new: &NewVersion) -> Result<Applied, Fault> {
             params![tenant, id(&new.id.0), new.name],
         )?;
         insert_version(sqlite, new, new.id, 1)?;
+        record_version(sqlite, new, None, 1)?;
         return Ok(Applied::Created { id: new.id, version: 1 });
     };
     let workflow = live.id;
@@ -163,6 +173,7 @@ fn apply_workflow(sqlite: &Sqlite, new: &NewVersion) -> Result<Applied, Fault> {
         "UPDATE workflow SET live_version = ? WHERE tenant_id = ? AND id = ?",
         params![version, tenant, id(&workflow.0)],
     )?;
+    record_version(sqlite, new, Some(&live), version)?;
     Ok(Applied::Created { id: workflow, version })
 }
 
@@ -188,32 +199,18 @@ fn insert_version(
     Ok(())
 }
 
-/// A connection that is replaced keeps its id. Its pause ends.
-fn put_connection(sqlite: &Sqlite, put: &Connection) -> Result<(), Fault> {
-    let (auth_name, auth_secret) = auth_columns(&put.auth);
-    sqlite.execute(
-        "INSERT INTO connection (tenant_id, name, id, base_url, auth_kind, auth_name, auth_secret,
-           signing, allowed_hosts, limits, updated_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (tenant_id, name) DO UPDATE SET base_url = excluded.base_url,
-           auth_kind = excluded.auth_kind, auth_name = excluded.auth_name,
-           auth_secret = excluded.auth_secret, signing = excluded.signing,
-           allowed_hosts = excluded.allowed_hosts, limits = excluded.limits,
-           updated_at = excluded.updated_at, paused_at = NULL, paused_reason = NULL",
-        params![
-            id(&put.tenant.0),
-            put.name,
-            id(&put.id.0),
-            put.base_url,
-            put.auth.kind(),
-            auth_name,
-            auth_secret.map(|sealed| sealed.0.as_slice()),
-            put.signing.as_ref().map(|sealed| sealed.0.as_slice()),
-            to_json(&put.allowed_hosts),
-            to_json(&put.limits),
-            put.updated_at.0,
-        ],
-    )?;
-    queue::wake_waiting_for(sqlite, (put.tenant, &put.name), put.updated_at)?;
-    Ok(())
+fn record_version(
+    sqlite: &Sqlite,
+    new: &NewVersion,
+    live: Option<&Live>,
+    version: u32,
+) -> Result<(), Fault> {
+    let Some(entry) = &new.audit else { return Ok(()) };
+    let before = live.map(|live| VersionShape {
+        version: live.version,
+        definition: &live.definition,
+        pins: &live.pins,
+    });
+    let after = VersionShape { version, definition: new.definition.text(), pins: &new.pins };
+    audit::append(sqlite, new.tenant, [&workflow_applied(entry.clone(), before, after)])
 }

@@ -5,7 +5,7 @@ use tombolo_core::id::{RunId, TenantId};
 use tombolo_core::ports::store::Signalled;
 use tombolo_core::run::RunState;
 
-use super::{payload, queue};
+use super::{audit, payload, queue};
 use crate::record::{SettleItem, SignalItem, hash_bytes, id, run_state};
 use crate::sqlite::error::Fault;
 
@@ -34,6 +34,7 @@ pub(super) fn keep(connection: &Connection, signal: &SignalItem) -> Result<Signa
         return Ok(Signalled::Taken);
     }
     payload::insert(connection, signal.run.0, &signal.payloads)?;
+    audit::append(connection, signal.tenant, &signal.audit)?;
     queue::wake(connection, signal.run, signal.at)?;
     Ok(Signalled::Kept)
 }

@@ -80,7 +80,9 @@ use ensure_eq;
 
 async fn perform(world: &World, model: &mut Model, op: &Op) -> Result<(), String> {
     match op {
-        Op::Accept { key, lease } => return leases::accept(world, model, *key, *lease).await,
+        Op::Accept { key, lease } => {
+            return leases::accept(world, model, *key, *lease).await;
+        }
         Op::Claim { worker, limit } => return leases::claim(world, model, *worker, *limit).await,
         Op::TakeOver => return leases::take_over(world, model).await,
         Op::Pass { ms } => model.now = Timestamp(model.now.0 + ms),

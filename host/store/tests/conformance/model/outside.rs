@@ -10,7 +10,7 @@ use super::state::Model;
 use crate::world::World;
 
 pub async fn cancel(world: &World, model: &mut Model, id: RunId) -> Result<(), String> {
-    let answer = world.store.request_cancel(world.tenant, id).await;
+    let answer = world.store.request_cancel(world.tenant, id, None).await;
     let run = model.runs.get_mut(&id).ok_or("picked")?;
     let Some(queued) = run.queued.as_mut().filter(|_| !run.state.ended()) else {
         ensure_eq!(answer, Ok(CancelRequest::Ended(run.state)));
@@ -29,7 +29,7 @@ pub async fn signal(world: &World, model: &mut Model, id: RunId, node: u8) -> Re
     model.writes += 1;
     let (node, value) = (format!("node-{node}"), model.writes);
     let signal = Signal { at: model.now, ..world.signal(id, &node, json!(value)) };
-    let answer = world.store.signal(signal).await;
+    let answer = world.store.signal(signal, None).await;
     let run = model.runs.get_mut(&id).ok_or("picked")?;
     let Some(queued) = run.queued.as_mut().filter(|_| !run.state.ended()) else {
         ensure_eq!(answer, Ok(Signalled::Ended(run.state)));

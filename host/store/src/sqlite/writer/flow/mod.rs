@@ -94,7 +94,7 @@ fn singleton_name(singleton: &Singleton) -> String {
 fn replace(connection: &Connection, event: &NewEvent, singleton: &Singleton) -> Result<(), Fault> {
     let name = singleton_name(singleton);
     for run in lane::wanted(connection, event.tenant, &name)? {
-        let cancel = Cancel { tenant: event.tenant, run };
+        let cancel = Cancel { tenant: event.tenant, run, audit: None };
         cancel::apply(connection, &cancel)?;
     }
     Ok(())

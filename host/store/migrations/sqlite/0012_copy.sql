@@ -1,0 +1,1 @@
+-- Nothing: a file is what is copied from, never what is copied to. See the same migration of PostgreSQL.

@@ -1,0 +1,76 @@
+//! A server that crashes, has no connection left, and keeps rows locked.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::Executor;
+
+use crate::cluster::{Cluster, LEASE, Size, for_a_time};
+
+/// Events between two faults.
+const EVENTS: usize = 40;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_crashes_under_load_and_comes_back() -> anyhow::Result<()> {
+    let mut cluster = Cluster::start(Size { workers: 2 }).await?;
+    let times = 3 * crate::times() as usize;
+    let Cluster { server, load, front, .. } = &mut cluster;
+    let crashing = async {
+        for time in 1..=times {
+            load.wait_for_taken(time * EVENTS).await?;
+            // Waits for the server, and lets the senders go on meanwhile.
+            tokio::task::block_in_place(|| server.crash_and_restart())?;
+        }
+        anyhow::Ok(Timestamp::now())
+    };
+    let events = 0..(times + 1) * EVENTS;
+    let ((), last) = tokio::try_join!(load.send(front, events), crashing)?;
+    let counts = cluster.check(last).await?;
+    crate::tell(&format!("shared: {times} crashes of the server, {counts}"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_connections_is_survived() -> anyhow::Result<()> {
+    let cluster = Cluster::start(Size { workers: 2 }).await?;
+    let storm = async {
+        cluster.load.wait_for_taken(EVENTS).await?;
+        let mut held = Vec::new();
+        // As many as the server has left for others.
+        while let Ok(connection) = cluster.database.connect().await {
+            held.push(connection);
+        }
+        let count = held.len();
+        // Nobody new gets in: a worker that starts now has to wait.
+        cluster.workers[0].host.kill().await?;
+        drop(held);
+        cluster.workers[0].host.restart().await?;
+        anyhow::Ok((Timestamp::now(), count))
+    };
+    let events = 0..3 * EVENTS;
+    let ((), (last, count)) = tokio::try_join!(cluster.load.send(&cluster.front, events), storm)?;
+    let counts = cluster.check(last).await?;
+    crate::tell(&format!("shared: a storm of {count} connections, {counts}"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_sleeps_in_a_transaction_holds_only_what_it_holds() -> anyhow::Result<()> {
+    let cluster = Cluster::start(Size { workers: 2 }).await?;
+    let sleeping = async {
+        cluster.load.wait_for_taken(EVENTS).await?;
+        let mut sleeper = cluster.database.look().await?;
+        // An old snapshot keeps dead rows, and the rows of the queue that are there are locked.
+        sleeper.execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
+        sleeper.execute("SELECT count(*) FROM queue").await?;
+        sleeper.execute("SELECT * FROM queue FOR UPDATE SKIP LOCKED").await?;
+        for_a_time(LEASE + Duration::from_secs(3)).await;
+        sleeper.execute("ROLLBACK").await?;
+        anyhow::Ok(Timestamp::now())
+    };
+    let events = 0..4 * EVENTS;
+    let ((), last) = tokio::try_join!(cluster.load.send(&cluster.front, events), sleeping)?;
+    let counts = cluster.check(last).await?;
+    crate::tell(&format!("shared: a transaction that sleeps, {counts}"));
+    Ok(())
+}
