@@ -14,6 +14,7 @@ mod program;
 mod setup;
 mod test;
 mod tidy;
+mod tools;
 
 use std::process::ExitCode;
 

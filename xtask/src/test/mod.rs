@@ -12,12 +12,13 @@ use self::stage::{Report, Tally};
 use crate::demo::{self, Builds, Ending};
 use crate::place::Place;
 use crate::program::{cargo, run as run_program};
-use crate::{bench, build, setup, tidy};
+use crate::{bench, build, setup, tidy, tools};
 
 /// Runs everything. The exit code says whether all of it is fine.
 pub fn run(place: &Place) -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
     report.check("setup", || setup::run(place));
+    report.check("tools", tools::run);
     report.check("format", || run_program(&mut cargo(place, ["fmt", "--all", "--check"])));
     report.check("tidy", || tidy::run(place));
     let plugins = report.check("plugins", || build::plugins(place));

@@ -7,6 +7,7 @@ use tombolo_core::run::MAX_CALL_DEPTH;
 use uuid::Uuid;
 
 use super::error::Fault;
+use super::queue::these;
 use super::scope::TenantTx;
 use super::{audit, queue};
 use crate::record::cancel_state;
@@ -66,18 +67,16 @@ async fn request(tx: &mut TenantTx<'_>, runs: &[Uuid]) -> Result<(), Fault> {
     if runs.is_empty() {
         return Ok(());
     }
-    sqlx::query(
-        "SELECT 1 FROM queue WHERE tenant_id = $1 AND run_id = ANY($2) ORDER BY run_id FOR UPDATE",
-    )
-    .bind(tx.tenant().0)
-    .bind(runs)
-    .execute(tx.sql())
-    .await?;
-    sqlx::query(
+    sqlx::query(concat!("SELECT 1 FROM queue WHERE ", these!(), " ORDER BY run_id FOR UPDATE"))
+        .bind(tx.tenant().0)
+        .bind(runs)
+        .execute(tx.sql())
+        .await?;
+    sqlx::query(concat!(
         "UPDATE queue SET cancel_requested = true,
-           available_at = CASE WHEN lease_owner IS NULL THEN 0 ELSE available_at END
-         WHERE tenant_id = $1 AND run_id = ANY($2)",
-    )
+           available_at = CASE WHEN lease_owner IS NULL THEN 0 ELSE available_at END WHERE ",
+        these!(),
+    ))
     .bind(tx.tenant().0)
     .bind(runs)
     .execute(tx.sql())

@@ -55,11 +55,13 @@ async fn runs(tx: &mut TenantTx<'_>, list: &[Uuid]) -> Result<Vec<PgRow>, Fault>
         payload_columns!(),
         ", EXISTS (SELECT 1 FROM signal g WHERE g.tenant_id = $1 AND g.run_id = r.id)
           FROM run r
-          JOIN queue q ON q.run_id = r.id AND q.tenant_id = r.tenant_id
           JOIN event e ON e.tenant_id = r.tenant_id AND e.id = r.event_id",
         output_payload!(),
         event_payload!(),
-        " WHERE r.tenant_id = $1 AND r.id = ANY($2)",
+        // OFFSET: as in `keep`.
+        " WHERE r.tenant_id = $1 AND r.id = ANY($2) AND EXISTS (
+            SELECT 1 FROM queue q
+            WHERE q.run_id = r.id AND q.tenant_id = r.tenant_id OFFSET 0)",
     ));
     Ok(query.bind(tx.tenant().0).bind(list).fetch_all(tx.sql()).await?)
 }

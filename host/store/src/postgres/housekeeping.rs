@@ -28,7 +28,7 @@ pub(super) async fn old_runs(
     let rows = sqlx::query(concat!(
         "SELECT r.id FROM run r
          WHERE r.tenant_id = $1 AND r.workflow_id = $3 AND r.id < $4 AND ",
-        forgettable!(),
+        forgettable!("$2"),
         " ORDER BY r.id LIMIT $5"
     ))
     .bind(tx.tenant().0)
@@ -58,12 +58,13 @@ pub(super) async fn loose_events(
     rows.iter().map(|row| Ok((TenantId(row.id(0)?), EventId(row.id(1)?)))).collect()
 }
 
-/// Notes of runs that have ended: those are not in the queue.
+/// Notes of runs that have ended: those are not in the queue. OFFSET: as in `keep`.
 pub(super) async fn over_waits(tx: &mut HostTx<'_>, limit: u32) -> Result<Vec<Wait>, Fault> {
     let rows = sqlx::query(
         "SELECT w.tenant_id, w.connection, w.run_id FROM connection_wait w
          WHERE NOT EXISTS (SELECT 1 FROM queue q
-                           WHERE q.run_id = w.run_id AND q.tenant_id = w.tenant_id)
+                           WHERE q.run_id = w.run_id AND q.tenant_id = w.tenant_id
+                           OFFSET 0)
          LIMIT $1",
     )
     .bind(i64::from(limit))

@@ -1,21 +1,26 @@
 //! What must not go, as conditions. A reader finds with them what can go, and the writer asks again
 //! when it deletes: meanwhile somebody may have come to need it.
+//!
+//! OFFSET keeps PostgreSQL from reading all of another table to look at a few rows of this one, as it
+//! does where it takes that table to be small.
 
-/// True for a run `r` of the tenant `$1` that ended before the time `$2` and that nobody needs.
+/// True for a run `r` that ended before the time of that parameter and that nobody needs.
 macro_rules! forgettable {
-    () => {
-        "r.ended_at < $2 \
-         AND NOT EXISTS (SELECT 1 FROM queue q \
-                         WHERE q.run_id = r.id AND q.tenant_id = r.tenant_id) \
-         AND NOT EXISTS (SELECT 1 FROM dead_letter d WHERE d.tenant_id = r.tenant_id \
-                           AND d.run_id = r.id AND d.discarded_at IS NULL) \
-         AND NOT EXISTS (SELECT 1 FROM run c WHERE c.tenant_id = r.tenant_id \
-                           AND c.parent_run = r.id AND c.ended_at IS NULL)"
+    ($before:literal) => {
+        concat!(
+            "r.ended_at < ",
+            $before,
+            " AND NOT EXISTS (SELECT 1 FROM queue q
+                              WHERE q.run_id = r.id AND q.tenant_id = r.tenant_id OFFSET 0)
+              AND NOT EXISTS (SELECT 1 FROM dead_letter d WHERE d.tenant_id = r.tenant_id
+                                AND d.run_id = r.id AND d.discarded_at IS NULL OFFSET 0)
+              AND NOT EXISTS (SELECT 1 FROM run c WHERE c.tenant_id = r.tenant_id
+                                AND c.parent_run = r.id AND c.ended_at IS NULL OFFSET 0)"
+        )
     };
 }
 
-/// True for a payload `p` that nobody needs. OFFSET keeps PostgreSQL from reading all uses to look at
-/// a few payloads.
+/// True for a payload `p` that nobody needs.
 macro_rules! unneeded {
     () => {
         "NOT EXISTS (SELECT 1 FROM payload_use u \

@@ -20,39 +20,54 @@ pub(super) async fn renew(
     leases: &[Lease],
     until: Timestamp,
 ) -> Result<Vec<RunId>, Fault> {
-    let moved: Vec<Uuid> = sqlx::query_scalar(
-        "UPDATE queue q SET available_at = $4
-         FROM (SELECT q.run_id FROM UNNEST($1::uuid[], $2::text[], $3::bigint[])
-                 AS u (run_id, owner, epoch)
-               JOIN queue q ON q.run_id = u.run_id AND q.lease_owner = u.owner
-                 AND q.lease_epoch = u.epoch
-               ORDER BY q.run_id FOR UPDATE OF q) held
-         WHERE q.run_id = held.run_id RETURNING q.run_id",
-    )
-    .bind(leases.iter().map(|lease| lease.run.0).collect::<Vec<Uuid>>())
-    .bind(leases.iter().map(|lease| lease.owner.0.as_str()).collect::<Vec<&str>>())
-    .bind(leases.iter().map(|lease| lease.epoch).collect::<Vec<i64>>())
-    .bind(until.0)
-    .fetch_all(tx.sql())
-    .await?;
-    let lost = leases.iter().map(|lease| lease.run).filter(|run| !moved.contains(&run.0));
+    let held = held(tx, leases).await?;
+    sqlx::query("UPDATE queue SET available_at = $2 WHERE run_id = ANY($1)")
+        .bind(&held)
+        .bind(until.0)
+        .execute(tx.sql())
+        .await?;
+    let lost = leases.iter().map(|lease| lease.run).filter(|run| !held.contains(&run.0));
     Ok(lost.collect())
 }
 
 /// Gives leases back as if they had not been taken: due at once, and not counted.
 pub(super) async fn give_back(tx: &mut HostTx<'_>, leases: &[Lease]) -> Result<(), Fault> {
+    let held = held(tx, leases).await?;
     sqlx::query(
-        "UPDATE queue q SET lease_owner = NULL, claims = greatest(q.claims - 1, 0),
-           available_at = 0
-         FROM UNNEST($1::uuid[], $2::text[], $3::bigint[]) AS u (run_id, owner, epoch)
-         WHERE q.run_id = u.run_id AND q.lease_owner = u.owner AND q.lease_epoch = u.epoch",
+        "UPDATE queue SET lease_owner = NULL, claims = greatest(claims - 1, 0), available_at = 0
+         WHERE run_id = ANY($1)",
     )
-    .bind(leases.iter().map(|lease| lease.run.0).collect::<Vec<Uuid>>())
-    .bind(leases.iter().map(|lease| lease.owner.0.as_str()).collect::<Vec<&str>>())
-    .bind(leases.iter().map(|lease| lease.epoch).collect::<Vec<i64>>())
+    .bind(held)
     .execute(tx.sql())
     .await?;
     Ok(())
+}
+
+/// Locks the runs whose leases are still held.
+///
+/// By nothing but their ids, and the rest is compared here: where PostgreSQL believes that few runs
+/// are in the queue, as it does after each vacuum of an idle one, it would begin a join with all of
+/// them.
+async fn held(tx: &mut HostTx<'_>, leases: &[Lease]) -> Result<Vec<Uuid>, Fault> {
+    let rows = sqlx::query(
+        "SELECT run_id, lease_owner, lease_epoch FROM queue WHERE run_id = ANY($1)
+         ORDER BY run_id FOR UPDATE",
+    )
+    .bind(leases.iter().map(|lease| lease.run.0).collect::<Vec<Uuid>>())
+    .fetch_all(tx.sql())
+    .await?;
+    let mut held = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let (run, owner, epoch): (Uuid, Option<&str>, i64) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let ours = |lease: &Lease| {
+            lease.run.0 == run && owner == Some(lease.owner.0.as_str()) && lease.epoch == epoch
+        };
+        if leases.iter().any(ours) {
+            held.push(run);
+        }
+    }
+    Ok(held)
 }
 
 /// Makes what others hold due: for a process that knows that nobody else has the database.
@@ -77,7 +92,7 @@ pub(super) async fn latest_known(tx: &mut HostTx<'_>) -> Result<Option<Timestamp
 pub(super) async fn open(tx: &mut TenantTx<'_>, open: &Open) -> Result<OpenedLease, Fault> {
     // Nobody forgets it meanwhile.
     let found = sqlx::query(
-        "SELECT state, last_epoch, pack FROM run WHERE tenant_id = $1 AND id = $2 FOR UPDATE",
+        "SELECT state, last_epoch FROM run WHERE tenant_id = $1 AND id = $2 FOR UPDATE",
     )
     .bind(tx.tenant().0)
     .bind(open.run.0)
@@ -88,7 +103,7 @@ pub(super) async fn open(tx: &mut TenantTx<'_>, open: &Open) -> Result<OpenedLea
     };
     let before = run_state(found.try_get(0)?)?;
     let leased = match lease(tx, open).await? {
-        None if before.ended() => enqueue(tx, open, found.try_get(1)?, found.try_get(2)?).await?,
+        None if before.ended() => enqueue(tx, open, found.try_get(1)?).await?,
         leased => leased,
     };
     let Some(leased) = leased else {
@@ -131,20 +146,19 @@ async fn enqueue(
     tx: &mut TenantTx<'_>,
     open: &Open,
     last_epoch: i64,
-    pack: Option<i64>,
 ) -> Result<Option<Leased>, Fault> {
     let epoch = last_epoch.saturating_add(1);
     let new = sqlx::query(
         "INSERT INTO queue (tenant_id, run_id, available_at, lease_owner, lease_epoch, claims,
-           reopened, pack)
-         VALUES ($1, $2, $3, $4, $5, 0, true, $6) ON CONFLICT DO NOTHING",
+           reopened, deadline, created_at, pack)
+         SELECT $1, $2, $3, $4, $5, 0, true, deadline, created_at, pack FROM run
+         WHERE tenant_id = $1 AND id = $2 ON CONFLICT DO NOTHING",
     )
     .bind(tx.tenant().0)
     .bind(open.run.0)
     .bind(open.until.0)
     .bind(&open.worker.0)
     .bind(epoch)
-    .bind(pack)
     .execute(tx.sql())
     .await?;
     Ok((new.rows_affected() > 0).then(|| leased(open, epoch, 0)))

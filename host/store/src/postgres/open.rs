@@ -16,6 +16,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 /// The oldest server whose features suffice, as `server_version_num` has it.
 const OLDEST_SERVER: i32 = 140_000;
 
+/// SQLSTATE of a right that is lacking.
+const NO_RIGHT: &str = "42501";
+
 /// Settings of the store. Every bound has a name and a default.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresSettings {
@@ -118,11 +121,19 @@ async fn check_server(connection: &mut PgConnection) -> Result<(), StoreError> {
         .fetch_one(connection)
         .await
         .map_err(fault)?;
-    if version.parse().unwrap_or(0) >= OLDEST_SERVER {
+    check_version(version.parse().unwrap_or(0))
+}
+
+/// Refuses a server that is too old. Since PostgreSQL 10 the number is 10,000 times the version.
+fn check_version(number: i32) -> Result<(), StoreError> {
+    if number >= OLDEST_SERVER {
         return Ok(());
     }
-    Err(StoreError::Database(format!(
-        "the server is PostgreSQL {version}, and Tombolo needs {OLDEST_SERVER} or newer"
+    Err(StoreError::Refused(format!(
+        "the server is PostgreSQL {} (server_version_num {number}), and Tombolo needs {} or newer: \
+         upgrade the server",
+        number / 10_000,
+        OLDEST_SERVER / 10_000,
     )))
 }
 
@@ -143,9 +154,24 @@ async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
     }
     // Under a lock of the database's, so that of several processes that start one does it.
     MIGRATIONS.run_direct(None, connection, false).await.map_err(|error| match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault(error),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            match error.as_database_error().and_then(|error| error.code()) {
+                Some(code) if code == NO_RIGHT => not_by_us(applied, known, &error),
+                _ => fault(error),
+            }
+        }
         other => StoreError::Database(format!("the schema: {other}")),
     })
+}
+
+/// The schema is to be changed, and not by this user.
+fn not_by_us(applied: Option<i64>, known: Option<i64>, error: &sqlx::Error) -> StoreError {
+    StoreError::Refused(format!(
+        "the schema is {} and this version of Tombolo needs {}, and the user of DATABASE_URL may not \
+         change it ({error}): start Tombolo once as the owner of the tables, see docs/deploy.md",
+        applied.unwrap_or_default(),
+        known.unwrap_or_default(),
+    ))
 }
 
 /// The latest migration of the database; None of one that has none.
@@ -218,4 +244,21 @@ pub(super) async fn refuse_part_of_a_copy(pool: &PgPool) -> Result<(), StoreErro
 
 fn fault(error: sqlx::Error) -> StoreError {
     Fault::from(error).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_too_old_is_refused() {
+        for number in [0, 90_624, 130_099] {
+            let refused = check_version(number).unwrap_err();
+            assert!(matches!(refused, StoreError::Refused(_)), "{refused:?}");
+            assert!(refused.to_string().contains("14 or newer: upgrade the server"), "{refused}");
+        }
+        for number in [140_000, 150_018, 170_002, 180_000] {
+            assert_eq!(check_version(number), Ok(()));
+        }
+    }
 }

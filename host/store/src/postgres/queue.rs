@@ -6,6 +6,18 @@ use tombolo_core::id::RunId;
 use super::error::Fault;
 use super::scope::TenantTx;
 
+/// Those of the runs `$2` of the tenant `$1` that are in the queue.
+///
+/// The tenant is compared in a way that no index serves. Where PostgreSQL believes that few runs are
+/// in the queue, as it does after each vacuum of an idle one, it would else read all of the tenant's
+/// to find a few.
+macro_rules! these {
+    () => {
+        "tenant_id::text = $1::uuid::text AND run_id = ANY($2)"
+    };
+}
+pub(super) use these;
+
 /// Locks a run that has not ended, or is being repaired: from now on nobody else writes it. False if
 /// it is not in the queue.
 pub(super) async fn lock(tx: &mut TenantTx<'_>, run: RunId) -> Result<bool, Fault> {

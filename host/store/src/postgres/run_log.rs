@@ -118,10 +118,13 @@ impl RunLog for PostgresStore {
     async fn signalled(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {
         let among: Vec<Uuid> = among.iter().map(|run| run.0).collect();
         self.read_as_host(async |tx| {
-            // Along the key of `signal`, which begins with the tenant.
+            // Along the key of `signal`, which begins with the tenant. OFFSET: as in `keep`. The
+            // epoch is in no index that PostgreSQL could read whole instead of the rows.
             let runs: Vec<Uuid> = sqlx::query_scalar(
-                "SELECT q.run_id FROM queue q WHERE q.run_id = ANY($1) AND EXISTS (
-                   SELECT 1 FROM signal g WHERE g.tenant_id = q.tenant_id AND g.run_id = q.run_id)",
+                "SELECT q.run_id FROM queue q WHERE q.run_id = ANY($1)
+                   AND q.lease_epoch >= 0 AND EXISTS (
+                   SELECT 1 FROM signal g WHERE g.tenant_id = q.tenant_id AND g.run_id = q.run_id
+                   OFFSET 0)",
             )
             .bind(among)
             .fetch_all(tx.sql())

@@ -127,6 +127,11 @@ impl From<Letters> for LetterChanges {
 }
 
 impl SettleItem {
+    /// True if it ends the run by request or deadline.
+    pub(crate) fn cancels(&self) -> bool {
+        matches!(self.next, Outcome::End { state: RunState::Cancelled, .. })
+    }
+
     /// Rows it writes.
     pub(crate) fn rows(&self) -> usize {
         let below = self.steps.len() + self.effects.len() + self.journal.len();

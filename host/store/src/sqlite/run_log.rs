@@ -123,8 +123,9 @@ impl RunLog for SqliteStore {
 
     async fn signalled(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError> {
         let query = sqlx::query(
-            "SELECT DISTINCT run_id FROM signal
-             WHERE run_id IN (SELECT unhex(value) FROM json_each(?))",
+            "SELECT q.run_id FROM queue q
+             WHERE q.run_id IN (SELECT unhex(value) FROM json_each(?))
+               AND EXISTS (SELECT 1 FROM signal g WHERE g.run_id = q.run_id)",
         )
         .bind(id_list(among.iter().map(|run| run.0)));
         self.read_all(query, |row| Ok(RunId(row.id(0)?))).await

@@ -90,9 +90,9 @@ async fn it_is_refused_until_this_version_has_opened_it() {
     let run = RunId(Uuid::from_u128(3));
     assert!(copy.run(tenant, run).await.unwrap().unwrap().run.state.ended());
     let signal = Signal { tenant, run, step: key("a"), body: Json::null(), at: after(1) };
-    let answer = copy.signal(signal.clone()).await.unwrap();
+    let answer = copy.signal(signal.clone(), None).await.unwrap();
     assert!(matches!(answer, Signalled::Ended(_)), "{answer:?}");
-    assert_eq!(file.signal(signal).await.unwrap(), answer);
+    assert_eq!(file.signal(signal, None).await.unwrap(), answer);
     file.close().await;
     copy.close().await;
 }

@@ -70,6 +70,7 @@ pub fn plugin(home: Home, (name, version): (&str, &str), component: Bytes, n: us
         component,
         descriptor: serde_json::from_value::<Descriptor>(descriptor).unwrap(),
         now: after(n as i64),
+        audit: None,
     }
 }
 
@@ -88,7 +89,7 @@ async fn connections(scene: &Scene, home: Home) {
             updated_at: NOW,
             paused: None,
         };
-        scene.store.put_connection(connection).await.unwrap();
+        scene.store.put_connection(connection, None).await.unwrap();
     }
     let lease = scene.hold(home, "refused").await;
     let next = Next::Park {
@@ -124,7 +125,7 @@ async fn events(scene: &Scene, home: Home) {
     scene.accept(held).await;
     // What its worker had not said when it died.
     let lease = scene.hold(home, "cancelled").await;
-    scene.store.request_cancel(home.tenant, lease.run).await.unwrap();
+    scene.store.request_cancel(home.tenant, lease.run, None).await.unwrap();
 }
 
 /// A step with something in every column.
@@ -252,7 +253,7 @@ async fn waits(scene: &Scene, home: Home) {
         let steps = vec![waits_for("ask")];
         let parked = Settle { steps, ..results(home, &lease, waiting(None)) };
         scene.store.settle(parked).await.unwrap();
-        let kept = scene.store.signal(signal(home, &lease, "ask", body)).await.unwrap();
+        let kept = scene.store.signal(signal(home, &lease, "ask", body), None).await.unwrap();
         assert_eq!(kept, Signalled::Kept);
     }
     let lease = scene.hold(home, "nobody comes").await;

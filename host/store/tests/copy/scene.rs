@@ -113,6 +113,7 @@ impl Scene {
             definition: Json::from_value(json!({ "name": name, "version": version })),
             pins: BTreeMap::new(),
             now: after(version.into()),
+            audit: None,
         };
         match self.store.apply_workflow(new).await.unwrap() {
             Applied::Created { id, version: applied } if applied == version => id,
@@ -134,6 +135,7 @@ impl Scene {
                 received_at: NOW,
             },
             runs: vec![self.run(home)],
+            audit: None,
         }
     }
 
@@ -209,5 +211,6 @@ pub fn deed(at: Timestamp, subject: &str) -> AuditEntry {
         action: "step-redriven".to_owned(),
         subject: subject.to_owned(),
         detail: json!({ "was": "a\u{0}b" }),
+        correlation_id: None,
     }
 }

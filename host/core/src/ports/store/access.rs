@@ -164,7 +164,7 @@ pub trait Access: Send + Sync {
     /// Finds a tenant by name.
     async fn tenant(&self, name: &str) -> Result<Option<Tenant>, StoreError>;
 
-    /// Stores a token, and puts on record who made it.
+    /// Stores a token, whose hash no other tenant's has, and puts on record who made it.
     async fn put_token(&self, token: Token, audit: Option<AuditEntry>) -> Result<(), StoreError>;
 
     /// At most `limit` tenants by name, those after `after`.

@@ -37,7 +37,8 @@ impl RunLimits {
 
 /// A queue with so many places. Names are unique per tenant. A run takes its places in all lanes at
 /// once or in none; those that wait are let in by their priority, then in the order in which they
-/// came.
+/// came. One that waits for several lanes stands in the line of one of them at a time; in the others
+/// it may be overtaken where they do not go in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lane {
     /// `wf_../order/<hash of the key>`.

@@ -253,7 +253,8 @@ pub enum CancelRequest {
 pub trait RunLog: Send + Sync {
     /// Stores events with their runs, all in one transaction, each event once.
     ///
-    /// After a crash either all of the batch is there or none of it.
+    /// After a crash either all of the batch is there or none of it. Where one of its runs replaces
+    /// another one, it is left open whether that reaches the runs of the batch which that one calls.
     async fn accept(&self, batch: Vec<Accept>) -> Result<Vec<Accepted>, StoreError>;
 
     /// Makes every leased run due now, and returns how many there were. Only for a process that
@@ -311,7 +312,8 @@ pub trait RunLog: Send + Sync {
     /// Which of these runs go on and are to end, because somebody asked for it.
     async fn cancel_requested(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError>;
 
-    /// Which of these runs have something that came for their steps and is not used yet.
+    /// Which of these runs go on, or are repaired, and have something that came for their steps and is
+    /// not used yet.
     async fn signalled(&self, among: &[RunId]) -> Result<Vec<RunId>, StoreError>;
 
     /// When the next run in the queue is due (a leased one: when its lease ends). None if none is

@@ -75,7 +75,8 @@ pub struct Settle {
     pub journal: Vec<Journaled>,
     /// State of nodes.
     pub state: Vec<StateChange>,
-    /// Events that it publishes and runs that it starts, each once by its dedupe key.
+    /// Events that it publishes and runs that it starts, each once by its dedupe key. Where one of
+    /// them replaces the run itself, it is left open whether that is before or after `next`.
     pub starts: Vec<Accept>,
     /// What a run's end tells the step that waits for it. If there is none, a run that failed tells
     /// its error.

@@ -69,7 +69,7 @@ pub(super) async fn take(
              SELECT 1 FROM lane w
              WHERE w.tenant_id = $1 AND w.name = m.name AND w.state IN (1, 2)
                AND w.priority = m.priority AND w.id < m.id)))
-         ORDER BY m.name <> $3, m.id LIMIT 1",
+         ORDER BY m.name <> $3, m.name LIMIT 1",
     )
     .bind(tx.tenant().0)
     .bind(run.0)
@@ -230,13 +230,14 @@ async fn make_due(tx: &mut TenantTx<'_>, run: RunId, now: Timestamp) -> Result<(
     Ok(())
 }
 
-/// Names of lanes that a statement about one run gives.
+/// Names of lanes that a statement about one run gives, in their order.
 async fn names(
     tx: &mut TenantTx<'_>,
     statement: &'static str,
     run: RunId,
 ) -> Result<VecDeque<String>, Fault> {
-    let names: Vec<String> =
+    let mut names: Vec<String> =
         sqlx::query_scalar(statement).bind(tx.tenant().0).bind(run.0).fetch_all(tx.sql()).await?;
+    names.sort_unstable();
     Ok(names.into())
 }

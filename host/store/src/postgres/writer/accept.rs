@@ -17,6 +17,9 @@ use crate::postgres::text::text;
 use crate::postgres::{any, audit};
 use crate::record::{AcceptItem, Damaged, hash_bytes, join_ids, split_ids};
 
+/// Names an event: unlike its id, which somebody may give to two, it is new once.
+type KeyHash = [u8; 16];
+
 /// An event that is new, with the numbers of its packs.
 struct Stored<'a> {
     item: &'a AcceptItem,
@@ -34,32 +37,27 @@ pub(super) async fn apply(
     }
     let counts = items.iter().map(|item| item.texts.packs.len());
     let packs = pack::number(tx, numbers, counts).await?;
-    let packs: HashMap<EventId, Numbered> =
-        items.iter().map(|item| item.event.id).zip(packs).collect();
-    // Of two of one id, the first.
-    let mut new = insert_events(tx, items, &packs).await?;
-    let stored: Vec<Stored<'_>> = items
-        .iter()
-        .filter(|item| new.remove(&item.event.id.0))
-        .map(|item| {
-            let packs = packs.get(&item.event.id).cloned().unwrap_or_default();
-            Stored { item, packs }
-        })
-        .collect();
+    let all: Vec<Stored<'_>> =
+        items.iter().zip(packs).map(|(item, packs)| Stored { item, packs }).collect();
+    // Of two of one key, the first.
+    let mut new = insert_events(tx, &all).await?;
+    let stored: Vec<Stored<'_>> =
+        all.into_iter().filter(|one| new.remove(&one.item.key.hash)).collect();
     insert_texts(tx, &stored).await?;
     let runs = start(tx, &stored).await?;
     answers(tx, items, runs).await
 }
 
-/// Stores the events that are new, and gives their ids.
+/// Stores the events that are new, and gives the hashes of their keys.
 async fn insert_events(
     tx: &mut TenantTx<'_>,
-    items: &[&AcceptItem],
-    packs: &HashMap<EventId, Numbered>,
-) -> Result<HashSet<Uuid>, Fault> {
+    all: &[Stored<'_>],
+) -> Result<HashSet<KeyHash>, Fault> {
     // In the order of their keys, so that two writers don't wait for each other.
-    let mut sorted = items.to_vec();
-    sorted.sort_by_key(|item| item.key.hash);
+    let mut sorted: Vec<(&AcceptItem, Option<i64>)> =
+        all.iter().map(|one| (one.item, one.packs.last())).collect();
+    sorted.sort_by_key(|(item, _)| item.key.hash);
+    let (sorted, last): (Vec<&AcceptItem>, Vec<Option<i64>>) = sorted.into_iter().unzip();
     let column = |of: fn(&AcceptItem) -> &[u8]| -> Vec<&[u8]> {
         sorted.iter().map(|item| of(item)).collect()
     };
@@ -69,20 +67,18 @@ async fn insert_events(
     let received: Vec<i64> = sorted.iter().map(|item| item.event.received_at.0).collect();
     let runs: Vec<Vec<u8>> =
         sorted.iter().map(|item| join_ids(item.runs.iter().map(|one| one.run.id.0))).collect();
-    let last = |item: &&AcceptItem| packs.get(&item.event.id).and_then(Numbered::last);
-    let last: Vec<Option<i64>> = sorted.iter().map(last).collect();
     let payloads: Vec<Option<Vec<u8>>> =
         sorted.iter().map(|item| item.body.text.as_ref().map(any::text)).collect();
     let hashes: Vec<Option<&[u8]>> =
         sorted.iter().map(|item| hash_bytes(item.body.hash.as_ref())).collect();
     let fingerprints: Vec<Option<&[u8]>> =
         sorted.iter().map(|item| item.event.fingerprint.as_ref().map(|hash| &hash[..])).collect();
-    let new: Vec<Uuid> = sqlx::query_scalar(
+    let new: Vec<Vec<u8>> = sqlx::query_scalar(
         "INSERT INTO event (tenant_id, id, key_hash, source, dedupe_key, received_at, run_ids, pack,
            payload, payload_hash, fingerprint)
          SELECT $1, u.* FROM UNNEST($2::uuid[], $3::bytea[], $4::text[], $5::bytea[], $6::bigint[],
            $7::bytea[], $8::bigint[], $9::bytea[], $10::bytea[], $11::bytea[]) AS u
-         ON CONFLICT (tenant_id, key_hash) DO NOTHING RETURNING id",
+         ON CONFLICT (tenant_id, key_hash) DO NOTHING RETURNING key_hash",
     )
     .bind(tx.tenant().0)
     .bind(ids)
@@ -97,7 +93,10 @@ async fn insert_events(
     .bind(fingerprints)
     .fetch_all(tx.sql())
     .await?;
-    Ok(new.into_iter().collect())
+    let hash = |hash: Vec<u8>| {
+        KeyHash::try_from(hash).map_err(|_| Damaged("a key's hash has not 16 bytes".to_owned()))
+    };
+    Ok(new.into_iter().map(hash).collect::<Result<_, _>>()?)
 }
 
 /// Stores what stands beside the events' rows: of their runs' steps, too, because an event stays as
@@ -118,12 +117,12 @@ async fn insert_texts(tx: &mut TenantTx<'_>, stored: &[Stored<'_>]) -> Result<()
     payload::insert(tx, &payloads).await
 }
 
-/// Starts the runs of the events, and gives their ids: another one's, where the event joins a run
-/// that is there.
+/// Starts the runs of the events, and gives their ids by the events' keys: another one's, where the
+/// event joins a run that is there.
 async fn start(
     tx: &mut TenantTx<'_>,
     stored: &[Stored<'_>],
-) -> Result<HashMap<EventId, Vec<RunId>>, Fault> {
+) -> Result<HashMap<KeyHash, Vec<RunId>>, Fault> {
     let all = stored.iter().flat_map(|one| {
         let (event, packs) = (&one.item.event, &one.packs);
         one.item.runs.iter().map(move |item| run::New { event, packs, item })
@@ -150,7 +149,7 @@ async fn start(
         if let Some(entry) = &one.item.audit {
             audit::append(tx, [&runs_started(entry.clone(), &started)]).await?;
         }
-        runs.insert(event, started);
+        runs.insert(one.item.key.hash, started);
     }
     Ok(runs)
 }
@@ -169,10 +168,10 @@ async fn set_runs(tx: &mut TenantTx<'_>, event: EventId, runs: &[RunId]) -> Resu
 async fn answers(
     tx: &mut TenantTx<'_>,
     items: &[&AcceptItem],
-    mut new: HashMap<EventId, Vec<RunId>>,
+    mut new: HashMap<KeyHash, Vec<RunId>>,
 ) -> Result<Vec<Accepted>, Fault> {
     let started: Vec<Option<Vec<RunId>>> =
-        items.iter().map(|item| new.remove(&item.event.id)).collect();
+        items.iter().map(|item| new.remove(&item.key.hash)).collect();
     let known = items.iter().zip(&started).filter(|(_, started)| started.is_none());
     let known: Vec<&[u8]> = known.map(|(item, _)| &item.key.hash[..]).collect();
     let first = if known.is_empty() { HashMap::new() } else { find_first(tx, known).await? };

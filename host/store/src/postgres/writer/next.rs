@@ -12,7 +12,7 @@ use crate::postgres::any;
 use crate::postgres::cancel;
 use crate::postgres::error::Fault;
 use crate::postgres::flow::Leaves;
-use crate::postgres::queue;
+use crate::postgres::queue::{self, these};
 use crate::postgres::scope::TenantTx;
 use crate::postgres::signal;
 use crate::postgres::text::text;
@@ -69,11 +69,11 @@ async fn hold(tx: &mut TenantTx<'_>, holds: &[&Writing<'_>]) -> Result<(), Fault
     if holds.is_empty() {
         return Ok(());
     }
-    sqlx::query(
-        "UPDATE queue q SET claims = 0, pack = coalesce(u.pack, q.pack)
-         FROM UNNEST($2::uuid[], $3::bigint[]) AS u (run_id, pack)
-         WHERE q.tenant_id = $1 AND q.run_id = u.run_id",
-    )
+    sqlx::query(concat!(
+        "UPDATE queue SET claims = 0, pack = coalesce(u.pack, queue.pack)
+         FROM UNNEST($2::uuid[], $3::bigint[]) AS u (id, pack) WHERE run_id = u.id AND ",
+        these!(),
+    ))
     .bind(tx.tenant().0)
     .bind(holds.iter().map(|writing| run(writing)).collect::<Vec<Uuid>>())
     .bind(holds.iter().map(|writing| writing.packs.last()).collect::<Vec<Option<i64>>>())
@@ -114,7 +114,7 @@ async fn park(tx: &mut TenantTx<'_>, parks: &[Park<'_>], leaves: &mut Leaves) ->
 /// Gives the leases back. Due at once if somebody asked for the run's end, if a signal is there for a
 /// step that waits, or if a connection it waits for is not paused.
 async fn give_back(tx: &mut TenantTx<'_>, parks: &[Park<'_>]) -> Result<(), Fault> {
-    sqlx::query(
+    sqlx::query(concat!(
         "UPDATE queue q SET lease_owner = NULL, claims = 0, connections = u.connections,
            waiting = u.waiting, reopened = false, pack = coalesce(u.pack, q.pack),
            available_at = CASE
@@ -130,9 +130,10 @@ async fn give_back(tx: &mut TenantTx<'_>, parks: &[Park<'_>]) -> Result<(), Faul
                THEN least(u.available_at, u.now)
              ELSE u.available_at END
          FROM UNNEST($2::uuid[], $3::bigint[], $4::bigint[], $5::text[], $6::boolean[],
-           $7::bigint[]) AS u (run_id, available_at, now, connections, waiting, pack)
-         WHERE q.tenant_id = $1 AND q.run_id = u.run_id",
-    )
+           $7::bigint[]) AS u (id, available_at, now, connections, waiting, pack)
+         WHERE run_id = u.id AND ",
+        these!(),
+    ))
     .bind(tx.tenant().0)
     .bind(parks.iter().map(|park| run(park.writing)).collect::<Vec<Uuid>>())
     .bind(parks.iter().map(|park| park.available_at.0).collect::<Vec<i64>>())
@@ -185,7 +186,7 @@ async fn end(tx: &mut TenantTx<'_>, ends: &[End<'_>], leaves: &mut Leaves) -> Re
         }
     }
     let runs: Vec<Uuid> = ends.iter().map(|end| run(end.writing)).collect();
-    sqlx::query("DELETE FROM queue WHERE tenant_id = $1 AND run_id = ANY($2)")
+    sqlx::query(concat!("DELETE FROM queue WHERE ", these!()))
         .bind(tx.tenant().0)
         .bind(&runs)
         .execute(tx.sql())

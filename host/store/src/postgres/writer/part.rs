@@ -4,8 +4,8 @@ use super::batch::{Outcomes, Part};
 use super::pack::Numbers;
 use super::{accept, settle};
 use crate::postgres::error::Fault;
-use crate::postgres::flow;
 use crate::postgres::scope::TenantTx;
+use crate::postgres::{cancel, flow};
 use crate::record::{AcceptItem, SettleItem};
 
 /// Writes it. Runs that are there are locked first, and flow control comes last: whoever has its lock
@@ -19,16 +19,18 @@ pub(super) async fn apply(
     let settles: Vec<&SettleItem> = part.settles.iter().map(|(_, item)| *item).collect();
     let (settled, left) = settle::apply(tx, numbers, &settles).await?;
 
-    let starts: Vec<&AcceptItem> = settles
-        .iter()
-        .zip(&settled)
-        .filter(|(_, outcome)| outcome.is_ok())
-        .flat_map(|(item, _)| &item.starts)
-        .collect();
+    let written = || {
+        let outcomes = settles.iter().zip(&settled);
+        outcomes.filter(|(_, outcome)| outcome.is_ok()).map(|(item, _)| *item)
+    };
+    let starts = written().flat_map(|item| &item.starts);
     let accepts = part.accepts.iter().map(|(_, item)| *item);
     let all: Vec<&AcceptItem> = accepts.chain(starts).collect();
     // Of the starts, those that are known already are not started again: nobody is told.
     let accepted = accept::apply(tx, numbers, &all).await?;
+    // What it reaches by now nobody else has seen: those that these have started with their ends.
+    let calling = written().filter(|item| item.cancels() && !item.starts.is_empty());
+    cancel::reach_called(tx, calling.map(|item| item.lease.run).collect()).await?;
 
     flow::leave(tx, left).await?;
     let places = part.accepts.iter().map(|(place, _)| *place);

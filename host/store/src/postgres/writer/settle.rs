@@ -11,6 +11,7 @@ use super::step::{self, Call};
 use super::{journal, letter, next, payload, state};
 use crate::postgres::error::Fault;
 use crate::postgres::flow::Leaves;
+use crate::postgres::queue::these;
 use crate::postgres::scope::TenantTx;
 use crate::postgres::{audit, pause, signal};
 use crate::record::SettleItem;
@@ -79,10 +80,11 @@ async fn lock(tx: &mut TenantTx<'_>, items: &[&SettleItem]) -> Result<(), Fault>
 
 /// Locks runs, and gives what the queue knows of them.
 async fn held(tx: &mut TenantTx<'_>, runs: &[Uuid]) -> Result<HashMap<Uuid, Held>, Fault> {
-    let rows = sqlx::query(
-        "SELECT run_id, lease_owner, lease_epoch, flow, reopened, pack FROM queue
-         WHERE tenant_id = $1 AND run_id = ANY($2) ORDER BY run_id FOR UPDATE",
-    )
+    let rows = sqlx::query(concat!(
+        "SELECT run_id, lease_owner, lease_epoch, flow, reopened, pack FROM queue WHERE ",
+        these!(),
+        " ORDER BY run_id FOR UPDATE",
+    ))
     .bind(tx.tenant().0)
     .bind(runs)
     .fetch_all(tx.sql())

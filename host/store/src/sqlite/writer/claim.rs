@@ -100,7 +100,7 @@ fn ending(connection: &Connection, claim: &Claim) -> Result<Vec<RunId>, Fault> {
              AND run_id NOT IN (SELECT unhex(value) FROM json_each(?4))
            ORDER BY available_at LIMIT ?5) q
          CROSS JOIN run r ON r.tenant_id = q.tenant_id AND r.id = q.run_id
-         WHERE r.cancel_requested OR r.deadline <= ?2 LIMIT ?3",
+         WHERE (r.cancel_requested AND r.ended_at IS NULL) OR r.deadline <= ?2 LIMIT ?3",
     )?;
     let mut ending = Vec::new();
     for priority in 0..3 {

@@ -79,7 +79,7 @@ pub(super) fn take(
                  SELECT 1 FROM lane w
                  WHERE w.tenant_id = m.tenant_id AND w.name = m.name AND w.state IN (1, 2)
                    AND w.priority = m.priority AND w.id < m.id)))
-             ORDER BY m.name <> ?2 LIMIT 1",
+             ORDER BY m.name <> ?2, m.name LIMIT 1",
         )?
         .query_row(params![id(&run.0), first], |row| row.get(0))
         .optional()?;
@@ -228,9 +228,11 @@ fn make_due(
     Ok(())
 }
 
-/// Names of lanes that a statement about one run gives.
+/// Names of lanes that a statement about one run gives, in their order.
 fn names(connection: &Connection, statement: &str, run: RunId) -> Result<VecDeque<String>, Fault> {
     let mut statement = connection.prepare_cached(statement)?;
     let names = statement.query_map([id(&run.0)], |row| row.get(0))?;
-    Ok(names.collect::<Result<_, _>>()?)
+    let mut names = names.collect::<Result<Vec<String>, _>>()?;
+    names.sort_unstable();
+    Ok(names.into())
 }

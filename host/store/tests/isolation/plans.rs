@@ -1,0 +1,209 @@
+//! How the statements of the store go at 50,000 runs of 20 tenants: along an index, and past no more
+//! rows than they give, whatever the server knows about the tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::Executor;
+use tombolo_core::error::ErrorClass;
+use tombolo_core::id::RunId;
+use tombolo_core::ports::store::{
+    Catalog, Claim, Cursor, Housekeeping, LetterBox, LetterCursor, LetterFilter, Page, Reading,
+    RunFilter, RunLog, Settle, StepKey, Wanted,
+};
+use tombolo_core::run::RunState;
+use tombolo_store::PostgresStore;
+
+use crate::everything::audit;
+use crate::explain::Explained;
+use crate::many::{self, Sample};
+use crate::world::{Owner, after, claim, done, ended, readable};
+
+/// Rows that one part of a statement may give. The largest answer is of 100 runs, with their steps.
+const MOST: i64 = 1_000;
+
+/// Statements that look at many rows by their nature, by how they begin, and why they may.
+const MANY: [(&str, &str); 2] = [
+    ("SELECT q.run_id FROM ( SELECT run_id, cancel_requested", "at so many due runs, and no more"),
+    ("SELECT w.tenant_id, w.connection, w.run_id", "at every run that waits for a connection"),
+];
+
+/// What the server knows about the tables.
+const STATISTICS: [(&str, &str); 4] = [
+    ("of empty tables", ""),
+    (
+        "of a vacuum that found nothing in the queue",
+        "SET allow_system_table_mods = on;
+         UPDATE pg_class SET reltuples = 0, relpages = pg_relation_size(oid) / 8192
+         WHERE oid = 'queue'::regclass",
+    ),
+    (
+        "none",
+        "SET allow_system_table_mods = on; DELETE FROM pg_statistic;
+         UPDATE pg_class SET reltuples = -1, relpages = 0, relallvisible = 0
+         WHERE relnamespace = 'public'::regnamespace",
+    ),
+    ("fresh", "ANALYZE"),
+];
+
+#[tokio::test]
+async fn go_along_indexes_whatever_the_server_knows() {
+    let mut explained = Explained::new().await;
+    let mut look = explained.world.database.look().await.unwrap();
+    look.execute("ANALYZE").await.unwrap();
+    let samples = many::write(&explained.world).await;
+    let mut faults: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let (mut statements, mut queries) = (0, BTreeSet::new());
+    for (round, (known, prepare)) in STATISTICS.into_iter().enumerate() {
+        look.execute(prepare).await.unwrap();
+        let store = explained.store().await;
+        for sample in &samples[2 * round..2 * round + 2] {
+            story(&store, sample, round).await;
+        }
+        store.close().await;
+        for plan in explained.plans() {
+            statements += 1;
+            queries.insert(plan.query.clone());
+            if MANY.iter().any(|(beginning, _)| plan.query.starts_with(beginning)) {
+                continue;
+            }
+            for fault in plan.faults(MOST) {
+                let of = format!("{known}: {fault}");
+                faults.entry(plan.query.clone()).or_default().insert(of);
+            }
+        }
+    }
+    assert_eq!(faults, BTreeMap::new());
+    for (beginning, _) in MANY {
+        assert!(queries.iter().any(|query| query.starts_with(beginning)), "{beginning}");
+    }
+    assert!(queries.len() > 60, "{}", queries.len());
+    println!(
+        "growth: {statements} statements, {} different, at {} runs with statistics {:?}",
+        queries.len(),
+        many::TENANTS * many::RUNS_EACH,
+        STATISTICS.map(|(known, _)| known),
+    );
+}
+
+/// What is asked and written all the time.
+async fn story(store: &PostgresStore, sample: &Sample, round: usize) {
+    let owner = &sample.owner;
+    accept_and_settle(store, owner, round).await;
+    claims(store).await;
+    lists(store, owner).await;
+    letters(store, sample).await;
+    of_one_run(store, sample).await;
+    housekeeping(store, owner).await;
+}
+
+async fn accept_and_settle(store: &PostgresStore, owner: &Owner, round: usize) {
+    let known = owner.event("queued");
+    store.accept(vec![known]).await.unwrap();
+    let mut leases = Vec::new();
+    for n in 0..5 {
+        leases.push(owner.hold(store, &format!("{round}/{n}")).await);
+    }
+    store.renew(&leases, after(60_000)).await.unwrap();
+    let runs: Vec<RunId> = leases.iter().map(|lease| lease.run).collect();
+    store.cancel_requested(&runs).await.unwrap();
+    store.signalled(&runs).await.unwrap();
+    let nexts = [
+        tombolo_core::ports::store::Next::Hold,
+        tombolo_core::ports::store::Next::Park {
+            state: RunState::Waiting,
+            available_at: Some(after(90_000)),
+            connections: BTreeSet::from(["hubspot".to_owned()]),
+        },
+        ended(RunState::Succeeded),
+        ended(RunState::Failed),
+        ended(RunState::Cancelled),
+    ];
+    for (lease, next) in leases.iter().zip(nexts) {
+        let steps = vec![done("deal")];
+        let entry = vec![audit("deal")];
+        let results = owner.results(lease, next);
+        store.settle(Settle { steps, audit: entry, ..results }).await.unwrap();
+    }
+    store.request_cancel(owner.tenant, leases[1].run, None).await.unwrap();
+}
+
+async fn claims(store: &PostgresStore) {
+    store.next_due().await.unwrap();
+    for limit in [1, 64] {
+        let held: Vec<_> = store.claim(claim(limit)).await.unwrap();
+        let runs = held.into_iter().map(readable);
+        let leases: Vec<_> = runs.map(|run| run.lease).collect();
+        assert_eq!(leases.len(), limit);
+        let held = leases.iter().map(|lease| lease.run).collect();
+        store.claim(Claim { held, ..claim(limit) }).await.unwrap();
+        store.renew(&leases, after(60_000)).await.unwrap();
+    }
+    store.claim(Claim { wanted: Wanted::Ending, ..claim(64) }).await.unwrap();
+}
+
+async fn lists(store: &PostgresStore, owner: &Owner) {
+    let all = RunFilter::default();
+    let page = Page { after: None, limit: 50 };
+    let first = store.runs(owner.tenant, &all, page).await.unwrap();
+    let middle = Some(Cursor(first[first.len() / 2].run.id));
+    let workflow = Some("deals".to_owned());
+    for filter in [
+        all.clone(),
+        RunFilter { workflow: workflow.clone(), ..all.clone() },
+        RunFilter { correlation_id: Some("correlation-1".to_owned()), ..all.clone() },
+        RunFilter { states: vec![RunState::Succeeded], ..all.clone() },
+        RunFilter { states: vec![RunState::Failed], ..all.clone() },
+        RunFilter { states: vec![RunState::Waiting, RunState::Queued], ..all.clone() },
+        RunFilter { states: vec![RunState::Failed, RunState::Waiting], workflow, ..all },
+    ] {
+        for after in [None, middle] {
+            store.runs(owner.tenant, &filter, Page { after, ..page }).await.unwrap();
+        }
+    }
+    store.audit(owner.tenant, 50, None).await.unwrap();
+    store.workflows(owner.tenant).await.unwrap();
+    store.connection(owner.tenant, "hubspot").await.unwrap();
+}
+
+async fn letters(store: &PostgresStore, sample: &Sample) {
+    let tenant = sample.owner.tenant;
+    let all = LetterFilter::default();
+    let step = StepKey { node: "deal".to_owned(), item: 0 };
+    let middle = LetterCursor { run: sample.failed, step: step.clone() };
+    for filter in [
+        all.clone(),
+        LetterFilter { discarded: true, ..all.clone() },
+        LetterFilter { run: Some(sample.failed), ..all.clone() },
+        LetterFilter { node: Some("deal".to_owned()), ..all.clone() },
+        LetterFilter { code: Some("broken".to_owned()), ..all.clone() },
+        LetterFilter { class: Some(ErrorClass::Permanent), ..all.clone() },
+        LetterFilter { workflow: Some("deals".to_owned()), ..all },
+    ] {
+        for after in [None, Some(middle.clone())] {
+            store.letters(tenant, &filter, after, 50).await.unwrap();
+        }
+    }
+    store.letter_count(tenant).await.unwrap();
+    let reason = "sold elsewhere".to_owned();
+    store.discard(tenant, sample.failed, &step, reason, audit("deal")).await.unwrap();
+}
+
+async fn of_one_run(store: &PostgresStore, sample: &Sample) {
+    let Owner { tenant, workflow } = sample.owner;
+    for run in [sample.succeeded, sample.failed, sample.waiting] {
+        let view = store.run(tenant, run).await.unwrap().unwrap();
+        store.event(tenant, view.event.id).await.unwrap();
+        store.calls(tenant, run).await.unwrap();
+        store.signals(tenant, run).await.unwrap();
+    }
+    store.node_state(tenant, workflow, "deal", "k").await.unwrap();
+    store.request_cancel(tenant, sample.waiting, None).await.unwrap();
+}
+
+async fn housekeeping(store: &PostgresStore, owner: &Owner) {
+    let workflow = (owner.tenant, owner.workflow);
+    assert_eq!(store.forget(workflow, after(1_000), 100).await, Ok(100));
+    store.forget_events(after(1_000), 100).await.unwrap();
+    store.forget_waits(100).await.unwrap();
+    store.sweep_payloads(None, 100).await.unwrap();
+}

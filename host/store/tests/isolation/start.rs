@@ -1,0 +1,76 @@
+//! A store that does not open: where the database would not keep tenants apart, or is not ours.
+
+use sqlx::{AssertSqlSafe, Executor};
+use tombolo_core::ports::store::StoreError;
+use tombolo_store::PostgresStore;
+
+use crate::world::{World, few};
+
+/// Why a store does not open after these statements of a superuser's, in which `OWNER` is the user
+/// of the store.
+async fn refusal(statements: &str) -> StoreError {
+    let world = World::new().await;
+    world.store.close().await;
+    let url = world.database.url();
+    let owner = url.rsplit('/').next().unwrap();
+    let mut look = world.database.look().await.unwrap();
+    look.execute(AssertSqlSafe(statements.replace("OWNER", owner))).await.unwrap();
+    PostgresStore::open(few(url)).await.err().unwrap()
+}
+
+/// That the refusal says all of this.
+fn says(refusal: &StoreError, words: &[&str]) {
+    let text = refusal.to_string();
+    for word in words {
+        assert!(text.contains(word), "`{word}` is not in: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_for_whom_policies_do_not_hold_is_refused() {
+    for (right, word) in [("SUPERUSER", "superuser"), ("BYPASSRLS", "BYPASSRLS")] {
+        let refusal = refusal(&format!("ALTER ROLE OWNER {right}")).await;
+        assert!(matches!(refusal, StoreError::Refused(_)), "{refusal:?}");
+        says(&refusal, &["DATABASE_URL", word, "docs/deploy.md"]);
+    }
+    println!("isolation: 2 users refused");
+}
+
+#[tokio::test]
+async fn a_table_without_row_level_security_is_refused() {
+    let statements = [
+        ("ALTER TABLE step DISABLE ROW LEVEL SECURITY", "step"),
+        ("ALTER TABLE pack NO FORCE ROW LEVEL SECURITY", "pack"),
+        ("ALTER TABLE tenant NO FORCE ROW LEVEL SECURITY", "tenant"),
+        ("CREATE TABLE added (tenant_id uuid)", "added"),
+    ];
+    for (statement, table) in statements {
+        let refusal = refusal(statement).await;
+        assert!(matches!(refusal, StoreError::Refused(_)), "{refusal:?}");
+        says(&refusal, &[&format!("tables {table}:"), "ENABLE ROW LEVEL SECURITY", "FORCE"]);
+    }
+    println!("isolation: {} tables refused", statements.len());
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let refusal = refusal(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'later', true, '', 0)",
+    )
+    .await;
+    says(&refusal, &["newer version", "9999", "update Tombolo"]);
+    println!("isolation: 1 newer schema refused");
+}
+
+#[tokio::test]
+async fn a_schema_that_the_user_may_not_mend_says_who_may() {
+    let refusal = refusal(
+        "DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations);
+         REASSIGN OWNED BY OWNER TO postgres; REVOKE CREATE ON SCHEMA public FROM public;
+         GRANT SELECT ON ALL TABLES IN SCHEMA public TO OWNER",
+    )
+    .await;
+    says(&refusal, &["schema", "owner of the tables", "docs/deploy.md"]);
+    println!("isolation: 1 older schema refused");
+}
