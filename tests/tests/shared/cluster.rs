@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use jiff::Timestamp;
@@ -108,14 +108,4 @@ fn end_of(log: &str) -> &str {
     let start = log.len().saturating_sub(BYTES);
     let start = (start..log.len()).find(|at| log.is_char_boundary(*at)).unwrap_or(log.len());
     &log[start..]
-}
-
-/// Waits while something else goes on.
-pub async fn for_a_time(time: Duration) {
-    // Not to wait for something to happen, but for nothing to happen in this time: that a process
-    // stays away is what the test is about.
-    let until = Instant::now() + time;
-    while Instant::now() < until {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }

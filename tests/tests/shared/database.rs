@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::Executor;
 
-use crate::cluster::{Cluster, LEASE, Size, for_a_time};
+use crate::cluster::{Cluster, LEASE, Size};
 
 /// Events between two faults.
 const EVENTS: usize = 40;
@@ -64,7 +64,7 @@ async fn somebody_who_sleeps_in_a_transaction_holds_only_what_it_holds() -> anyh
         sleeper.execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
         sleeper.execute("SELECT count(*) FROM queue").await?;
         sleeper.execute("SELECT * FROM queue FOR UPDATE SKIP LOCKED").await?;
-        for_a_time(LEASE + Duration::from_secs(3)).await;
+        tokio::time::sleep(LEASE + Duration::from_secs(3)).await;
         sleeper.execute("ROLLBACK").await?;
         anyhow::Ok(Timestamp::now())
     };

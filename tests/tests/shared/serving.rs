@@ -22,7 +22,7 @@ async fn who_waits_for_an_answer_gets_it_from_a_run_that_another_process_works_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_process_changes_the_others_see() -> anyhow::Result<()> {
+async fn a_worker_answers_no_api_and_works_all_the_same() -> anyhow::Result<()> {
     let cluster = Cluster::start(Size { workers: 1 }).await?;
     let worker = &cluster.workers[0].host;
     // The worker answers no API; its health is open to everybody.
