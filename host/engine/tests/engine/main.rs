@@ -13,6 +13,7 @@ mod housekeeping;
 mod intents;
 mod journals;
 mod lists;
+mod others;
 mod promises;
 mod record;
 mod repair;
