@@ -117,7 +117,7 @@ impl Database {
     }
 }
 
-/// The record of what people did, for who checks it: a file is only looked at.
+/// The record of what people did, for who checks it: the database is only looked at.
 pub enum RecordOf {
     /// In a file.
     Sqlite(SqliteTrail),
@@ -135,7 +135,7 @@ impl RecordOf {
             Place::File(path) => Ok(Self::Sqlite(SqliteTrail::open(&path).await?)),
             Place::Server(url) => {
                 let settings = config.store.postgres(&config.postgres, url);
-                Ok(Self::Postgres(Arc::new(PostgresStore::open(settings).await?)))
+                Ok(Self::Postgres(Arc::new(PostgresStore::look(settings).await?)))
             }
         }
     }

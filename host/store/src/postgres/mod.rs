@@ -73,6 +73,16 @@ impl PostgresStore {
         Self::on(pool, &settings).await
     }
 
+    /// The same for a database that is only looked at, as evidence is: nothing in it can be changed,
+    /// and it is not upgraded.
+    ///
+    /// # Errors
+    /// If it is of another version, too.
+    pub async fn look(settings: PostgresSettings) -> Result<Self, StoreError> {
+        let pool = open::look(&settings).await?;
+        Self::on(pool, &settings).await
+    }
+
     /// The store on a database that is open.
     pub(crate) async fn on(pool: PgPool, settings: &PostgresSettings) -> Result<Self, StoreError> {
         let writers = i64::try_from(settings.writers.max(1)).unwrap_or(1);

@@ -105,15 +105,48 @@ pub(crate) async fn open(settings: &PostgresSettings) -> Result<PgPool, StoreErr
     migrate(&mut connection).await?;
     check_isolation(&mut connection).await?;
     sqlx::Connection::close(connection).await.map_err(fault)?;
+    connections(settings, options.options(settings.session())).await
+}
+
+/// The same for a database that is only looked at: its schema has to be ours already, and no
+/// transaction can write.
+pub(super) async fn look(settings: &PostgresSettings) -> Result<PgPool, StoreError> {
+    let options = settings.options()?;
+    let mut connection = options.connect().await.map_err(fault)?;
+    check_server(&mut connection).await?;
+    let (applied, known) = (applied(&mut connection).await?, known());
+    if applied != known {
+        return Err(StoreError::Refused(format!(
+            "the database is of another version of Tombolo (schema {}, this one reads {}): a server of \
+             this version upgrades it when it starts",
+            applied.unwrap_or_default(),
+            known.unwrap_or_default(),
+        )));
+    }
+    check_isolation(&mut connection).await?;
+    sqlx::Connection::close(connection).await.map_err(fault)?;
+    let read_only = [("default_transaction_read_only", "on")];
+    connections(settings, options.options(settings.session()).options(read_only)).await
+}
+
+async fn connections(
+    settings: &PostgresSettings,
+    options: PgConnectOptions,
+) -> Result<PgPool, StoreError> {
     // Each writer has one, and there is one left for everybody else.
     let writers = u32::try_from(settings.writers).unwrap_or(u32::MAX);
     PgPoolOptions::new()
         .max_connections(settings.connections.max(writers.saturating_add(1)))
         .acquire_timeout(settings.connect_timeout)
         .test_before_acquire(false)
-        .connect_with(options.statement_cache_capacity(STATEMENTS).options(settings.session()))
+        .connect_with(options.statement_cache_capacity(STATEMENTS))
         .await
         .map_err(fault)
+}
+
+/// The schema that this version works on.
+fn known() -> Option<i64> {
+    MIGRATIONS.iter().map(|migration| migration.version).max()
 }
 
 async fn check_server(connection: &mut PgConnection) -> Result<(), StoreError> {
@@ -139,8 +172,7 @@ fn check_version(number: i32) -> Result<(), StoreError> {
 
 /// Applies what is missing. A process that may change no tables starts if nothing is.
 async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
-    let applied = applied(connection).await?;
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max();
+    let (applied, known) = (applied(connection).await?, known());
     if applied > known {
         return Err(StoreError::Database(format!(
             "the database was written by a newer version of Tombolo (schema {}, this one knows {}); \

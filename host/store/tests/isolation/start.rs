@@ -1,9 +1,10 @@
 //! A store that does not open: where the database would not keep tenants apart, or is not ours.
 
 use sqlx::{AssertSqlSafe, Executor};
-use tombolo_core::ports::store::StoreError;
+use tombolo_core::ports::store::{Access, AuditTrail, StoreError};
 use tombolo_store::PostgresStore;
 
+use crate::everything::audit;
 use crate::world::{World, few};
 
 /// Why a store does not open after these statements of a superuser's, in which `OWNER` is the user
@@ -73,4 +74,28 @@ async fn a_schema_that_the_user_may_not_mend_says_who_may() {
     .await;
     says(&refusal, &["schema", "owner of the tables", "docs/deploy.md"]);
     println!("isolation: 1 older schema refused");
+}
+
+#[tokio::test]
+async fn what_is_only_looked_at_is_neither_made_nor_changed() {
+    let empty = tombolo_test_postgres::Database::fresh().await.unwrap();
+    let refused = PostgresStore::look(few(empty.url())).await.err().unwrap();
+    says(&refused, &["schema 0", "upgrades it when it starts"]);
+    let mut connection = empty.connect().await.unwrap();
+    let tables: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(tables, 0, "it is empty as before");
+
+    let world = World::new().await;
+    let look = PostgresStore::look(few(world.database.url())).await.unwrap();
+    let tenant = world.owner("acme").await.tenant;
+    assert_eq!(look.tenants().await.unwrap(), [tenant]);
+    look.audit_trail(tenant, 0, 10).await.unwrap();
+    let written = look.record(tenant, audit("changed")).await.unwrap_err();
+    says(&written, &["read-only transaction"]);
+    look.close().await;
 }
