@@ -5,12 +5,12 @@ use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{EventId, RunId};
 use tombolo_core::ports::store::{Debounce, NewEvent, NewRun, Singleton, WhenBusy};
 
-use super::{lock, singleton_name};
+use super::lock;
 use crate::postgres::any;
 use crate::postgres::error::Fault;
 use crate::postgres::scope::TenantTx;
 use crate::postgres::text::text;
-use crate::record::{NEVER, correlation_id};
+use crate::record::{NEVER, correlation_id, singleton_name};
 
 /// The run that the event joins in place of starting `run`, if there is one. From now on nobody else
 /// applies flow control.

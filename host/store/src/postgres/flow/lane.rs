@@ -12,10 +12,9 @@ use tombolo_core::id::RunId;
 use tombolo_core::ports::store::{Lane, NewRun, Priority};
 use uuid::Uuid;
 
-use super::turn;
 use crate::postgres::error::Fault;
 use crate::postgres::scope::TenantTx;
-use crate::record::NEVER;
+use crate::record::{NEVER, turn};
 
 /// Runs that one release looks at. Where more could go on, the next one is made due, and its claim
 /// goes on from there.

@@ -13,31 +13,12 @@ pub(super) use lane::admit;
 
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::RunId;
-use tombolo_core::ports::store::{Lane, NewEvent, NewRun, Priority, Singleton, WhenBusy};
+use tombolo_core::ports::store::{NewEvent, NewRun, Singleton, WhenBusy};
 
 use super::cancel;
 use super::error::Fault;
 use super::scope::TenantTx;
-use crate::record::NEVER;
-
-/// True if the run may have to wait for something else than its turn.
-pub(super) fn waits(run: &NewRun) -> bool {
-    let flow = &run.flow;
-    let free = flow.lanes.is_empty()
-        && flow.throttle.is_none()
-        && flow.debounce.is_none()
-        && flow.singleton.is_none();
-    !free && run.lease.is_none() && run.ended.is_none()
-}
-
-/// A priority as a column; lower ones are claimed first.
-pub(super) fn turn(priority: Priority) -> i16 {
-    match priority {
-        Priority::High => 0,
-        Priority::Normal => 1,
-        Priority::Low => 2,
-    }
-}
+use crate::record::{NEVER, singleton_lane, singleton_name};
 
 /// Waits until no other transaction applies flow control to the tenant's runs, and keeps others from
 /// it until this one is done.
@@ -149,17 +130,6 @@ pub(super) async fn line_up(
     .execute(tx.sql())
     .await?;
     Ok(())
-}
-
-/// A singleton is a lane with one place, which the run has until it ends.
-fn singleton_lane(singleton: &Singleton) -> Lane {
-    let name = singleton_name(singleton);
-    Lane { name, limit: 1, in_order: false, keeps_place: true }
-}
-
-/// No lane that a workflow asks for begins like this.
-fn singleton_name(singleton: &Singleton) -> String {
-    format!("singleton:{}", singleton.name)
 }
 
 /// Asks for the end of the runs of that name.

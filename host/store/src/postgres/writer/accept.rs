@@ -15,7 +15,7 @@ use crate::postgres::flow;
 use crate::postgres::scope::TenantTx;
 use crate::postgres::text::text;
 use crate::postgres::{any, audit};
-use crate::record::{AcceptItem, Damaged, hash_bytes, join_ids, split_ids};
+use crate::record::{AcceptItem, Damaged, hash_bytes, join_ids, split_ids, waits};
 
 /// Names an event: unlike its id, which somebody may give to two, it is new once.
 type KeyHash = [u8; 16];
@@ -127,7 +127,7 @@ async fn start(
         let (event, packs) = (&one.item.event, &one.packs);
         one.item.runs.iter().map(move |item| run::New { event, packs, item })
     });
-    let (waiting, free): (Vec<_>, Vec<_>) = all.partition(|new| flow::waits(&new.item.run));
+    let (waiting, free): (Vec<_>, Vec<_>) = all.partition(|new| waits(&new.item.run));
     run::insert(tx, &free).await?;
     let mut joined = HashMap::new();
     for new in waiting {

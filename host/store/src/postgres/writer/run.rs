@@ -8,10 +8,9 @@ use super::pack::Numbered;
 use super::step::{self, Row};
 use crate::postgres::any;
 use crate::postgres::error::Fault;
-use crate::postgres::flow;
 use crate::postgres::scope::TenantTx;
 use crate::postgres::text::text;
-use crate::record::{RunItem, Text, correlation_id, hash_bytes};
+use crate::record::{RunItem, Text, correlation_id, hash_bytes, turn};
 
 /// A run to be started, with its event and the numbers of that one's packs.
 #[derive(Clone, Copy)]
@@ -135,7 +134,7 @@ async fn insert_queued(tx: &mut TenantTx<'_>, runs: &[New<'_>]) -> Result<(), Fa
     .bind(queued.iter().map(available).collect::<Vec<i64>>())
     .bind(queued.iter().map(owner).collect::<Vec<Option<String>>>())
     .bind(queued.iter().map(times).collect::<Vec<i64>>())
-    .bind(queued.iter().map(|new| flow::turn(new.item.run.flow.priority)).collect::<Vec<i16>>())
+    .bind(queued.iter().map(|new| turn(new.item.run.flow.priority)).collect::<Vec<i16>>())
     .bind(
         queued
             .iter()

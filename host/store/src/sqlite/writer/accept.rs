@@ -9,7 +9,8 @@ use tombolo_core::run::RunState;
 use super::pack::Numbers;
 use super::{audit, flow, pack, payload, step};
 use crate::record::{
-    AcceptItem, Damaged, RunItem, Text, correlation_id, hash_bytes, id, join_ids, split_ids,
+    AcceptItem, Damaged, RunItem, Text, correlation_id, hash_bytes, id, join_ids, split_ids, turn,
+    waits,
 };
 use crate::sqlite::error::Fault;
 
@@ -53,7 +54,7 @@ fn start(
     if one.run.ended.is_none() {
         insert_queued(connection, event, &one.run)?;
     }
-    if flow::waits(&one.run) {
+    if waits(&one.run) {
         flow::line_up(connection, event, &one.run)?;
     }
     step::upsert(connection, (event.tenant, one.run.id), &one.steps, packs)?;
@@ -165,7 +166,7 @@ fn insert_queued(connection: &Connection, event: &NewEvent, run: &NewRun) -> Res
             available_at.0,
             owner,
             times,
-            flow::turn(run.flow.priority),
+            turn(run.flow.priority),
         ])?;
     Ok(())
 }

@@ -6,8 +6,7 @@ use tombolo_core::id::{EventId, RunId};
 use tombolo_core::ports::store::{Debounce, NewEvent, NewRun, Singleton, WhenBusy};
 use uuid::Uuid;
 
-use super::{singleton_name, waits};
-use crate::record::{NEVER, correlation_id, id};
+use crate::record::{NEVER, correlation_id, id, singleton_name, waits};
 use crate::sqlite::error::Fault;
 
 /// The run that the event joins in place of starting `run`, if there is one.

@@ -13,9 +13,8 @@ use tombolo_core::ports::store::{Lane, NewRun, Priority};
 use uuid::Uuid;
 
 use super::super::queue;
-use super::turn;
 use crate::group::Leased;
-use crate::record::{NEVER, id};
+use crate::record::{NEVER, id, turn};
 use crate::sqlite::error::Fault;
 
 /// Runs that one release looks at. Where more could go on, the next one is made due, and its claim

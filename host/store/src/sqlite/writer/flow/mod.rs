@@ -10,31 +10,12 @@ pub(super) use lane::{admit, leave, step_aside};
 
 use rusqlite::{Connection, params};
 use tombolo_core::clock::Timestamp;
-use tombolo_core::ports::store::{Lane, NewEvent, NewRun, Priority, Singleton, WhenBusy};
+use tombolo_core::ports::store::{NewEvent, NewRun, Singleton, WhenBusy};
 
 use super::cancel;
 use crate::group::Cancel;
-use crate::record::{NEVER, id};
+use crate::record::{NEVER, id, singleton_lane, singleton_name};
 use crate::sqlite::error::Fault;
-
-/// True if the run may have to wait for something else than its turn.
-pub(super) fn waits(run: &NewRun) -> bool {
-    let flow = &run.flow;
-    let free = flow.lanes.is_empty()
-        && flow.throttle.is_none()
-        && flow.debounce.is_none()
-        && flow.singleton.is_none();
-    !free && run.lease.is_none() && run.ended.is_none()
-}
-
-/// A priority as a column; lower ones are claimed first.
-pub(super) fn turn(priority: Priority) -> i64 {
-    match priority {
-        Priority::High => 0,
-        Priority::Normal => 1,
-        Priority::Low => 2,
-    }
-}
 
 /// Lines up a run that has just been put into the queue.
 pub(super) fn line_up(
@@ -77,17 +58,6 @@ fn set_due(
         )?
         .execute(params![available_at.0, ready_at.0, id(&run.id.0)])?;
     Ok(())
-}
-
-/// A singleton is a lane with one place, which the run has until it ends.
-fn singleton_lane(singleton: &Singleton) -> Lane {
-    let name = singleton_name(singleton);
-    Lane { name, limit: 1, in_order: false, keeps_place: true }
-}
-
-/// No lane that a workflow asks for begins like this.
-fn singleton_name(singleton: &Singleton) -> String {
-    format!("singleton:{}", singleton.name)
 }
 
 /// Asks for the end of the runs of that name.
