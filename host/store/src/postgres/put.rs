@@ -1,12 +1,10 @@
 //! What people put there: tenants, tokens, plugins, versions of workflows; and dead letters that they
 //! give up.
 
-use std::collections::BTreeMap;
-
 use sqlx::Row;
-use tombolo_core::audit::{AuditEntry, VersionShape, workflow_applied};
+use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
-use tombolo_core::id::{ContentHash, RunId, TenantId, WorkflowId};
+use tombolo_core::id::{RunId, TenantId, WorkflowId};
 use tombolo_core::ports::store::{Added, Applied, NewVersion, StepKey, Tenant, Token};
 use uuid::Uuid;
 
@@ -15,7 +13,9 @@ use super::error::Fault;
 use super::scope::{HostTx, TenantTx};
 use super::text::text;
 use super::writer::payload;
-use crate::record::{PluginItem, content_hash, from_json, to_json, unsigned};
+use crate::record::{
+    LiveVersion, PluginItem, applied_entry, content_hash, from_json, to_json, unsigned,
+};
 
 /// Finds the tenant of that name, or makes it.
 pub(super) async fn tenant(
@@ -108,14 +108,6 @@ async fn known_plugin(tx: &mut TenantTx<'_>, item: &PluginItem) -> Result<Option
     Ok(Some(if by == plugin.hash { Added::Same } else { Added::VersionTaken { by } }))
 }
 
-/// The live version of a workflow.
-struct Live {
-    id: WorkflowId,
-    version: u32,
-    definition: String,
-    pins: BTreeMap<String, ContentHash>,
-}
-
 /// Stores a version and makes it the live one.
 pub(super) async fn workflow(tx: &mut TenantTx<'_>, new: &NewVersion) -> Result<Applied, Fault> {
     let Some(live) = live_version(tx, new).await? else {
@@ -132,11 +124,11 @@ pub(super) async fn workflow(tx: &mut TenantTx<'_>, new: &NewVersion) -> Result<
             return Err(Fault::Again);
         }
         insert_version(tx, new, new.id, 1).await?;
-        record_version(tx, new, None, 1).await?;
+        audit::append(tx, &applied_entry(new, None, 1)).await?;
         return Ok(Applied::Created { id: new.id, version: 1 });
     };
     let workflow = live.id;
-    if live.definition == new.definition.text() && live.pins == new.pins {
+    if live.is(new) {
         return Ok(Applied::Unchanged { id: workflow, version: live.version });
     }
     let last: i64 = sqlx::query_scalar(
@@ -154,28 +146,15 @@ pub(super) async fn workflow(tx: &mut TenantTx<'_>, new: &NewVersion) -> Result<
         .bind(i64::from(version))
         .execute(tx.sql())
         .await?;
-    record_version(tx, new, Some(&live), version).await?;
+    audit::append(tx, &applied_entry(new, Some(&live), version)).await?;
     Ok(Applied::Created { id: workflow, version })
 }
 
-async fn record_version(
+/// Nobody else changes the workflow until we are done.
+async fn live_version(
     tx: &mut TenantTx<'_>,
     new: &NewVersion,
-    live: Option<&Live>,
-    version: u32,
-) -> Result<(), Fault> {
-    let Some(entry) = &new.audit else { return Ok(()) };
-    let before = live.map(|live| VersionShape {
-        version: live.version,
-        definition: &live.definition,
-        pins: &live.pins,
-    });
-    let after = VersionShape { version, definition: new.definition.text(), pins: &new.pins };
-    audit::append(tx, [&workflow_applied(entry.clone(), before, after)]).await
-}
-
-/// Nobody else changes the workflow until we are done.
-async fn live_version(tx: &mut TenantTx<'_>, new: &NewVersion) -> Result<Option<Live>, Fault> {
+) -> Result<Option<LiveVersion>, Fault> {
     let row = sqlx::query(
         "SELECT w.id, v.version, v.definition, v.pins FROM workflow w
          JOIN workflow_version v ON v.tenant_id = w.tenant_id AND v.workflow_id = w.id
@@ -187,7 +166,7 @@ async fn live_version(tx: &mut TenantTx<'_>, new: &NewVersion) -> Result<Option<
     .fetch_optional(tx.sql())
     .await?;
     let Some(row) = row else { return Ok(None) };
-    Ok(Some(Live {
+    Ok(Some(LiveVersion {
         id: WorkflowId(row.try_get(0)?),
         version: unsigned(row.try_get(1)?)?,
         definition: row.try_get(2)?,

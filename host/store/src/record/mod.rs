@@ -22,6 +22,7 @@ mod signal;
 mod step;
 mod text;
 mod texts;
+mod version;
 
 pub(crate) use accept::{AcceptItem, RunItem};
 pub(crate) use audit::{AuditRow, audit_hash, audit_head};
@@ -48,3 +49,4 @@ pub(crate) use signal::SignalItem;
 pub(crate) use step::{EffectRecord, StepRecord};
 pub(crate) use text::text;
 pub(crate) use texts::{Gathered, Lasts, Text, Texts};
+pub(crate) use version::{LiveVersion, applied_entry};

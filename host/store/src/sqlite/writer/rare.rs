@@ -1,12 +1,9 @@
 //! Writes that are few: tenants, tokens, plugins, workflows, taking over leases. Others have a file of
 //! their own.
 
-use std::collections::BTreeMap;
-
 use rusqlite::{Connection as Sqlite, OptionalExtension, params};
-use tombolo_core::audit::{VersionShape, workflow_applied};
 use tombolo_core::clock::Timestamp;
-use tombolo_core::id::{ContentHash, TenantId, WorkflowId};
+use tombolo_core::id::{TenantId, WorkflowId};
 use tombolo_core::ports::store::{Added, Applied, NewVersion, Tenant, Token};
 use uuid::Uuid;
 
@@ -14,7 +11,9 @@ use super::{
     audit, claim, connection, forget, letter, loose, open, pause, payload, set_back, signal, vacuum,
 };
 use crate::group::Rare;
-use crate::record::{PluginItem, content_hash, from_json, id, to_json, unsigned};
+use crate::record::{
+    LiveVersion, PluginItem, applied_entry, content_hash, from_json, id, to_json, unsigned,
+};
 use crate::sqlite::error::Fault;
 
 /// Writes one of them.
@@ -135,15 +134,7 @@ fn add_plugin(sqlite: &Sqlite, item: &PluginItem) -> Result<Added, Fault> {
     Ok(Added::New)
 }
 
-/// The live version of a workflow.
-struct Live {
-    id: WorkflowId,
-    version: u32,
-    definition: String,
-    pins: BTreeMap<String, ContentHash>,
-}
-
-fn live_version(sqlite: &Sqlite, new: &NewVersion) -> Result<Option<Live>, Fault> {
+fn live_version(sqlite: &Sqlite, new: &NewVersion) -> Result<Option<LiveVersion>, Fault> {
     let row = sqlite
         .query_row(
             "SELECT w.id, v.version, v.definition, v.pins FROM workflow w
@@ -158,7 +149,7 @@ fn live_version(sqlite: &Sqlite, new: &NewVersion) -> Result<Option<Live>, Fault
         )
         .optional()?;
     row.map(|(id, version, definition, pins)| {
-        Ok(Live {
+        Ok(LiveVersion {
             id: WorkflowId(Uuid::from_bytes(id)),
             version,
             definition,
@@ -176,11 +167,11 @@ fn apply_workflow(sqlite: &Sqlite, new: &NewVersion) -> Result<Applied, Fault> {
             params![tenant, id(&new.id.0), new.name],
         )?;
         insert_version(sqlite, new, new.id, 1)?;
-        record_version(sqlite, new, None, 1)?;
+        audit::append(sqlite, new.tenant, &applied_entry(new, None, 1))?;
         return Ok(Applied::Created { id: new.id, version: 1 });
     };
     let workflow = live.id;
-    if live.definition == new.definition.text() && live.pins == new.pins {
+    if live.is(new) {
         return Ok(Applied::Unchanged { id: workflow, version: live.version });
     }
     let last: i64 = sqlite.query_row(
@@ -194,7 +185,7 @@ fn apply_workflow(sqlite: &Sqlite, new: &NewVersion) -> Result<Applied, Fault> {
         "UPDATE workflow SET live_version = ? WHERE tenant_id = ? AND id = ?",
         params![version, tenant, id(&workflow.0)],
     )?;
-    record_version(sqlite, new, Some(&live), version)?;
+    audit::append(sqlite, new.tenant, &applied_entry(new, Some(&live), version))?;
     Ok(Applied::Created { id: workflow, version })
 }
 
@@ -218,20 +209,4 @@ fn insert_version(
         ],
     )?;
     Ok(())
-}
-
-fn record_version(
-    sqlite: &Sqlite,
-    new: &NewVersion,
-    live: Option<&Live>,
-    version: u32,
-) -> Result<(), Fault> {
-    let Some(entry) = &new.audit else { return Ok(()) };
-    let before = live.map(|live| VersionShape {
-        version: live.version,
-        definition: &live.definition,
-        pins: &live.pins,
-    });
-    let after = VersionShape { version, definition: new.definition.text(), pins: &new.pins };
-    audit::append(sqlite, new.tenant, [&workflow_applied(entry.clone(), before, after)])
 }
