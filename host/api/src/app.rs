@@ -16,7 +16,7 @@ use tombolo_core::ports::sandbox::Sandbox;
 use tombolo_core::ports::store::Store;
 use tombolo_core::ports::vault::Vault;
 
-use crate::access::Randomness;
+use crate::access::{Gate, Randomness};
 use crate::extract::Budget;
 
 /// The ports that the API stands on. The server fills them in.
@@ -41,6 +41,8 @@ pub struct ApiState {
     pub clock: Arc<dyn Clock>,
     /// New ids.
     pub ids: Arc<dyn IdSource>,
+    /// What is known of those who call. Whoever makes it lets it [`run`](Gate::run).
+    pub gate: Arc<Gate>,
     /// Where new tokens come from.
     pub randomness: Arc<dyn Randomness>,
     /// Cancelled when the process stops: streams end, so that stopping need not wait for them.

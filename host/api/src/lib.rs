@@ -12,7 +12,10 @@ mod routes;
 
 use std::sync::Arc;
 
-pub use access::{IssueError, IssuedToken, NewToken, Randomness, hash_token, issue_token};
+pub use access::{
+    AccessSettings, Algorithm, Gate, GatePorts, IssueError, IssuedToken, NewToken, OidcSettings,
+    Randomness, hash_token, issue_token,
+};
 pub use app::{ApiState, Settings};
 pub use problem::{Kind, Problem};
 

@@ -9,6 +9,7 @@ mod alert_webhook;
 mod checkpoint_webhook;
 mod connector;
 mod credentials;
+mod document_reader;
 mod exchange;
 mod guard;
 mod headers;
@@ -27,6 +28,7 @@ mod turnstile;
 
 pub use alert_webhook::AlertWebhook;
 pub use checkpoint_webhook::CheckpointWebhook;
+pub use document_reader::{DocumentReader, MAX_DOCUMENT_BYTES};
 pub use guard::{Reason, forbidden};
 pub use host_port::{HostPort, InvalidHostPort};
 pub use host_webhook::InvalidHostUrl;

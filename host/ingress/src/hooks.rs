@@ -19,7 +19,7 @@ use crate::delivery::{self, Delivery, Seal};
 use crate::expression::Expressions;
 use crate::problem::Problem;
 use crate::tenants::Tenants;
-use crate::{IngressState, answer, body, event, secrets};
+use crate::{IngressState, answer, body, event, room, secrets};
 
 /// How long a sender waits for a result if its trigger says nothing.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
@@ -61,6 +61,7 @@ async fn wrong_method(method: Method) -> Problem {
 async fn take(app: &App, tenant: &str, path: &str, request: Request) -> Result<Response, Problem> {
     let state = &app.ports;
     let hook = find(app, tenant, path).await?;
+    room::check(state, &hook)?;
     let (parts, body) = request.into_parts();
     let correlation_id = correlation_id(&parts.headers, &*state.ids);
     // The lease is kept to the end: until it is answered, a request holds what it sent.
@@ -75,6 +76,7 @@ async fn take(app: &App, tenant: &str, path: &str, request: Request) -> Result<R
     let read = delivery.read(Seal { secrets, now_ms: now.0 }).await?;
     let expressions = Expressions { sandbox: &*state.sandbox, hook: &hook, now };
     let arrivals = event::arrivals(&expressions, read, &correlation_id).await?;
+    room::take(state, &hook, &arrivals)?;
     hand_over(state, &hook, arrivals).await
 }
 

@@ -12,6 +12,7 @@ mod expression;
 mod hooks;
 mod kept;
 mod problem;
+mod room;
 mod rules;
 mod secrets;
 mod tenants;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use tombolo_core::clock::Clock;
 use tombolo_core::id::IdSource;
 use tombolo_core::ports::intake::{Intake, Subscriptions};
+use tombolo_core::ports::quota::RunQuotas;
 use tombolo_core::ports::sandbox::Sandbox;
 use tombolo_core::ports::store::Store;
 use tombolo_core::ports::vault::Vault;
@@ -50,6 +52,8 @@ pub struct IngressState {
     pub sandbox: Arc<dyn Sandbox>,
     /// Where events go.
     pub intake: Arc<dyn Intake>,
+    /// Whether the tenant may start more runs.
+    pub quotas: Arc<dyn RunQuotas>,
     /// Who listens where.
     pub subscriptions: Arc<dyn Subscriptions>,
     /// What time it is.

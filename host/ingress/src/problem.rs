@@ -9,6 +9,7 @@ use tombolo_core::error::ErrorClass;
 use tombolo_core::json::InvalidJson;
 use tombolo_core::ports::sandbox::ExpressionError;
 use tombolo_core::ports::store::StoreError;
+use tombolo_core::quota::OverQuota;
 
 use crate::expression::Expression;
 use crate::verify::Refusal;
@@ -16,6 +17,9 @@ use crate::verify::Refusal;
 /// How long a sender should wait when the host is busy, and when its disk is full; seconds.
 const RETRY_BUSY_S: u64 = 1;
 const RETRY_FULL_S: u64 = 30;
+
+/// The same when its tenant has stored all that it may: bytes are counted as often.
+const RETRY_FULL_QUOTA: Duration = Duration::from_secs(60);
 
 /// A refusal of a request.
 #[derive(Debug)]
@@ -79,6 +83,19 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-bodies", title, detail)
             .with("limit_bytes", limit)
             .retry_after(RETRY_BUSY_S)
+    }
+
+    /// The tenant is over a quota. Whatever it is, the sender is told to come back: one that is told
+    /// that it may not would give up, or turn the webhook off.
+    pub fn over_quota(over: &OverQuota) -> Self {
+        let wait = over.retry_after.unwrap_or(RETRY_FULL_QUOTA);
+        let more = u64::from(wait.subsec_nanos() > 0);
+        let title = "A quota of the tenant is used up";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "quota-used-up", title, over.to_string())
+            .with("quota", over.quota.name())
+            .with("limit", over.limit)
+            .with("current", over.current)
+            .retry_after(wait.as_secs().saturating_add(more).max(1))
     }
 
     pub fn broken_body(reason: String) -> Self {

@@ -6,13 +6,14 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
-use tombolo_api::ApiState;
+use tombolo_api::{ApiState, Gate, GatePorts};
 use tombolo_core::clock::Clock;
 use tombolo_core::id::ContentHash;
 use tombolo_core::ports::alert::{Alerts, NoAlerts};
 use tombolo_core::ports::sandbox::ComponentSource;
 use tombolo_core::ports::store::{Catalog, Store};
-use tombolo_egress::{AlertWebhook, HttpEgress, SystemResolver};
+use tombolo_core::quota::Allowances;
+use tombolo_egress::{AlertWebhook, DocumentReader, HttpEgress, SystemResolver};
 use tombolo_engine::{Engine, EngineSettings, Ports, Registry};
 use tombolo_ingress::{IngressSettings, IngressState, Rules};
 use tombolo_sandbox::{Compiler, WasmSandbox};
@@ -39,6 +40,9 @@ pub struct Host {
     pub sandbox: Arc<WasmSandbox>,
     pub registry: Arc<Registry>,
     pub engine: Engine,
+    /// Who may, and how much; the caller lets it run.
+    pub gate: Arc<Gate>,
+    allowances: Arc<Allowances>,
     /// Cancelled when the process is asked to end.
     pub stopping: CancellationToken,
     vault: Arc<SealingVault>,
@@ -85,12 +89,22 @@ pub async fn host(config: &Config, roles: Roles) -> Result<Host> {
         ..engine_settings(config)
     };
     let engine = Engine::new(ports, settings);
+    let allowances = Arc::<Allowances>::default();
+    let gate_ports = GatePorts {
+        store: store.clone(),
+        documents: Arc::new(DocumentReader::new(Arc::new(egress(config, vault.clone())?))),
+        clock: clock.clone(),
+        allowances: allowances.clone(),
+    };
+    let gate = Arc::new(Gate::new(gate_ports, config.access.with(&config.oidc)));
     Ok(Host {
         database,
         store,
         sandbox,
         registry,
         engine,
+        gate,
+        allowances,
         stopping: CancellationToken::new(),
         vault,
         callbacks,
@@ -114,6 +128,7 @@ impl Host {
             authoring: self.registry.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
+            gate: self.gate.clone(),
             randomness: Arc::new(System),
             stopping: self.stopping.clone(),
             settings: tombolo_api::Settings {
@@ -127,6 +142,7 @@ impl Host {
             vault: self.vault.clone(),
             sandbox: self.sandbox.clone(),
             intake: Arc::new(self.engine.clone()),
+            quotas: self.allowances.clone(),
             subscriptions: self.registry.clone(),
             clock,
             ids,

@@ -3,6 +3,7 @@
 //! `tombolo.default.toml` is the reference manual and the lowest layer; a file and then environment
 //! variables go over it. Owns no behaviour of the parts it configures, and never holds a secret.
 
+mod access;
 mod bounds;
 mod forms;
 mod layers;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use tombolo_egress::EgressSettings;
 use tombolo_sandbox::SandboxSettings;
 
+pub use access::{AccessSettings, OidcSettings};
 pub use layers::Origin;
 pub use problem::{ConfigError, ConfigProblem};
 pub use settings::{
@@ -50,6 +52,10 @@ pub struct Config {
     pub sandbox: SandboxSettings,
     /// The way out.
     pub egress: EgressSettings,
+    /// How often one may call.
+    pub access: AccessSettings,
+    /// The identity provider.
+    pub oidc: OidcSettings,
     /// What people are told without asking.
     pub alerts: AlertSettings,
     /// The record of what people did.

@@ -52,7 +52,8 @@ pub async fn tenant(store: &dyn Store) -> Result<Tenant> {
 }
 
 /// True if the file holds a token that need not be made anew. A token of an earlier version lacks
-/// the scopes that came since; it stays as it is, and another one takes its place in the file.
+/// the scopes that came since; it stays as it is, and another one takes its place in the file. So it
+/// is with one that was taken back: whoever may read the file may make a token all the same.
 async fn has_good_token(store: &dyn Store, path: &Path) -> Result<bool> {
     let text = match std::fs::read(path) {
         Ok(bytes) => Zeroizing::new(bytes),
@@ -71,7 +72,7 @@ async fn has_good_token(store: &dyn Store, path: &Path) -> Result<bool> {
     let Some(stored) = stored.filter(|stored| stored.name == ADMIN) else {
         return Ok(true);
     };
-    Ok(Scope::ALL.iter().all(|scope| stored.scopes.contains(scope)))
+    Ok(stored.works(System.now()) && Scope::ALL.iter().all(|scope| stored.scopes.contains(scope)))
 }
 
 /// All of the file or nothing, also after a power cut; readable for its owner only.
@@ -92,6 +93,9 @@ mod tests {
     use tombolo_store::{SqliteSettings, SqliteStore};
 
     use tombolo_api::{NewToken, hash_token, issue_token};
+    use tombolo_core::audit::Actor;
+    use tombolo_core::clock::Clock;
+    use tombolo_core::ports::repair::By;
     use tombolo_core::ports::store::{Access, Scope};
 
     use super::prepare;
@@ -137,6 +141,13 @@ mod tests {
         assert_eq!(new.scopes, Scope::ALL);
         let kept = Access::token(&store, old.stored.hash).await.unwrap();
         assert_eq!(kept.map(|token| token.scopes), Some(old.stored.scopes), "it works as before");
+
+        let by = By::new(Actor::command_line());
+        let subject = new.id.to_string();
+        let audit = by.entry(System.now(), "token-revoked", subject, serde_json::json!({}));
+        store.revoke_token(tenant, new.id, audit).await.unwrap();
+        prepare(&store, &file).await.unwrap();
+        assert_ne!(std::fs::read(&file).unwrap(), text, "that one works no more");
 
         let own = put("mine").await;
         prepare(&store, &file).await.unwrap();

@@ -9,6 +9,7 @@ mod copying;
 mod data_dir;
 mod database;
 mod first_start;
+mod in_store;
 mod keys;
 mod listen;
 mod logs;

@@ -6,18 +6,12 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tombolo_api::{NewToken, issue_token};
-use tombolo_core::audit::Actor;
-use tombolo_core::ports::repair::By;
 use tombolo_core::ports::sandbox::{InstallError, Installed, Sandbox};
-use tombolo_core::ports::store::{Access, Scope};
 
 use crate::assemble::Host;
 use crate::config::Config;
 use crate::data_dir::DataDir;
-use crate::database::{Database, Place};
 use crate::roles::Roles;
-use crate::system::System;
 use crate::{assemble, first_start, listen, logs};
 
 /// Runs the server until SIGTERM or Ctrl-C.
@@ -49,8 +43,17 @@ pub async fn serve(mut config: Config, roles: Roles) -> Result<()> {
             tracing::error!(%error, "the expression evaluator does not load");
         }
     });
+    let gate = host.gate.clone();
+    // Before the first request: until then no tenant has a quota.
+    gate.count(true).await.context("the quotas of tenants cannot be read")?;
+    let guarding = tokio::spawn(gate.run(host.stopping.clone()));
     announce(&config);
     serve_until_told(listener, &host, &config).await?;
+    host.stopping.cancel();
+    // It writes once more when tokens were used.
+    if let Err(error) = guarding.await {
+        tracing::error!(%error, "what is done for the guard in the background ended badly");
+    }
     host.database.close().await;
     tracing::info!("stopped");
     Ok(())
@@ -85,41 +88,6 @@ async fn serve_until_told(listener: TcpListener, host: &Host, config: &Config) -
         tracing::warn!("requests were still open at the end of server.drain_timeout_ms");
     }
     Ok(())
-}
-
-/// Makes a token, directly in the store. For somebody who may read the data folder.
-///
-/// # Errors
-/// If there is no such store or tenant, or the store cannot be written.
-pub async fn create_token(
-    config: Config,
-    name: String,
-    scopes: Vec<Scope>,
-    tenant: String,
-    days: Option<u32>,
-) -> Result<String> {
-    if let Place::File(file) = Place::of(&config)? {
-        anyhow::ensure!(
-            file.exists(),
-            "there is no database {}; type this where the server's configuration is, or name it with \
-             --config (`tombolo serve` makes a new database)",
-            file.display()
-        );
-    }
-    let database = Database::open(&config).await?;
-    let store = database.store();
-    let found = Access::tenant(&*store, &tenant).await?;
-    let tenant = found.with_context(|| format!("there is no tenant `{tenant}`"))?;
-    let new = NewToken {
-        tenant: tenant.id,
-        name,
-        scopes,
-        expires_in_days: days,
-        by: Some(By::new(Actor::command_line())),
-    };
-    let issued = issue_token(&*store, &System, &System, &System, new).await?;
-    database.close().await;
-    Ok(issued.token.as_str().to_owned())
 }
 
 /// Checks and describes a component without a server: nothing is kept.

@@ -1,49 +1,21 @@
-//! The guard: who calls, and whether their token has the scope that the route declares.
+//! The guard: who calls, how often, and whether their token has the scope that the route declares.
 
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::Request;
 use axum::http::header::AUTHORIZATION;
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
-use tombolo_core::audit::Actor;
-use tombolo_core::id::{TenantId, TokenId};
-use tombolo_core::ports::repair::By;
-use tombolo_core::ports::store::{Scope, Token};
+use tombolo_core::clock::Timestamp;
+use tombolo_core::ports::store::{Scope, Store};
 
+use super::gate::Gate;
+use super::oidc::looks_signed;
 use super::token::hash;
+use super::who::{Caller, Identity, Who};
 use crate::app::App;
 use crate::extract::Correlation;
 use crate::problem::{Kind, Problem};
-
-/// Who calls. Only the guard makes one, so a handler that takes it cannot be reached without a
-/// token, and the tenant in it is the only one the handler sees.
-#[derive(Debug, Clone)]
-pub(crate) struct Caller {
-    pub tenant: TenantId,
-    pub token: TokenId,
-    pub scopes: Vec<Scope>,
-    /// Of the request.
-    pub correlation: Correlation,
-}
-
-impl Caller {
-    /// Who calls, as the record has it.
-    pub fn by(&self) -> By {
-        let correlation_id = Some(self.correlation.0.clone());
-        By { correlation_id, ..By::new(Actor(format!("token:{}", self.token))) }
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for Caller {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let caller = parts.extensions.get::<Self>().cloned();
-        caller.ok_or_else(|| Problem::new(Kind::Unauthorized, "this address needs a token"))
-    }
-}
 
 /// Lets the request through to its handler, with the [`Caller`], if its token has the scope.
 pub(crate) async fn authorize(
@@ -68,28 +40,54 @@ async fn admit(
     headers: &HeaderMap,
     correlation: Correlation,
 ) -> Result<Caller, Problem> {
-    let token = identify(app, headers).await?;
-    if !token.scopes.contains(&scope) {
+    let (gate, now) = (&*app.ports.gate, app.ports.clock.now());
+    let Some(presented) = headers.get(AUTHORIZATION) else {
+        return Err(Problem::new(Kind::Unauthorized, "there is no `Authorization` header"));
+    };
+    let (store, presented) = (&*app.ports.store, bearer(presented));
+    let identity = match &gate.issuer {
+        Some(issuer) if looks_signed(presented) => issuer.identify(store, presented, now).await?,
+        _ => by_token(gate, store, presented, now).await?,
+    };
+    gate.rates.take(&identity.who, now).map_err(|wait| {
+        let limit = gate.rates.per_minute();
+        let detail =
+            format!("the token may make {limit} requests a minute (access.requests_per_minute)");
+        Problem::new(Kind::RateLimited, detail).with("limit", limit).retry_after(wait)
+    })?;
+    if !identity.scopes.contains(&scope) {
         let detail = format!("this address needs the scope `{}`, the token has not", scope.name());
         return Err(Problem::new(Kind::Forbidden, detail).with("scope", scope.name()));
     }
-    Ok(Caller { tenant: token.tenant, token: token.id, scopes: token.scopes, correlation })
+    Ok(identity.calls(correlation))
 }
 
 /// Whatever is presented takes the same way: one hash, one look-up by hash, one comparison in
 /// constant time. What it lacks is told in the same words.
-async fn identify(app: &App, headers: &HeaderMap) -> Result<Token, Problem> {
-    let Some(presented) = headers.get(AUTHORIZATION) else {
-        return Err(Problem::new(Kind::Unauthorized, "there is no `Authorization` header"));
+async fn by_token(
+    gate: &Gate,
+    store: &dyn Store,
+    presented: &[u8],
+    now: Timestamp,
+) -> Result<Identity, Problem> {
+    let hash = hash(presented);
+    let found = match gate.known.get(&hash, now) {
+        Some(token) => Some(token),
+        None => {
+            let found = store.token(hash).await?;
+            if let Some(token) = &found {
+                gate.known.put(token, now);
+            }
+            found
+        }
     };
-    let hash = hash(bearer(presented));
-    let found = app.ports.store.token(hash).await?;
     let stored = found.as_ref().map_or([0; 32], |token| token.hash);
     let same: bool = stored.ct_eq(&hash).into();
-    let now = app.ports.clock.now();
-    found
-        .filter(|token| same && token.expires_at.is_none_or(|end| now < end))
-        .ok_or_else(|| Problem::new(Kind::Unauthorized, "the token is unknown or has expired"))
+    let token = found
+        .filter(|token| same && token.works(now))
+        .ok_or_else(|| Problem::new(Kind::Unauthorized, "the token is unknown or has expired"))?;
+    gate.uses.note(&token, now);
+    Ok(Identity { tenant: token.tenant, who: Who::Token(token.id), scopes: token.scopes })
 }
 
 /// What follows `Bearer `; nothing if it is of another scheme, and nothing is no token.

@@ -109,6 +109,9 @@ pub async fn issue_token(
         scopes: scopes.into_iter().collect(),
         created_at: now,
         expires_at: new.expires_in_days.map(|days| end_of(now, days)),
+        prefix: Some(token[..SHOWN].to_owned()),
+        last_used_at: None,
+        revoked_at: None,
     };
     let audit = new.by.map(|by| made(by, &stored));
     store.put_token(stored.clone(), audit).await?;

@@ -43,7 +43,13 @@ kinds! {
     WrongMethod = METHOD_NOT_ALLOWED "wrong-method" "The address exists, the method does not", "Use a method of the `Allow` header.";
     Unauthorized = UNAUTHORIZED "unauthorized" "The request has no valid token", "Send `Authorization: Bearer tbl_..`; make a token with `tombolo token create`.";
     Forbidden = FORBIDDEN "forbidden" "The token lacks the scope", "Use a token with the scope named in `scope`.";
+    ClaimUnknown = FORBIDDEN "claim-unknown" "A claim of the token leads to no tenant or role here", "Have the claim that `claim` names set by the identity provider, or change its mapping in `[oidc]`.";
+    IssuerUnavailable = SERVICE_UNAVAILABLE "issuer-unavailable" "The identity provider's keys cannot be read", "Try again after `Retry-After` seconds; the log says why.";
+    RateLimited = TOO_MANY_REQUESTS "rate-limited" "The token is used too often", "Try again after `Retry-After` seconds; `limit` is in requests a minute.";
+    QuotaUsedUp = TOO_MANY_REQUESTS "quota-used-up" "A quota of the tenant is used up", "Try again after `Retry-After` seconds; `quota` says which, `limit` and `current` how much. See `GET /api/v1/tenant`.";
+    QuotaFull = FORBIDDEN "quota-full" "A quota of the tenant is full", "Waiting does not help: remove something, or have the quota raised (`tombolo tenant quota`); `quota` says which, `limit` and `current` how much.";
     ScopeExceeded = FORBIDDEN "scope-exceeded" "A token cannot give what it does not have", "Ask for scopes that your own token has.";
+    TokenNotFound = NOT_FOUND "token-not-found" "There is no such token", "List the tokens: `GET /api/v1/tokens`.";
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "The body is of another media type", "Set `Content-Type` as the detail says.";
     BodyTooLarge = PAYLOAD_TOO_LARGE "body-too-large" "The body is over the limit", "Send less; the limit is in `limit_bytes`.";
     BodyTimeout = REQUEST_TIMEOUT "body-timeout" "The body did not arrive in time", "Send the request again.";

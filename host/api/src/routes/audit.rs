@@ -32,12 +32,12 @@ pub(crate) struct AuditItem {
     number: u64,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// `token:<id>`, `callback` for somebody who knew an address, `command-line` for somebody on the
-    /// server's machine, or `host`.
+    /// `token:<id>`, `oidc:<sub>` for a person of the identity provider, `callback` for somebody who
+    /// knew an address, `command-line` for somebody on the server's machine, or `host`.
     actor: String,
     /// `run-started`, `cancel-requested`, `step-redriven`, `step-resolved`, `letter-discarded`,
     /// `run-replayed`, `step-signalled`, `plugin-added`, `workflow-applied`, `connection-set`,
-    /// `connection-resumed`, `token-created`.
+    /// `connection-resumed`, `token-created`, `token-revoked`, `quotas-set`.
     action: String,
     /// What it was done to: `run_../steps/<node>/<item>`.
     subject: String,

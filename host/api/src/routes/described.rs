@@ -14,7 +14,13 @@ use crate::problem::{Kind, MEDIA_TYPE};
 pub(super) const SCHEMA: &str = "Problem";
 
 /// Of every route that asks for a token.
-pub(super) const GUARDED: &[Kind] = &[Kind::Unauthorized, Kind::Forbidden];
+pub(super) const GUARDED: &[Kind] = &[
+    Kind::Unauthorized,
+    Kind::Forbidden,
+    Kind::ClaimUnknown,
+    Kind::RateLimited,
+    Kind::IssuerUnavailable,
+];
 /// Of a route with an id or a number in its address.
 pub(super) const ID: &[Kind] = &[Kind::InvalidId];
 /// Of a route that takes a body.
@@ -48,7 +54,7 @@ fn response(status: u16, kinds: &[Kind]) -> Response {
     let mut response = with_content(Response::new(lines.collect::<Vec<_>>().join(". ")));
     let header = match status {
         401 => Some(("WWW-Authenticate", Type::String, "`Bearer`")),
-        503 => Some(("Retry-After", Type::Integer, "Seconds")),
+        429 | 503 => Some(("Retry-After", Type::Integer, "Seconds")),
         _ => None,
     };
     if let Some((name, kind, words)) = header {

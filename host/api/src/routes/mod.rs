@@ -18,6 +18,7 @@ mod runs;
 mod schema;
 mod shapes;
 mod signals;
+mod tenant;
 mod tokens;
 mod workflows;
 
@@ -67,7 +68,11 @@ pub(crate) fn addressed(app: &Shared) -> (Router<Shared>, OpenApi) {
 
 fn plugins(routes: Routes) -> Routes {
     routes
-        .guarded(S::PluginsWrite, routes!(plugins::upload), &[BODY, WRITES, plugins::REFUSALS])
+        .guarded(
+            S::PluginsWrite,
+            routes!(plugins::upload),
+            &[BODY, WRITES, plugins::REFUSALS, &[K::QuotaFull]],
+        )
         .guarded(S::PluginsRead, routes!(plugins::list), &[])
         .guarded(S::PluginsRead, routes!(plugins::show), &[ID, &[K::PluginNotFound]])
 }
@@ -138,7 +143,13 @@ fn letters(routes: Routes) -> Routes {
 fn repair(routes: Routes) -> Routes {
     let step: &[&[K]] = &[ID, BODY, JSON, WRITES, repairs::REFUSALS, repairs::OF_STEPS];
     let redrive: &[K] = &[K::NothingDead, K::OutcomeUnknown];
-    let replay: &[K] = &[K::IdempotencyKeyInvalid, K::VersionNotFound, K::RunNotEnded];
+    let replay: &[K] = &[
+        K::IdempotencyKeyInvalid,
+        K::VersionNotFound,
+        K::RunNotEnded,
+        K::QuotaUsedUp,
+        K::QuotaFull,
+    ];
     let signal: &[K] = &[K::TakesNoSignal, K::AlreadyAnswered, K::RunEnded, K::RunNotFound];
     routes
         .guarded(S::RunsRepair, routes!(runs::redrive::redrive), &[step, &[redrive]].concat())
@@ -171,7 +182,7 @@ fn access(routes: Routes) -> Routes {
         .guarded(
             S::ConnectionsWrite,
             routes!(connections::put),
-            &[ID, BODY, JSON, WRITES, &[K::InvalidBody, K::CredentialsRequired]],
+            &[ID, BODY, JSON, WRITES, &[K::InvalidBody, K::CredentialsRequired, K::QuotaFull]],
         )
         .guarded(
             S::ConnectionsWrite,
@@ -182,7 +193,18 @@ fn access(routes: Routes) -> Routes {
         .guarded(S::ConnectionsRead, routes!(connections::show), &[ID, &[K::ConnectionNotFound]])
         .guarded(
             S::TokensWrite,
-            routes!(tokens::create),
+            routes!(tokens::create::create),
             &[BODY, JSON, WRITES, &[K::InvalidBody, K::ScopeExceeded]],
+        )
+        .guarded(S::TenantRead, routes!(tenant::show), &[])
+        .guarded(
+            S::TokensRead,
+            routes!(tokens::list::list),
+            &[&[K::InvalidQuery, K::InvalidCursor]],
+        )
+        .guarded(
+            S::TokensWrite,
+            routes!(tokens::revoke::revoke),
+            &[ID, WRITES, &[K::TokenNotFound]],
         )
 }

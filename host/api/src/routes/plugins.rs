@@ -16,7 +16,7 @@ use tombolo_core::ports::store::{Added, NewPlugin, Plugin};
 use utoipa::ToSchema;
 
 use super::shapes::List;
-use crate::access::Caller;
+use crate::access::{Caller, quota};
 use crate::app::{App, Shared};
 use crate::extract::{Bound, Incoming, PathParam};
 use crate::problem::{Kind, Problem};
@@ -146,6 +146,7 @@ pub(crate) async fn upload(
             format!("{} uploads are under way (limit max_uploads)", app.settings().max_uploads);
         Problem::new(Kind::TooManyUploads, detail).retry_after(UPLOAD_RETRY)
     })?;
+    quota::store_more(&app, &caller)?;
     let bound = Bound { limit: app.settings().max_component_bytes, over: Kind::ComponentTooLarge };
     let types = ["application/wasm", "application/octet-stream"];
     let component = request.bytes(&app, bound, &types).await?;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use tombolo_core::error::StepError;
 use tombolo_core::ports::store::Scope;
+use tombolo_core::role::Role;
 use tombolo_core::run::{RunState, StepState};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
@@ -79,6 +80,11 @@ fn one_of(names: impl IntoIterator<Item = &'static str>) -> Object {
 /// The schema of a token's scopes.
 pub(super) fn scopes() -> Array {
     ArrayBuilder::new().items(one_of(Scope::ALL.map(Scope::name))).build()
+}
+
+/// The schema of a role.
+pub(super) fn role() -> Object {
+    one_of(Role::ALL.map(Role::name))
 }
 
 /// The schema of a run's state.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tombolo_core::audit::{Actor, AuditEntry};
-use tombolo_core::ports::store::{Access, Scope};
+use tombolo_core::ports::store::Scope;
 
 use crate::harness::{Call, Host, START};
 use crate::{plugins, workflows};

@@ -4,10 +4,10 @@ use axum::body::Body;
 use serde_json::{Value, json};
 use tombolo_api::Settings;
 use tombolo_core::id::{RunId, TenantId};
-use tombolo_core::ports::store::RunLog;
 use tombolo_core::run::{RunState, StepState};
 
 use crate::harness::{Call, Host, Reply};
+use crate::logged;
 use crate::repairs::{path, proof};
 use crate::runs::scene::{asking, asking_about, asking_soon, end, step};
 
@@ -282,30 +282,9 @@ async fn bodies_are_bounded_alone_and_together() {
     slow.await.unwrap().ok(202);
 }
 
-thread_local! {
-    /// What this thread has logged. One subscriber serves all threads: with one for each, a line that
-    /// another thread has passed first may be known as one that nobody wants.
-    static LOGGED: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
-}
-
-struct Log;
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        LOGGED.with_borrow_mut(|logged| logged.extend_from_slice(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn the_address_stands_in_no_log() {
-    let subscriber = tracing_subscriber::fmt().with_writer(|| Log).finish();
-    // This thread runs all of the test.
-    tracing::subscriber::set_global_default(subscriber).expect("no other test logs");
+    logged::listen();
     let host = Host::start().await;
     let run = asking(&host).await;
     let address = path(host.tenant, run, "called");
@@ -313,7 +292,7 @@ async fn the_address_stands_in_no_log() {
     post(&host, &address, "1").await.problem(409, "already-answered");
     let wrong = format!("{address}x");
     post(&host, &wrong, "1").await.problem(404, "callback-not-found");
-    let text = LOGGED.with_borrow(|logged| String::from_utf8(logged.clone()).unwrap());
+    let text = logged::text();
     assert!(text.contains("/callbacks/{tenant}/{run}/{node}/{proof}"), "{text}");
     assert!(text.contains("WARN") && text.contains("already-answered"), "{text}");
     assert!(!text.contains(&proof(host.tenant, run, "called")), "{text}");

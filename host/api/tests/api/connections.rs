@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 use tombolo_core::ports::egress::{Auth, Connection};
-use tombolo_core::ports::store::Catalog;
 use tombolo_core::ports::vault::{SecretPlace, Vault};
 use tombolo_core::secret::Sealed;
 

@@ -22,11 +22,10 @@ use tombolo_core::ports::sandbox::{
     Evaluation, ExpressionError, InstallError, Installed, Invocation, Invoked, Sandbox,
 };
 use tombolo_core::ports::store::{
-    Accept, Accepted, Applied, CancelRequest, Catalog, NewEvent, NewRun, NewVersion, RunLimits,
-    RunLog, StoreError,
+    Accept, Accepted, Applied, CancelRequest, NewEvent, NewRun, NewVersion, RunLimits, Store,
+    StoreError,
 };
 use tombolo_core::workflow::{Issue, schema_issues};
-use tombolo_store::SqliteStore;
 
 use crate::harness::{Counter, ManualClock};
 
@@ -73,14 +72,14 @@ impl Sandbox for DescriptorSandbox {
 
 /// Checks files against the schema only, and keeps the live versions.
 pub struct StoredAuthoring {
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
     clock: Arc<ManualClock>,
     ids: Arc<Counter>,
     live: Mutex<HashMap<(TenantId, String), Subscriber>>,
 }
 
 impl StoredAuthoring {
-    pub fn new(store: Arc<SqliteStore>, clock: Arc<ManualClock>, ids: Arc<Counter>) -> Self {
+    pub fn new(store: Arc<dyn Store>, clock: Arc<ManualClock>, ids: Arc<Counter>) -> Self {
         Self { store, clock, ids, live: Mutex::default() }
     }
 }
@@ -150,7 +149,7 @@ type Script = mpsc::Receiver<Option<Progress>>;
 
 /// Accepts into the store; answers and changes are what the test says.
 pub struct ScriptedIntake {
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
     clock: Arc<ManualClock>,
     ids: Arc<Counter>,
     pub answers: Mutex<VecDeque<Answer>>,
@@ -159,7 +158,7 @@ pub struct ScriptedIntake {
 }
 
 impl ScriptedIntake {
-    pub fn new(store: Arc<SqliteStore>, clock: Arc<ManualClock>, ids: Arc<Counter>) -> Self {
+    pub fn new(store: Arc<dyn Store>, clock: Arc<ManualClock>, ids: Arc<Counter>) -> Self {
         Self {
             store,
             clock,

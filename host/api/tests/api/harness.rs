@@ -1,5 +1,6 @@
 //! One API on a fresh database, and short ways to call it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,10 +12,14 @@ use axum::routing::post;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use tombolo_api::{ApiState, NewToken, Randomness, Settings, issue_token, router};
+use tombolo_api::{
+    AccessSettings, ApiState, Gate, GatePorts, NewToken, Randomness, Settings, issue_token, router,
+};
 use tombolo_core::clock::{Clock, Timestamp};
 use tombolo_core::id::{IdSource, TenantId};
-use tombolo_core::ports::store::{Access, Scope, Tenant};
+use tombolo_core::ports::documents::Documents;
+use tombolo_core::ports::store::{Scope, Store, Tenant};
+use tombolo_egress::{DocumentReader, EgressSettings, HttpEgress, SystemResolver};
 use tombolo_store::{SqliteSettings, SqliteStore};
 use tombolo_vault::{MasterKey, OsRandomness, SealingVault};
 use tower::ServiceExt;
@@ -62,7 +67,7 @@ impl Randomness for CountedBytes {
 
 pub struct Host {
     pub router: Router,
-    pub store: Arc<SqliteStore>,
+    pub store: Arc<dyn Store>,
     pub vault: Arc<SealingVault>,
     pub intake: Arc<ScriptedIntake>,
     pub repairs: Arc<ScriptedRepairs>,
@@ -70,11 +75,39 @@ pub struct Host {
     pub clock: Arc<ManualClock>,
     pub ids: Arc<Counter>,
     randomness: Arc<CountedBytes>,
+    pub gate: Arc<Gate>,
     pub stopping: CancellationToken,
     pub tenant: TenantId,
     /// With every scope.
     pub token: String,
-    _folder: TempDir,
+    /// Goes with the host.
+    _database: Box<dyn Send>,
+}
+
+/// What a host is set up with.
+#[derive(Default)]
+pub struct Setup {
+    pub settings: Settings,
+    pub access: AccessSettings,
+    /// Where an identity provider listens that may be asked.
+    pub issuer: Option<SocketAddr>,
+}
+
+/// Documents through the way out as a server has it.
+fn documents(clock: &Arc<ManualClock>, issuer: Option<SocketAddr>) -> Arc<dyn Documents> {
+    let allow = issuer.iter().map(|place| place.to_string().parse().unwrap()).collect();
+    let settings = EgressSettings { allow, ..EgressSettings::default() };
+    let vault = SealingVault::new(MasterKey::generate(&OsRandomness), Vec::new()).unwrap();
+    let resolver = Arc::new(SystemResolver);
+    let egress = HttpEgress::new(settings, Arc::new(vault), clock.clone(), resolver).unwrap();
+    Arc::new(DocumentReader::new(Arc::new(egress)))
+}
+
+/// SQLite in a folder of its own.
+pub async fn sqlite() -> (Arc<SqliteStore>, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tombolo.db");
+    (Arc::new(SqliteStore::open(&path, SqliteSettings::default()).await.unwrap()), folder)
 }
 
 impl Host {
@@ -83,18 +116,34 @@ impl Host {
     }
 
     pub async fn with(settings: Settings) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tombolo.db");
-        let store = Arc::new(SqliteStore::open(&path, SqliteSettings::default()).await.unwrap());
+        Self::set_up(Setup { settings, ..Setup::default() }).await
+    }
+
+    pub async fn set_up(setup: Setup) -> Self {
+        let (store, folder) = sqlite().await;
+        Self::on(store, Box::new(folder), setup).await
+    }
+
+    /// On a store of the caller's, empty; `database` goes with the host.
+    pub async fn on(store: Arc<dyn Store>, database: Box<dyn Send>, setup: Setup) -> Self {
+        let Setup { settings, access, issuer } = setup;
         let vault = SealingVault::new(MasterKey::generate(&OsRandomness), Vec::new()).unwrap();
         let clock = Arc::new(ManualClock(AtomicI64::new(START.0)));
         let ids = Arc::new(Counter::default());
         let authoring = Arc::new(StoredAuthoring::new(store.clone(), clock.clone(), ids.clone()));
         let intake = Arc::new(ScriptedIntake::new(store.clone(), clock.clone(), ids.clone()));
         let repairs = Arc::new(ScriptedRepairs::new(store.clone(), clock.clone(), ids.clone()));
+        let ports = GatePorts {
+            store: store.clone(),
+            documents: documents(&clock, issuer),
+            clock: clock.clone(),
+            allowances: Arc::default(),
+        };
+        let gate = Arc::new(Gate::new(ports, access));
         let mut host = Self {
             router: Router::new(),
             store,
+            gate,
             vault: Arc::new(vault),
             intake,
             repairs,
@@ -105,7 +154,7 @@ impl Host {
             stopping: CancellationToken::new(),
             tenant: TenantId(Uuid::nil()),
             token: String::new(),
-            _folder: folder,
+            _database: database,
         };
         host.tenant = host.tenant_named("default").await;
         host.token = host.issue(host.tenant, &Scope::ALL, None).await;
@@ -120,6 +169,7 @@ impl Host {
             authoring,
             clock: host.clock.clone(),
             ids: host.ids.clone(),
+            gate: host.gate.clone(),
             randomness: host.randomness.clone(),
             stopping: host.stopping.clone(),
             settings,

@@ -14,11 +14,9 @@ use tombolo_core::json::Json;
 use tombolo_core::ports::callback::CallbackAddresses;
 use tombolo_core::ports::repair::{By, Redriven, RepairError, Repairs, ReplayOrder, ReplayPlan};
 use tombolo_core::ports::store::{
-    LetterBox, LetterFilter, Letters, Next, Open, Opened, Reading, RunLog, Settle, Signal,
-    Signalled, StepKey, WorkerId,
+    LetterFilter, Letters, Next, Open, Opened, Settle, Signal, Signalled, StepKey, Store, WorkerId,
 };
 use tombolo_core::run::{Explanation, Redrive, Repeat, RunState, StepState, Why};
-use tombolo_store::SqliteStore;
 
 use crate::harness::{Counter, ManualClock};
 
@@ -43,7 +41,7 @@ pub struct Gate {
 pub type Refuse = Box<dyn Fn() -> RepairError + Send>;
 
 pub struct ScriptedRepairs {
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
     clock: Arc<ManualClock>,
     ids: Arc<Counter>,
     pub asked: Mutex<Vec<Asked>>,
@@ -57,7 +55,7 @@ pub struct ScriptedRepairs {
 }
 
 impl ScriptedRepairs {
-    pub fn new(store: Arc<SqliteStore>, clock: Arc<ManualClock>, ids: Arc<Counter>) -> Self {
+    pub fn new(store: Arc<dyn Store>, clock: Arc<ManualClock>, ids: Arc<Counter>) -> Self {
         let (asked, ends, refuse, gate, replays) = Default::default();
         Self { store, clock, ids, asked, ends, refuse, gate, replays }
     }
@@ -71,7 +69,11 @@ impl ScriptedRepairs {
         self.refuse.lock().unwrap().insert(run, Box::new(error));
     }
 
-    fn ask(&self, run: RunId, asked: Asked) -> Result<(), RepairError> {
+    /// Who asks for a run of another tenant learns what the engine tells, too: there is none.
+    async fn ask(&self, tenant: TenantId, run: RunId, asked: Asked) -> Result<(), RepairError> {
+        if self.store.run(tenant, run).await?.is_none() {
+            return Err(RepairError::UnknownRun(run));
+        }
         self.asked.lock().unwrap().push(asked);
         match self.refuse.lock().unwrap().get(&run) {
             Some(error) => Err(error()),
@@ -114,7 +116,7 @@ impl Repairs for ScriptedRepairs {
         redrive: Redrive,
         by: By,
     ) -> Result<Redriven, RepairError> {
-        self.ask(run, Asked::Redrive(run, redrive, by))?;
+        self.ask(tenant, run, Asked::Redrive(run, redrive, by)).await?;
         let gate = self.gate.lock().unwrap().take();
         let done = match gate {
             Some(gate) => {
@@ -132,32 +134,32 @@ impl Repairs for ScriptedRepairs {
 
     async fn resolve(
         &self,
-        _: TenantId,
+        tenant: TenantId,
         run: RunId,
         step: StepKey,
         output: Json,
         by: By,
     ) -> Result<(), RepairError> {
-        self.ask(run, Asked::Resolve(run, step, output, by))
+        self.ask(tenant, run, Asked::Resolve(run, step, output, by)).await
     }
 
     async fn discard(
         &self,
-        _: TenantId,
+        tenant: TenantId,
         run: RunId,
         step: StepKey,
         by: By,
     ) -> Result<(), RepairError> {
-        self.ask(run, Asked::Discard(run, step, by))
+        self.ask(tenant, run, Asked::Discard(run, step, by)).await
     }
 
     async fn plan_replay(&self, order: &ReplayOrder) -> Result<ReplayPlan, RepairError> {
-        self.ask(order.run, Asked::Plan(order.clone()))?;
+        self.ask(order.tenant, order.run, Asked::Plan(order.clone())).await?;
         Ok(plan())
     }
 
     async fn replay(&self, order: ReplayOrder, by: By) -> Result<(RunId, ReplayPlan), RepairError> {
-        self.ask(order.run, Asked::Replay(order.clone(), by))?;
+        self.ask(order.tenant, order.run, Asked::Replay(order.clone(), by)).await?;
         let new = || RunId::new(&*self.ids);
         let run = match order.dedupe_key {
             Some(key) => *self.replays.lock().unwrap().entry((order.run, key)).or_insert_with(new),

@@ -1,8 +1,8 @@
 //! The command line `tombolo`: what can be typed, and which command that is.
 //!
-//! Every command but `serve`, `token create`, `store copy`, `plugin build`, `plugin inspect`, `config` and
-//! those of `audit` that export and check speaks to a server over the HTTP API, on this machine or
-//! another. Never touches a server's data.
+//! Every command but `serve`, `token`, `tenant`, `store copy`, `plugin build`, `plugin inspect`, `config`
+//! and those of `audit` that export and check speaks to a server over the HTTP API, on this machine or
+//! another. Only `token`, `tenant` and `store copy` write to a server's data.
 
 mod audit;
 mod audit_export;
@@ -32,6 +32,7 @@ mod sse;
 mod store;
 mod table;
 mod target;
+mod tenant;
 mod terminal;
 mod time_input;
 mod token;
@@ -105,9 +106,12 @@ enum Command {
     DeadLetter(dead_letter::LetterCommand),
     /// Show what people did, the newest first; export and check that record.
     Audit(audit::AuditArgs),
-    /// Make API tokens, on the server's machine.
+    /// Make, list and take back API tokens, on the server's machine.
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Make and list tenants, and say what they may use, on the server's machine.
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
     /// Bring the database of the data folder to a PostgreSQL server.
     #[command(subcommand)]
     Store(store::StoreCommand),
@@ -175,6 +179,7 @@ async fn dispatch(cli: Cli, terminal: &mut Terminal) -> anyhow::Result<Ending> {
         Command::DeadLetter(command) => dead_letter::run(command, &client()?, terminal).await,
         Command::Audit(args) => audit::run(args, global.config.as_deref(), client, terminal).await,
         Command::Token(command) => token::run(command, global.config.as_deref(), terminal).await,
+        Command::Tenant(command) => tenant::run(command, global.config.as_deref(), terminal).await,
         Command::Store(command) => store::run(command, global.config.as_deref(), terminal).await,
         Command::Config(command) => config::run(&command, global.config.as_deref(), terminal),
     }

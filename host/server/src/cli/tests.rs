@@ -120,6 +120,10 @@ fn secrets_are_no_arguments() {
         &["run", "start", "w", "--wait", "0"],
         &["run", "list", "--state", "done"],
         &["token", "create", "--name", "ci"],
+        &["token", "create", "--name", "ci", "--role", "root"],
+        &["token", "create", "--name", "ci", "--role", "viewer", "--scope", "runs:read"],
+        &["token", "revoke", "tbl_secret"],
+        &["tenant", "quota", "acme", "--connections", "many"],
     ] {
         let all = ["tombolo"].iter().chain(wrong);
         assert!(Cli::try_parse_from(all).is_err(), "{wrong:?}");

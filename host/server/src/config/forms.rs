@@ -13,6 +13,13 @@ pub(super) fn complaint(key: &str, value: &Value) -> Option<String> {
         ("store.page_bytes", Value::Number(number)) => power_of_two(number.as_u64()?),
         ("server.public_url", Value::String(text)) => origin(text),
         ("alerts.url" | "audit.checkpoint_url", Value::String(text)) => address(text),
+        ("oidc.issuer", Value::String(text)) => issuer(text),
+        ("oidc.audience" | "oidc.tenant_claim" | "oidc.role_claim", Value::String(text)) => {
+            text.is_empty().then(|| "it has to say something".to_owned())
+        }
+        ("oidc.algorithms" | "oidc.roles", Value::Array(all)) => {
+            all.is_empty().then(|| "it has to have at least one entry".to_owned())
+        }
         ("log.level", Value::String(text)) => level(text),
         _ => None,
     }?;
@@ -46,6 +53,21 @@ fn address(text: &str) -> Option<String> {
     (!fine).then(|| "it has to be an address: \"https://chat.example.com/hooks/in\"".to_owned())
 }
 
+/// Keys that came in the open could be anybody's, but for those of this machine.
+fn issuer(text: &str) -> Option<String> {
+    let fine = Url::parse(text).is_ok_and(|url| {
+        let here = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
+        (url.scheme() == "https" || url.scheme() == "http" && here)
+            && url.has_host()
+            && url.username().is_empty()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    let form = "it has to be what tokens have in `iss`, an https address: \
+                \"https://id.example.com/realms/company\"";
+    (!fine).then(|| form.to_owned())
+}
+
 /// `EnvFilter` takes a misspelt level for the name of a part of the program, and then logs nothing.
 fn level(text: &str) -> Option<String> {
     let known = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
@@ -61,7 +83,7 @@ fn level(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{level, origin, power_of_two};
+    use super::{issuer, level, origin, power_of_two};
 
     #[test]
     fn levels() {
@@ -91,6 +113,23 @@ mod tests {
             "",
         ] {
             assert!(origin(wrong).is_some(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn issuers() {
+        for fine in ["https://id.example.com", "https://id.example.com/r/x/", "http://127.0.0.1:9"]
+        {
+            assert_eq!(issuer(fine), None, "{fine}");
+        }
+        for wrong in [
+            "id.example.com",
+            "http://id.example.com",
+            "https://id.example.com?x=1",
+            "https://",
+            "",
+        ] {
+            assert!(issuer(wrong).is_some(), "{wrong}");
         }
     }
 

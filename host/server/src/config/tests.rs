@@ -216,6 +216,12 @@ fn a_value_of_the_wrong_form_is_named_with_its_place() {
         url.starts_with("t.toml:2:14: `server.public_url` is \"https://a.example/x\"; "),
         "{url}"
     );
+    let issuer = complaint("[oidc]\nissuer = \"http://id.example.com\"\n", &[]);
+    assert!(issuer.starts_with("t.toml:2:") && issuer.contains("https"), "{issuer}");
+    let roles = complaint("[oidc]\nroles = [\"staff=root\"]\n", &[]);
+    assert!(roles.contains("there is no role `root`"), "{roles}");
+    let algorithms = complaint("", &[("TOMBOLO_OIDC__ALGORITHMS", "RS256,HS256")]);
+    assert!(algorithms.contains("`HS256` is none of RS256"), "{algorithms}");
     let level = complaint("", &[("TOMBOLO_LOG__LEVEL", "inof")]);
     assert!(level.starts_with("TOMBOLO_LOG__LEVEL: `log.level` is \"inof\"; "), "{level}");
 }

@@ -2,7 +2,7 @@
 
 use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
-use tombolo_core::id::{RunId, TenantId};
+use tombolo_core::id::{RunId, TenantId, TokenId};
 use tombolo_core::ports::store::{Accepted, CancelRequest, Claim, Lease, StepKey};
 use tombolo_core::run::RunState;
 
@@ -64,6 +64,14 @@ pub(crate) struct Discard {
     pub(crate) run: RunId,
     pub(crate) step: StepKey,
     pub(crate) reason: String,
+    pub(crate) audit: AuditEntry,
+}
+
+/// A token to take back.
+#[derive(Debug)]
+pub(crate) struct Revoke {
+    pub(crate) tenant: TenantId,
+    pub(crate) token: TokenId,
     pub(crate) audit: AuditEntry,
 }
 

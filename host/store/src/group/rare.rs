@@ -7,10 +7,11 @@ use tombolo_core::id::TenantId;
 use tombolo_core::ports::egress::Connection;
 use tombolo_core::ports::store::{
     Added, Applied, Lease, NewVersion, Open, Signalled, StoreError, SweepCursor, Tenant, Token,
-    Vacuumed,
+    TokenUse, Vacuumed,
 };
+use tombolo_core::quota::Quotas;
 
-use super::command::{Discard, Forget, LooseEvents, OpenedLease, Resume, Wait};
+use super::command::{Discard, Forget, LooseEvents, OpenedLease, Resume, Revoke, Wait};
 use super::pending::Pending;
 use crate::record::{PluginItem, SignalItem};
 
@@ -27,6 +28,9 @@ pub(crate) enum Rare {
     Signal(Pending<SignalItem, Signalled>),
     Tenant(Pending<(Tenant, Timestamp), Tenant>),
     Token(Pending<(Token, Option<AuditEntry>), ()>),
+    Revoke(Pending<Revoke, bool>),
+    Touch(Pending<Vec<TokenUse>, ()>),
+    Quotas(Pending<(TenantId, Quotas), ()>),
     Plugin(Pending<PluginItem, Added>),
     Workflow(Pending<NewVersion, Applied>),
     Connection(Pending<(Connection, Option<AuditEntry>), ()>),
@@ -52,6 +56,9 @@ macro_rules! on_pending {
             Rare::Signal($pending) => $call,
             Rare::Tenant($pending) => $call,
             Rare::Token($pending) => $call,
+            Rare::Revoke($pending) => $call,
+            Rare::Touch($pending) => $call,
+            Rare::Quotas($pending) => $call,
             Rare::Plugin($pending) => $call,
             Rare::Workflow($pending) => $call,
             Rare::Connection($pending) => $call,
@@ -85,6 +92,7 @@ impl Rare {
             Self::Forget(pending) => pending.ask.runs.len().saturating_mul(10),
             Self::LooseEvents(pending) => pending.ask.limit as usize,
             Self::Waits(pending) => pending.ask.len(),
+            Self::Touch(pending) => pending.ask.len(),
             Self::Sweep(pending) => pending.ask.len(),
             _ => 1,
         }

@@ -1,21 +1,24 @@
-//! Tenants and tokens: who is speaking, before it is known of which tenant.
+//! Tenants, tokens and quotas: who is speaking, before it is known of which tenant, and how much they
+//! may.
 
-use super::{PostgresStore, audit, put};
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
-use tombolo_core::id::TenantId;
-use tombolo_core::ports::store::{Access, StoreError};
-use tombolo_core::ports::store::{Tenant, Token};
+use tombolo_core::id::{TenantId, TokenId};
+use tombolo_core::ports::store::{Access, StoreError, Tenant, Token, TokenPage, TokenUse};
+use tombolo_core::quota::Quotas;
 
 use super::error::Fault;
 use super::retried::{write_host, write_tenant};
 use super::scope::HostTx;
 use super::text::text;
+use super::{PostgresStore, audit, put, quota, token};
 use crate::rows;
 
 /// The tenant of this name.
-pub(super) async fn tenant(tx: &mut HostTx<'_>, name: &str) -> Result<Option<Tenant>, Fault> {
+async fn tenant(tx: &mut HostTx<'_>, name: &str) -> Result<Option<Tenant>, Fault> {
     let row = sqlx::query("SELECT id, name FROM tenant WHERE name = $1")
         .bind(text(name))
         .fetch_optional(tx.sql())
@@ -23,15 +26,19 @@ pub(super) async fn tenant(tx: &mut HostTx<'_>, name: &str) -> Result<Option<Ten
     Ok(row.as_ref().map(rows::tenant).transpose()?)
 }
 
-/// The token that has this hash.
-pub(super) async fn token(tx: &mut HostTx<'_>, hash: [u8; 32]) -> Result<Option<Token>, Fault> {
-    let row = sqlx::query(
-        "SELECT id, tenant_id, name, scopes, created_at, expires_at FROM token WHERE hash = $1",
-    )
-    .bind(&hash[..])
-    .fetch_optional(tx.sql())
-    .await?;
-    Ok(row.as_ref().map(|row| rows::token(row, hash)).transpose()?)
+/// Tenants by name, those after this one.
+async fn tenants(
+    tx: &mut HostTx<'_>,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Vec<Tenant>, Fault> {
+    // No name is empty.
+    let rows = sqlx::query("SELECT id, name FROM tenant WHERE name > $1 ORDER BY name LIMIT $2")
+        .bind(text(after.unwrap_or_default()))
+        .bind(i64::from(limit))
+        .fetch_all(tx.sql())
+        .await?;
+    Ok(rows.iter().map(rows::tenant).collect::<Result<_, _>>()?)
 }
 
 #[async_trait]
@@ -44,12 +51,57 @@ impl Access for PostgresStore {
         self.read_as_host(async |tx| tenant(tx, name).await).await
     }
 
+    async fn tenants(&self, after: Option<&str>, limit: u32) -> Result<Vec<Tenant>, StoreError> {
+        self.read_as_host(async |tx| tenants(tx, after, limit).await).await
+    }
+
     async fn put_token(&self, token: Token, audit: Option<AuditEntry>) -> Result<(), StoreError> {
-        write_tenant!(self, token.tenant, |tx| put::token(tx, &token, audit.as_ref()))
+        write_tenant!(self, token.tenant, |tx| token::put(tx, &token, audit.as_ref()))
     }
 
     async fn token(&self, hash: [u8; 32]) -> Result<Option<Token>, StoreError> {
-        self.read_as_host(async |tx| token(tx, hash).await).await
+        self.read_as_host(async |tx| token::find(tx, hash).await).await
+    }
+
+    async fn tokens(&self, tenant: TenantId, page: TokenPage) -> Result<Vec<Token>, StoreError> {
+        self.read(tenant, async |tx| token::page(tx, page).await).await
+    }
+
+    async fn revoke_token(
+        &self,
+        tenant: TenantId,
+        wanted: TokenId,
+        audit: AuditEntry,
+    ) -> Result<Option<Token>, StoreError> {
+        write_tenant!(self, tenant, |tx| token::revoke(tx, wanted, &audit))
+    }
+
+    /// Each tenant's uses are a transaction: those of the tenants before a failure stay.
+    async fn touch_tokens(&self, uses: Vec<TokenUse>) -> Result<(), StoreError> {
+        let mut by_tenant: BTreeMap<TenantId, Vec<TokenUse>> = BTreeMap::new();
+        for one in uses {
+            by_tenant.entry(one.tenant).or_default().push(one);
+        }
+        for (tenant, uses) in by_tenant {
+            write_tenant!(self, tenant, |tx| token::touch(tx, &uses))?;
+        }
+        Ok(())
+    }
+
+    async fn set_quotas(&self, tenant: TenantId, quotas: Quotas) -> Result<(), StoreError> {
+        write_tenant!(self, tenant, |tx| quota::set(tx, &quotas))
+    }
+
+    async fn quotas(&self) -> Result<Vec<(TenantId, Quotas)>, StoreError> {
+        self.read_as_host(async |tx| quota::all(tx).await).await
+    }
+
+    async fn open_runs(&self) -> Result<Vec<(TenantId, u64)>, StoreError> {
+        self.read_as_host(async |tx| quota::open_runs(tx).await).await
+    }
+
+    async fn storage_bytes(&self) -> Result<Vec<(TenantId, u64)>, StoreError> {
+        self.read_as_host(async |tx| quota::storage_bytes(tx).await).await
     }
 
     async fn record(&self, tenant: TenantId, entry: AuditEntry) -> Result<(), StoreError> {

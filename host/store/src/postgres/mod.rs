@@ -25,6 +25,7 @@ mod packs;
 mod pause;
 mod put;
 mod queue;
+mod quota;
 mod reading;
 mod retried;
 mod run_log;
@@ -33,6 +34,7 @@ pub(crate) mod scope;
 mod set_back;
 mod signal;
 pub(crate) mod text;
+mod token;
 pub(crate) mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};

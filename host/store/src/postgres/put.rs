@@ -1,11 +1,11 @@
-//! What people put there: tenants, tokens, plugins, versions of workflows; and dead letters that they
+//! What people put there: tenants, plugins, versions of workflows; and dead letters that they
 //! give up.
 
 use sqlx::Row;
 use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{RunId, TenantId, WorkflowId};
-use tombolo_core::ports::store::{Added, Applied, NewVersion, StepKey, Tenant, Token};
+use tombolo_core::ports::store::{Added, Applied, NewVersion, StepKey, Tenant};
 use uuid::Uuid;
 
 use super::audit;
@@ -37,28 +37,6 @@ pub(super) async fn tenant(
         .fetch_one(tx.sql())
         .await?;
     Ok(Tenant { id: TenantId(first), name: tenant.name.clone() })
-}
-
-/// Stores a token.
-pub(super) async fn token(
-    tx: &mut TenantTx<'_>,
-    token: &Token,
-    entry: Option<&AuditEntry>,
-) -> Result<(), Fault> {
-    sqlx::query(
-        "INSERT INTO token (hash, tenant_id, id, name, scopes, created_at, expires_at)
-         VALUES ($2, $1, $3, $4, $5, $6, $7)",
-    )
-    .bind(tx.tenant().0)
-    .bind(&token.hash[..])
-    .bind(token.id.0)
-    .bind(text(&token.name))
-    .bind(to_json(&token.scopes))
-    .bind(token.created_at.0)
-    .bind(token.expires_at.map(|time| time.0))
-    .execute(tx.sql())
-    .await?;
-    audit::append(tx, entry).await
 }
 
 /// Adds a plugin; its content hash is its identity.

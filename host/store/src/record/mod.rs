@@ -15,6 +15,7 @@ mod made_at;
 mod pack;
 mod payload;
 mod plugin;
+mod quota;
 mod read;
 mod schedule;
 mod settle;
@@ -39,6 +40,7 @@ pub(crate) use made_at::made_at;
 pub(crate) use pack::{Pack, Unpacked};
 pub(crate) use payload::{Payload, unpack};
 pub(crate) use plugin::PluginItem;
+pub(crate) use quota::quota_columns;
 pub(crate) use read::{
     Damaged, cancel_state, content_hash, from_json, hash_bytes, id, join_ids, run_state, split_ids,
     step_state, to_json, unsigned,

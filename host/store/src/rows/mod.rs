@@ -18,7 +18,7 @@ mod state;
 mod step;
 mod view;
 
-pub(crate) use access::{tenant, token};
+pub(crate) use access::{counted, quotas, tenant, token, token_columns};
 pub(crate) use audit::{audit_columns, audit_end, audit_entry, audit_leaf, audit_stored};
 pub(crate) use below::{Below, below};
 pub(crate) use body::{BODY, BODY_PACK};

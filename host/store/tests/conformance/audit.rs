@@ -123,6 +123,9 @@ pub async fn many_at_once_leave_no_gap(world: World) {
         scopes: Vec::new(),
         created_at: NOW,
         expires_at: None,
+        prefix: None,
+        last_used_at: None,
+        revoked_at: None,
     };
     let records = (0..40).map(|n| world.store.record(world.tenant, entry(n)));
     let tokens = (0..40).map(|n| world.store.put_token(token(n), Some(entry(100 + n))));

@@ -221,7 +221,13 @@ macro_rules! conformance {
             ],
             access: [
                 a_tenant_is_made_once,
+                tenants_are_listed_by_name_and_pages_meet,
                 a_token_is_found_by_its_hash,
+                tokens_are_listed_newest_first_and_pages_meet,
+                a_token_is_taken_back_once,
+                the_latest_use_of_a_token_stays,
+                quotas_are_replaced_whole,
+                what_a_tenant_uses_is_counted,
             ],
             reading: [
                 the_list_is_newest_first_and_pages_meet,

@@ -14,6 +14,7 @@ use tombolo_core::ports::store::{
     Accept, Accepted, Access, Applied, Catalog, Lease, NewEvent, NewRun, NewVersion, Next, RunLog,
     Scope, Settle, StepKey, Tenant, Token, WorkerId,
 };
+use tombolo_core::quota::Quotas;
 use tombolo_core::run::RunState;
 use tombolo_store::{SqliteSettings, SqliteStore, Synchronous};
 use uuid::Uuid;
@@ -79,6 +80,8 @@ impl Scene {
         let tenant = Tenant { id: TenantId::new(&self.ids), name: name.to_owned() };
         let tenant = self.store.ensure_tenant(tenant, NOW).await.unwrap().id;
         self.store.put_token(self.token(tenant), None).await.unwrap();
+        let quotas = Quotas { runs_per_minute: Some(600), ..Quotas::default() };
+        self.store.set_quotas(tenant, quotas).await.unwrap();
         let workflow = self.workflow(tenant, "deals", 1).await;
         assert_eq!(self.workflow(tenant, "deals", 2).await, workflow);
         for n in 0..3 {
@@ -99,6 +102,9 @@ impl Scene {
             scopes: vec![Scope::RunsRead, Scope::WorkflowsWrite],
             created_at: NOW,
             expires_at: Some(after(1)),
+            prefix: Some("tbl_abcdef".to_owned()),
+            last_used_at: Some(after(2)),
+            revoked_at: Some(after(3)),
         }
     }
 

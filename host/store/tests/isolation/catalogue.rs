@@ -12,7 +12,7 @@ pub const OF_NOBODY: [(&str, &str); 3] = [
 
 /// What the host sees of all tenants, before it knows whose work it is or who is speaking, and whether
 /// it changes it.
-pub const OF_THE_HOST: [(&str, Host); 12] = [
+pub const OF_THE_HOST: [(&str, Host); 13] = [
     ("audit_head", Host::Reads),
     ("connection_wait", Host::Reads),
     ("event", Host::Reads),
@@ -20,6 +20,7 @@ pub const OF_THE_HOST: [(&str, Host); 12] = [
     ("payload_use", Host::Reads),
     ("plugin", Host::Reads),
     ("queue", Host::Writes),
+    ("quota", Host::Reads),
     ("signal", Host::Reads),
     ("tenant", Host::Writes),
     ("token", Host::Reads),

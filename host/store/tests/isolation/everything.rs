@@ -17,6 +17,7 @@ use tombolo_core::ports::store::{
     NewPlugin, Next, Pause, RunLimits, RunLog, Scope, Settle, Signal, Signalled, StateChange,
     StepKey, StepRow, Throttle, Token,
 };
+use tombolo_core::quota::Quotas;
 use tombolo_core::run::{RunState, StepState};
 use tombolo_core::secret::Sealed;
 use tombolo_store::{INLINE_LIMIT_BYTES, PostgresStore};
@@ -35,6 +36,8 @@ pub struct Written {
 pub async fn write(store: &PostgresStore, owner: &Owner) -> Written {
     let token = token(owner);
     store.put_token(token.clone(), None).await.unwrap();
+    let quotas = Quotas { connections: Some(9), ..Quotas::default() };
+    store.set_quotas(owner.tenant, quotas).await.unwrap();
     store.add_plugin(plugin(owner)).await.unwrap();
     let (failed, waiting) = write_runs(store, owner).await;
     gathers(store, owner).await;
@@ -59,6 +62,9 @@ fn token(owner: &Owner) -> Token {
         scopes: vec![Scope::RunsRead],
         created_at: NOW,
         expires_at: None,
+        prefix: None,
+        last_used_at: None,
+        revoked_at: None,
     }
 }
 

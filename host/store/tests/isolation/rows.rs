@@ -17,9 +17,9 @@ const NO_SUCH_ROW: &str = "23503";
 /// Of the audit's trigger.
 const RAISED: &str = "P0001";
 
-/// Tables whose keys are the tenant and a name, of which both tenants have the same.
-const KEYED_BY_NAME: [&str; 6] =
-    ["connection", "flow_lock", "gathering", "plugin", "throttle", "workflow"];
+/// Tables whose keys are the tenant alone or with a name, of which both tenants have the same.
+const KEYED_BY_NAME: [&str; 7] =
+    ["connection", "flow_lock", "gathering", "plugin", "quota", "throttle", "workflow"];
 
 /// Two tenants with rows in every table.
 struct Two {

@@ -112,6 +112,9 @@ impl Asked<'_> {
                         scopes: Vec::new(),
                         created_at: NOW,
                         expires_at: None,
+                        prefix: Some(text.clone()),
+                        last_used_at: None,
+                        revoked_at: None,
                     },
                     None,
                 )

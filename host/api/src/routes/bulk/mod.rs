@@ -128,7 +128,7 @@ pub(super) async fn work(
 
 /// True if the problem would be every run's. One that is internal may be this run's own damage.
 pub(super) fn stops(problem: &Problem) -> bool {
-    matches!(problem.kind(), Kind::StoreBusy | Kind::DiskFull)
+    matches!(problem.kind(), Kind::StoreBusy | Kind::DiskFull | Kind::QuotaUsedUp | Kind::QuotaFull)
 }
 
 fn out_of_time() -> Stopped {

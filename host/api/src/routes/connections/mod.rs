@@ -16,7 +16,7 @@ use tombolo_core::ports::vault::SecretPlace;
 use tombolo_core::secret::{Sealed, Secret};
 
 use super::shapes::List;
-use crate::access::Caller;
+use crate::access::{Caller, quota};
 use crate::app::{App, Shared};
 use crate::extract::{Incoming, PathParam};
 use crate::problem::{Kind, Problem};
@@ -48,6 +48,9 @@ pub(crate) async fn put(
     let form: PutConnection = request.form(&app).await?;
     let wanted = form.check()?;
     let stored = app.ports.store.connection(caller.tenant, &name).await?;
+    if stored.is_none() {
+        quota::add_connection(&app, caller.tenant).await?;
+    }
     let status = if stored.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let connection = compose(&app, caller.tenant, name, wanted, stored)?;
     // What it was before is said by the store.

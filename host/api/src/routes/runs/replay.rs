@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::href;
 use super::replaying::{BeginAt, How, OnVersion, PlanShape};
-use crate::access::Caller;
+use crate::access::{Caller, quota};
 use crate::app::Shared;
 use crate::extract::{IdempotencyKey, Incoming, PathParam, fingerprint, read};
 use crate::problem::Problem;
@@ -96,6 +96,7 @@ pub(crate) async fn replay(
         return Ok(Json(Planned { replay_of: id, plan }).into_response());
     }
     let by = by(&caller, form.reason)?;
+    quota::start_runs(&app, &caller, 1)?;
     let (run, plan) = to_the_end(async move { repairs.replay(order, by).await }).await?;
     let body = Replayed { run, replay_of: id, href: href(run), plan: plan.into() };
     let headers: HeaderMap = super::location(run)?;

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::list::{read_cursor, write_cursor};
 use super::replaying::{BeginAt, How, OnVersion, PlanShape};
-use crate::access::Caller;
+use crate::access::{Caller, quota};
 use crate::app::{App, Shared};
 use crate::extract::{Deadline, IdempotencyKey, Incoming, fingerprint, invalid, read};
 use crate::problem::Problem;
@@ -225,6 +225,8 @@ impl BulkRepair for Replaying<'_> {
             let planned = repairs.plan_replay(&order).await.map_err(Problem::from);
             planned.map(|plan| (Outcome::Possible, None, plan))
         } else {
+            // It stops those after it, too: they would be over all the same.
+            quota::start_runs(self.app, self.caller, 1)?;
             let by = self.by.clone();
             let work = async move { repairs.replay(order, by).await };
             let replayed = repairs::to_the_end(work).await;

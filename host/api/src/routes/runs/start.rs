@@ -21,7 +21,7 @@ use tombolo_core::run::RunState;
 use utoipa::ToSchema;
 
 use super::href;
-use crate::access::Caller;
+use crate::access::{Caller, quota};
 use crate::app::{App, Shared};
 use crate::extract::{
     Correlation, IdempotencyKey, Incoming, PathParam, fingerprint, preferred_wait,
@@ -50,6 +50,8 @@ pub(in crate::routes) const REFUSALS: &[Kind] = &[
     Kind::IdempotencyKeyInUse,
     Kind::RunFailed,
     Kind::RunCancelled,
+    Kind::QuotaUsedUp,
+    Kind::QuotaFull,
 ];
 
 /// A run that was started.
@@ -120,6 +122,7 @@ pub(crate) async fn start(
         trigger: input.value().clone(),
         ..arrival(&app, &caller, &name, key)?
     };
+    quota::start_runs(&app, &caller, 1)?;
     let (accepted, replayed, answer) = accept(&app, arrival, wait).await?;
     match answer {
         Some(Answer::Ready { status, headers, body, .. }) => {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tombolo_core::audit::{Actor, AuditEntry};
 use tombolo_core::clock::Clock;
 use tombolo_core::error::{ErrorClass, StepError};
-use tombolo_core::ports::store::{LetterBox, StepKey};
+use tombolo_core::ports::store::StepKey;
 use tombolo_core::run::StepState;
 
 use crate::harness::Host;

@@ -8,8 +8,8 @@ use tombolo_core::clock::Clock;
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::id::RunId;
 use tombolo_core::ports::store::{
-    Claim, Claimed, ClaimedRun, Letters, NewLetter, Next, Open, Opened, Pause, RunLog, Settle,
-    StepKey, StepRow, Wanted, WorkerId,
+    Claim, Claimed, ClaimedRun, Letters, NewLetter, Next, Open, Opened, Pause, Settle, StepKey,
+    StepRow, Wanted, WorkerId,
 };
 use tombolo_core::run::{RunState, StepState};
 

@@ -7,7 +7,7 @@ use tombolo_core::clock::{Clock, Timestamp};
 use tombolo_core::error::{ErrorClass, StepError};
 use tombolo_core::ports::egress::CallRecord;
 use tombolo_core::ports::sandbox::LogLine;
-use tombolo_core::ports::store::{Call, Next, RunLog};
+use tombolo_core::ports::store::{Call, Next};
 use tombolo_core::run::{RunState, StepState};
 
 use super::scene::{claim, host, settle, started, step};

@@ -1,7 +1,6 @@
 //! `POST /api/v1/runs/{id}/steps/{node}/signal`
 
 use serde_json::{Value, json};
-use tombolo_core::ports::store::RunLog;
 use tombolo_core::run::RunState;
 
 use super::scene::{asking, end};

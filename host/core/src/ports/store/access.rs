@@ -8,6 +8,7 @@ use super::StoreError;
 use crate::audit::AuditEntry;
 use crate::clock::Timestamp;
 use crate::id::{TenantId, TokenId};
+use crate::quota::Quotas;
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,17 +51,23 @@ pub enum Scope {
     /// Repair runs: redrive, resolve, discard, replay, and answer for people.
     #[serde(rename = "runs:repair")]
     RunsRepair,
-    /// Create tokens.
+    /// Create and revoke tokens.
     #[serde(rename = "tokens:write")]
     TokensWrite,
     /// Look at the record of what people did.
     #[serde(rename = "audit:read")]
     AuditRead,
+    /// Look at tokens (never at what opens).
+    #[serde(rename = "tokens:read")]
+    TokensRead,
+    /// Look at the tenant's quotas and what it uses of them.
+    #[serde(rename = "tenant:read")]
+    TenantRead,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::PluginsRead,
         Self::PluginsWrite,
         Self::WorkflowsRead,
@@ -72,6 +79,8 @@ impl Scope {
         Self::RunsRepair,
         Self::TokensWrite,
         Self::AuditRead,
+        Self::TokensRead,
+        Self::TenantRead,
     ];
 
     /// The name as written: `runs:read`.
@@ -88,6 +97,8 @@ impl Scope {
             Self::RunsRepair => "runs:repair",
             Self::TokensWrite => "tokens:write",
             Self::AuditRead => "audit:read",
+            Self::TokensRead => "tokens:read",
+            Self::TenantRead => "tenant:read",
         }
     }
 }
@@ -109,6 +120,39 @@ pub struct Token {
     pub created_at: Timestamp,
     /// When it stops working.
     pub expires_at: Option<Timestamp>,
+    /// How the token starts, to recognise it; None for one that was made before this was kept.
+    pub prefix: Option<String>,
+    /// When it was used last, to the minute: uses are written in the background.
+    pub last_used_at: Option<Timestamp>,
+    /// When somebody took it back. It works no more.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl Token {
+    /// True if it works at that time.
+    pub fn works(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// The latest use of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenUse {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Which token.
+    pub token: TokenId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A part of a tenant's tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenPage {
+    /// Only those made before this one.
+    pub before: Option<TokenId>,
+    /// At most so many.
+    pub limit: u32,
 }
 
 /// Tenants and tokens.
@@ -123,8 +167,39 @@ pub trait Access: Send + Sync {
     /// Stores a token, whose hash no other tenant's has, and puts on record who made it.
     async fn put_token(&self, token: Token, audit: Option<AuditEntry>) -> Result<(), StoreError>;
 
-    /// Finds a token by its hash, expired ones too.
+    /// At most `limit` tenants by name, those after `after`.
+    async fn tenants(&self, after: Option<&str>, limit: u32) -> Result<Vec<Tenant>, StoreError>;
+
+    /// Finds a token by its hash, expired and revoked ones too.
     async fn token(&self, hash: [u8; 32]) -> Result<Option<Token>, StoreError>;
+
+    /// Tokens of a tenant, the newest first, expired and revoked ones too.
+    async fn tokens(&self, tenant: TenantId, page: TokenPage) -> Result<Vec<Token>, StoreError>;
+
+    /// Takes a token back at the time of `audit`, and puts that on record. One that was taken back
+    /// before keeps its first time and nothing is recorded. None if the tenant has no such token.
+    async fn revoke_token(
+        &self,
+        tenant: TenantId,
+        token: TokenId,
+        audit: AuditEntry,
+    ) -> Result<Option<Token>, StoreError>;
+
+    /// Notes the latest uses of tokens. A use before the one that is noted changes nothing, and
+    /// neither does one of a token that is not there.
+    async fn touch_tokens(&self, uses: Vec<TokenUse>) -> Result<(), StoreError>;
+
+    /// Sets what a tenant may use; replaces all that was set before.
+    async fn set_quotas(&self, tenant: TenantId, quotas: Quotas) -> Result<(), StoreError>;
+
+    /// The quotas of every tenant that has one.
+    async fn quotas(&self) -> Result<Vec<(TenantId, Quotas)>, StoreError>;
+
+    /// Runs that have not ended, by tenant; tenants without one are left out. Reads the whole queue.
+    async fn open_runs(&self) -> Result<Vec<(TenantId, u64)>, StoreError>;
+
+    /// Bytes of long texts and components as stored, by tenant; tenants without any are left out.
+    async fn storage_bytes(&self) -> Result<Vec<(TenantId, u64)>, StoreError>;
 
     /// Puts on record what somebody did.
     async fn record(&self, tenant: TenantId, entry: AuditEntry) -> Result<(), StoreError>;

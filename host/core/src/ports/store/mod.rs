@@ -16,7 +16,7 @@ mod settle;
 mod signal;
 mod trail;
 
-pub use access::{Access, Scope, Tenant, Token};
+pub use access::{Access, Scope, Tenant, Token, TokenPage, TokenUse};
 pub use catalog::{Added, Applied, Catalog, NewPlugin, NewVersion, Plugin, WorkflowVersion};
 pub use flow::{Debounce, Lane, Priority, RunLimits, Singleton, Throttle, WhenBusy};
 pub use housekeeping::{Housekeeping, SweepCursor, Swept, Vacuumed};

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tombolo_core::audit::{AuditEntry, AuditHash, Head, Stored};
 use tombolo_core::clock::Timestamp;
-use tombolo_core::id::{ContentHash, EventId, RunId, TenantId, WorkflowId};
+use tombolo_core::id::{ContentHash, EventId, RunId, TenantId, TokenId, WorkflowId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::egress::Connection;
 use tombolo_core::ports::store::{
@@ -17,8 +17,9 @@ use tombolo_core::ports::store::{
     Claimed, EventView, Housekeeping, Lease, Letter, LetterBox, LetterCursor, LetterFilter,
     NewPlugin, NewVersion, Open, Opened, Page, Plugin, Reading, RunFilter, RunLog, RunSummary,
     RunView, Settle, Signal, Signalled, StepKey, Store, StoreError, SweepCursor, Swept, Tenant,
-    Token, Vacuumed, WorkflowVersion,
+    Token, TokenPage, TokenUse, Vacuumed, WorkflowVersion,
 };
+use tombolo_core::quota::Quotas;
 use tombolo_store::SqliteStore;
 
 /// What happens at a call of the store.
@@ -437,8 +438,37 @@ impl Access for Mortal {
     async fn put_token(&self, token: Token, audit: Option<AuditEntry>) -> Result<(), StoreError> {
         self.store.put_token(token, audit).await
     }
+    async fn tenants(&self, after: Option<&str>, limit: u32) -> Result<Vec<Tenant>, StoreError> {
+        self.store.tenants(after, limit).await
+    }
     async fn token(&self, hash: [u8; 32]) -> Result<Option<Token>, StoreError> {
         self.store.token(hash).await
+    }
+    async fn tokens(&self, tenant: TenantId, page: TokenPage) -> Result<Vec<Token>, StoreError> {
+        self.store.tokens(tenant, page).await
+    }
+    async fn revoke_token(
+        &self,
+        tenant: TenantId,
+        token: TokenId,
+        audit: AuditEntry,
+    ) -> Result<Option<Token>, StoreError> {
+        self.through(self.store.revoke_token(tenant, token, audit)).await
+    }
+    async fn touch_tokens(&self, uses: Vec<TokenUse>) -> Result<(), StoreError> {
+        self.through(self.store.touch_tokens(uses)).await
+    }
+    async fn set_quotas(&self, tenant: TenantId, quotas: Quotas) -> Result<(), StoreError> {
+        self.through(self.store.set_quotas(tenant, quotas)).await
+    }
+    async fn quotas(&self) -> Result<Vec<(TenantId, Quotas)>, StoreError> {
+        self.store.quotas().await
+    }
+    async fn open_runs(&self) -> Result<Vec<(TenantId, u64)>, StoreError> {
+        self.store.open_runs().await
+    }
+    async fn storage_bytes(&self) -> Result<Vec<(TenantId, u64)>, StoreError> {
+        self.store.storage_bytes().await
     }
     async fn record(&self, tenant: TenantId, entry: AuditEntry) -> Result<(), StoreError> {
         self.through(self.store.record(tenant, entry)).await

@@ -1,4 +1,4 @@
-//! What people put there, and what plugins keep: tenants, tokens, the catalog, state, the audit.
+//! What people put there, and what plugins keep: tenants, tokens, quotas, the catalog, state, the audit.
 
 use super::{From, PLAIN, Table, rows};
 use crate::copy::column::Column;
@@ -22,6 +22,21 @@ pub(super) const TOKEN: Table = Table {
         Column::new("scopes", Text),
         Column::new("created_at", Number),
         Column::new("expires_at", Number),
+        Column::new("prefix", Text),
+        Column::new("last_used_at", Number),
+        Column::new("revoked_at", Number),
+    ],
+    ..PLAIN
+};
+
+pub(super) const QUOTA: Table = Table {
+    name: "quota",
+    from: rows("quota"),
+    columns: &[
+        Column::new("runs_per_minute", Number),
+        Column::new("concurrent_runs", Number),
+        Column::new("storage_bytes", Number),
+        Column::new("connections", Number),
     ],
     ..PLAIN
 };

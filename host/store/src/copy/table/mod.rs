@@ -47,9 +47,10 @@ const PLAIN: Table =
     Table { name: "", tenant: "tenant_id", from: rows(""), columns: &[], counter: None };
 
 /// All of them.
-pub(super) static TABLES: [Table; 25] = [
+pub(super) static TABLES: [Table; 26] = [
     catalog::TENANT,
     catalog::TOKEN,
+    catalog::QUOTA,
     runs::PAYLOAD,
     runs::PAYLOAD_USE,
     catalog::PLUGIN,

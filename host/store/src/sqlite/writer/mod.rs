@@ -5,6 +5,7 @@
 //! every statement travels to and back: measured, more than half the processor time of a write.
 
 mod accept;
+mod access;
 mod audit;
 mod cancel;
 mod checkpoint;

@@ -1,14 +1,15 @@
-//! Writes that are few: tenants, tokens, plugins, workflows, taking over leases. Others have a file of
+//! Writes that are few: plugins, workflows, taking over leases. Others have a file of
 //! their own.
 
 use rusqlite::{Connection as Sqlite, OptionalExtension, params};
 use tombolo_core::clock::Timestamp;
-use tombolo_core::id::{TenantId, WorkflowId};
-use tombolo_core::ports::store::{Added, Applied, NewVersion, Tenant, Token};
+use tombolo_core::id::WorkflowId;
+use tombolo_core::ports::store::{Added, Applied, NewVersion};
 use uuid::Uuid;
 
 use super::{
-    audit, claim, connection, forget, letter, loose, open, pause, payload, set_back, signal, vacuum,
+    access, audit, claim, connection, forget, letter, loose, open, pause, payload, set_back,
+    signal, vacuum,
 };
 use crate::group::Rare;
 use crate::record::{
@@ -27,14 +28,19 @@ pub(super) fn apply(sqlite: &Sqlite, write: &mut Rare) -> Result<(), Fault> {
         Rare::Signal(pending) => pending.set(Ok(signal::keep(sqlite, &pending.ask)?)),
         Rare::Tenant(pending) => {
             let (tenant, now) = &pending.ask;
-            let outcome = ensure_tenant(sqlite, tenant, *now)?;
+            let outcome = access::ensure_tenant(sqlite, tenant, *now)?;
             pending.set(Ok(outcome));
         }
         Rare::Token(pending) => {
             let (token, entry) = &pending.ask;
-            put_token(sqlite, token)?;
-            audit::append(sqlite, token.tenant, entry)?;
+            access::put_token(sqlite, token, entry.as_ref())?;
             pending.set(Ok(()));
+        }
+        Rare::Revoke(pending) => pending.set(Ok(access::revoke(sqlite, &pending.ask)?)),
+        Rare::Touch(pending) => pending.set(Ok(access::touch(sqlite, &pending.ask)?)),
+        Rare::Quotas(pending) => {
+            let (tenant, quotas) = &pending.ask;
+            pending.set(Ok(access::set_quotas(sqlite, *tenant, quotas)?));
         }
         Rare::Plugin(pending) => pending.set(Ok(add_plugin(sqlite, &pending.ask)?)),
         Rare::Workflow(pending) => pending.set(Ok(apply_workflow(sqlite, &pending.ask)?)),
@@ -70,33 +76,6 @@ fn take_over(sqlite: &Sqlite, now: Timestamp) -> Result<u64, Fault> {
         set_back::apply(sqlite, (latest, now))?;
     }
     Ok(due as u64)
-}
-
-fn ensure_tenant(sqlite: &Sqlite, tenant: &Tenant, now: Timestamp) -> Result<Tenant, Fault> {
-    sqlite.execute(
-        "INSERT INTO tenant (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
-        params![id(&tenant.id.0), tenant.name, now.0],
-    )?;
-    let select = "SELECT id FROM tenant WHERE name = ?";
-    let first = sqlite.query_row(select, [&tenant.name], |row| row.get(0))?;
-    Ok(Tenant { id: TenantId(Uuid::from_bytes(first)), name: tenant.name.clone() })
-}
-
-fn put_token(sqlite: &Sqlite, token: &Token) -> Result<(), Fault> {
-    sqlite.execute(
-        "INSERT INTO token (hash, tenant_id, id, name, scopes, created_at, expires_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
-        params![
-            token.hash.as_slice(),
-            id(&token.tenant.0),
-            id(&token.id.0),
-            token.name,
-            to_json(&token.scopes),
-            token.created_at.0,
-            token.expires_at.map(|time| time.0),
-        ],
-    )?;
-    Ok(())
 }
 
 fn add_plugin(sqlite: &Sqlite, item: &PluginItem) -> Result<Added, Fault> {

@@ -116,6 +116,9 @@ pub fn put_token(memory: &mut Memory) -> Write {
         scopes,
         created_at,
         expires_at: dice.percent(50).then_some(expires_at),
+        prefix: dice.percent(50).then(|| texts::sentence(dice)),
+        last_used_at: None,
+        revoked_at: None,
     };
     memory.tokens.push((tenant, hash));
     Write::PutToken(token)

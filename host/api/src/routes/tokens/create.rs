@@ -1,4 +1,5 @@
-//! `/api/v1/tokens`: make one. A token cannot give a scope that it does not have itself.
+//! `POST /api/v1/tokens`: make one, with scopes or with a role. Nobody gives a scope that they do not
+//! have.
 
 use axum::Json;
 use axum::extract::State;
@@ -7,13 +8,14 @@ use serde::{Deserialize, Serialize};
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::TokenId;
 use tombolo_core::ports::store::Scope;
+use tombolo_core::role::Role;
 use utoipa::ToSchema;
 
-use super::shapes::scopes;
 use crate::access::{Caller, IssueError, IssuedToken, NewToken, issue_for};
 use crate::app::Shared;
 use crate::extract::Incoming;
 use crate::problem::{Kind, Problem};
+use crate::routes::shapes::{role, scopes};
 
 /// A token to be made.
 #[derive(Deserialize, ToSchema)]
@@ -21,12 +23,30 @@ use crate::problem::{Kind, Problem};
 pub(crate) struct CreateToken {
     /// What people call it; 1 to 100 bytes.
     name: String,
-    /// What it may be used for; a part of what your own token may.
+    /// What it may be used for; a part of what your own token may. Left out with a `role`.
+    #[serde(default)]
     #[schema(schema_with = scopes)]
     scopes: Vec<Scope>,
+    /// The scopes of this role, as they are now.
+    #[serde(default)]
+    #[schema(schema_with = role)]
+    role: Option<Role>,
     /// 1 to 3,650; left out for a token without an end.
     #[serde(default)]
     expires_in_days: Option<u32>,
+}
+
+impl CreateToken {
+    fn scopes(&self) -> Result<Vec<Scope>, Problem> {
+        match self.role {
+            None => Ok(self.scopes.clone()),
+            Some(role) if self.scopes.is_empty() => Ok(role.scopes()),
+            Some(_) => {
+                let detail = "a token has a role or scopes, not both";
+                Err(Problem::new(Kind::InvalidBody, detail).with("pointer", "/role"))
+            }
+        }
+    }
 }
 
 /// A token that was just made.
@@ -70,7 +90,8 @@ impl From<IssueError> for Problem {
     }
 }
 
-/// Makes a token of the caller's tenant. A token cannot be listed or revoked yet: give one an end.
+/// Makes a token of the caller's tenant. To rotate a token make a second one, let everybody change to
+/// it, and revoke the first.
 #[utoipa::path(
     post,
     path = "/api/v1/tokens",
@@ -85,18 +106,16 @@ pub(crate) async fn create(
     request: Incoming,
 ) -> Result<(StatusCode, [(HeaderName, &'static str); 1], Json<CreatedToken>), Problem> {
     let form: CreateToken = request.form(&app).await?;
-    if let Some(scope) = form.scopes.iter().find(|scope| !caller.scopes.contains(scope)) {
-        let detail = format!("your token does not have `{}` itself", scope.name());
-        return Err(Problem::new(Kind::ScopeExceeded, detail).with("scope", scope.name()));
-    }
+    let scopes = form.scopes()?;
+    caller.may_give(&scopes)?;
     let new = NewToken {
         tenant: caller.tenant,
         name: form.name,
-        scopes: form.scopes,
+        scopes,
         expires_in_days: form.expires_in_days,
         by: Some(caller.by()),
     };
     let issued = issue_for(&app, new).await?;
-    tracing::info!(by = %caller.token, token = %issued.stored.id, "a token was made");
+    tracing::info!(by = %caller.who, token = %issued.stored.id, "a token was made");
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(issued.into())))
 }
