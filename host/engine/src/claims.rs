@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::RunId;
-use tombolo_core::ports::store::{Claim, Claimed, StoreError, Wanted};
+use tombolo_core::ports::store::{Claim, Claimed, StoreError, Turns, Wanted};
 
+use crate::slots::Slot;
 use crate::{Inner, cancels, drive};
 
 /// Pause after the store failed, so that a broken disk does not spin a core.
@@ -32,6 +32,7 @@ pub(crate) async fn run(inner: Arc<Inner>) {
         };
         tokio::select! {
             () = woken => longest = inner.settings.poll(),
+            () = inner.slots.freed.notified() => longest = inner.settings.poll(),
             () = tokio::time::sleep(pause) => {
                 longest = (longest * 2).min(inner.settings.idle_poll());
             }
@@ -51,7 +52,7 @@ async fn look(inner: &Arc<Inner>, longest: Duration) -> Result<More, StoreError>
         return Ok(More::In(Duration::ZERO));
     }
     let first = tokio::select! {
-        first = inner.slots.clone().acquire_owned() => first,
+        first = inner.slots.wait() => first,
         () = inner.closing.cancelled() => return Ok(More::In(Duration::ZERO)),
     };
     let Ok(first) = first else {
@@ -65,11 +66,11 @@ async fn look(inner: &Arc<Inner>, longest: Duration) -> Result<More, StoreError>
             return Ok(More::In(until(inner, due, longest)));
         }
     }
-    let mut permits = free(&inner.slots, inner.settings.claim_batch.saturating_sub(1));
-    permits.push(first);
-    let full = permits.len();
+    let mut slots = inner.slots.free(inner.settings.claim_batch.saturating_sub(1));
+    slots.push(first);
+    let full = slots.len();
     let wanted = Wanted::Due { suspects: inner.leases.room_for_suspects(inner.settings.lease()) };
-    let claimed = claim(inner, permits, wanted).await?;
+    let claimed = claim(inner, slots, wanted).await?;
     if claimed == full {
         return Ok(More::Now);
     }
@@ -83,33 +84,40 @@ fn until(inner: &Inner, due: Option<Timestamp>, longest: Duration) -> Duration {
     due.map_or(longest, |due| due.since(inner.ports.clock.now())).min(longest)
 }
 
-/// Slots that are free, so many at most.
-pub(crate) fn free(slots: &Arc<Semaphore>, most: usize) -> Vec<OwnedSemaphorePermit> {
-    let permits = std::iter::from_fn(|| slots.clone().try_acquire_owned().ok());
-    permits.take(most).collect()
+/// How several tenants share the slots. What only has to be ended has slots of its own.
+fn turns(inner: &Inner, wanted: Wanted) -> Option<Turns> {
+    if wanted == Wanted::Ending {
+        return None;
+    }
+    let first = inner.ports.registry.any_of_several(&*inner.ports.random)?;
+    Some(Turns { shares: inner.slots.shared(), first })
 }
 
 /// Claims a run for each of these slots, at most, and lets them be driven. Gives how many came.
 pub(crate) async fn claim(
     inner: &Arc<Inner>,
-    permits: Vec<OwnedSemaphorePermit>,
+    slots: Vec<Slot>,
     wanted: Wanted,
 ) -> Result<usize, StoreError> {
     let now = inner.ports.clock.now();
+    let turns = turns(inner, wanted);
     let claim = Claim {
         worker: inner.worker.clone(),
-        limit: permits.len(),
+        limit: slots.len(),
         now,
         until: now.plus(inner.settings.lease()),
         held: inner.leases.runs(),
         wanted,
+        turns,
     };
     let missed = inner.leases.missed();
     let claimed = inner.ports.store.claim(claim).await?;
     let runs: Vec<RunId> = claimed.iter().map(Claimed::run).collect();
-    for (run, permit) in claimed.into_iter().zip(permits) {
-        drive::spawn(inner, run, permit);
+    for (run, mut slot) in claimed.into_iter().zip(slots) {
+        slot.give_to(run.tenant());
+        drive::spawn(inner, run, slot);
     }
+    inner.slots.all_served();
     if inner.leases.missed() != missed {
         // Between the read of the runs and now.
         for run in &runs {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 use tombolo_core::error::StepError;
@@ -22,6 +21,7 @@ use crate::desk::{self, Desk};
 use crate::errors::corrupt;
 use crate::leases::{Held, Leases, Signals};
 use crate::registry::NoPlan;
+use crate::slots::Slot;
 use crate::steps::Failure;
 use crate::{Inner, give_up};
 
@@ -34,15 +34,15 @@ pub(crate) enum RunOrigin {
     Accept,
 }
 
-/// Works on what a claim brought, in the background. The permit is given back at its end.
-pub(crate) fn spawn(inner: &Arc<Inner>, claimed: Claimed, permit: OwnedSemaphorePermit) {
+/// Works on what a claim brought, in the background. The slot is free again at its end.
+pub(crate) fn spawn(inner: &Arc<Inner>, claimed: Claimed, slot: Slot) {
     match claimed {
         Claimed::Run(claimed) => {
             let held = Leases::hold(inner, &claimed.lease);
             if claimed.claims > SUSPECT_CLAIMS {
                 held.suspect();
             }
-            spawn_held(inner, (*claimed, RunOrigin::Claim), held, permit);
+            spawn_held(inner, (*claimed, RunOrigin::Claim), held, slot);
         }
         Claimed::Damaged { tenant, lease, reason, readable } => {
             let inner = inner.clone();
@@ -52,7 +52,7 @@ pub(crate) fn spawn(inner: &Arc<Inner>, claimed: Claimed, permit: OwnedSemaphore
                     Some(claimed) => end_damaged(&inner, *claimed, reason).await,
                     None => give_up::bury(&inner, tenant, lease, reason).await,
                 }
-                drop(permit);
+                drop(slot);
             });
         }
     }
@@ -63,7 +63,7 @@ pub(crate) fn spawn_held(
     inner: &Arc<Inner>,
     (claimed, origin): (ClaimedRun, RunOrigin),
     held: Held,
-    permit: OwnedSemaphorePermit,
+    slot: Slot,
 ) {
     let inner = inner.clone();
     inner.clone().tracker.spawn(async move {
@@ -84,7 +84,7 @@ pub(crate) fn spawn_held(
             }
         }
         drop(held);
-        drop(permit);
+        drop(slot);
     });
 }
 

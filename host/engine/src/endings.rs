@@ -18,15 +18,15 @@ pub(crate) async fn run(inner: Arc<Inner>) {
             () = tokio::time::sleep(inner.settings.poll()) => {}
             () = inner.closing.cancelled() => return,
         }
-        if inner.slots.available_permits() > 0 {
+        if inner.slots.any_free() {
             // The claim loop takes them with all others.
             continue;
         }
-        let permits = claims::free(&inner.ending_slots, ENDED_AT_ONCE);
-        if permits.is_empty() {
+        let slots = inner.ending_slots.free(ENDED_AT_ONCE);
+        if slots.is_empty() {
             continue;
         }
-        if let Err(error) = claims::claim(&inner, permits, Wanted::Ending).await {
+        if let Err(error) = claims::claim(&inner, slots, Wanted::Ending).await {
             tracing::error!(%error, "runs that are to end wait for a slot");
         }
     }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use serde_json::{Map, Value, json};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{EventId, RunId, TenantId};
@@ -24,6 +23,7 @@ use crate::drive::RunOrigin;
 use crate::head::{self, Head};
 use crate::leases::{Held, Leases};
 use crate::registry::NoPlan;
+use crate::slots::Slot;
 use crate::{Engine, Inner, cancels, drive, flow, others, respond};
 
 /// An arrival made ready to be stored, with what is needed to run it at once.
@@ -47,7 +47,7 @@ struct Here {
 /// The run as a claim would bring it, and the slot that it takes.
 struct Driven {
     claimed: ClaimedRun,
-    permit: OwnedSemaphorePermit,
+    slot: Slot,
 }
 
 #[async_trait]
@@ -190,7 +190,7 @@ async fn prepare_run(
     let flow = flow::of(&inner.ports, event.tenant, &subscriber, &event.payload).await;
     let flow = flow.map_err(|busy| flow::overloaded(&busy))?;
     // What may have to wait goes through the queue.
-    let permit = if flow.is_free() { free_slot(inner) } else { None };
+    let slot = if flow.is_free() { free_slot(inner, event.tenant) } else { None };
     let until = now.plus(inner.settings.lease());
     let mut run = NewRun {
         id: RunId::new(&*inner.ports.ids),
@@ -198,7 +198,7 @@ async fn prepare_run(
         version: subscriber.version,
         trigger: subscriber.trigger,
         deadline: subscriber.timeout.map(|timeout| now.plus(timeout)),
-        lease: permit.as_ref().map(|_| (inner.worker.clone(), until)),
+        lease: slot.as_ref().map(|_| (inner.worker.clone(), until)),
         parent: None,
         depth: 0,
         replay_of: None,
@@ -208,7 +208,7 @@ async fn prepare_run(
     };
     let (tenant, state) = (event.tenant, RunState::Running);
     let mut here = Here { tenant, run: run.id, state, driven: None, answer: None };
-    let Some(permit) = permit else {
+    let Some(slot) = slot else {
         return Ok((run, here));
     };
     let mut claimed = handed_over(first_lease(&run, &inner.worker), event, &run);
@@ -221,7 +221,7 @@ async fn prepare_run(
         }
         None => {
             claimed.steps.clone_from(&steps);
-            here.driven = Some(Driven { claimed, permit });
+            here.driven = Some(Driven { claimed, slot });
         }
     }
     run.steps = steps;
@@ -236,9 +236,10 @@ fn first_lease(run: &NewRun, worker: &WorkerId) -> Lease {
 }
 
 /// A slot for a run that is about to be accepted, unless the engine is closing or works on none.
-fn free_slot(inner: &Arc<Inner>) -> Option<OwnedSemaphorePermit> {
+fn free_slot(inner: &Arc<Inner>, tenant: TenantId) -> Option<Slot> {
     let takes = inner.settings.works && !inner.closing.is_cancelled();
-    if takes { inner.slots.clone().try_acquire_owned().ok() } else { None }
+    let several = || inner.ports.registry.serves_several();
+    if takes { inner.slots.free_for(tenant, several()) } else { None }
 }
 
 /// Makes a batch durable and starts what this process drives itself. Both happen even if whoever
@@ -286,9 +287,9 @@ async fn store_and_drive(
         };
         for (run, held) in runs.into_iter().zip(held) {
             tell(&inner, &run);
-            if let Some((Driven { claimed, permit }, held)) = run.driven.zip(held) {
+            if let Some((Driven { claimed, slot }, held)) = run.driven.zip(held) {
                 held.mark_stored();
-                drive::spawn_held(&inner, (claimed, RunOrigin::Accept), held, permit);
+                drive::spawn_held(&inner, (claimed, RunOrigin::Accept), held, slot);
             } else {
                 queued |= !run.state.ended();
             }

@@ -29,12 +29,13 @@ mod repair;
 mod respond;
 mod set_back;
 mod settings;
+mod slots;
 mod starts;
 mod steps;
 
 use std::sync::Arc;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tombolo_core::clock::Clock;
@@ -48,6 +49,7 @@ use tombolo_core::random::Random;
 use alerts::News;
 use follow::Followers;
 use leases::Leases;
+use slots::Slots;
 
 pub use record::{ExportError, Notary, export_record, verify_record};
 pub use registry::Registry;
@@ -84,10 +86,10 @@ struct Inner {
     ports: Ports,
     settings: EngineSettings,
     worker: WorkerId,
-    /// One permit for each run that is worked on.
-    slots: Arc<Semaphore>,
-    /// One permit for each run that is ended while no slot is free.
-    ending_slots: Arc<Semaphore>,
+    /// One for each run that is worked on.
+    slots: Arc<Slots>,
+    /// One for each run that is ended while no slot is free.
+    ending_slots: Arc<Slots>,
     /// Something is due earlier than the claim loop thinks.
     wake: Notify,
     /// A run is to end that may wait for a slot.
@@ -109,11 +111,11 @@ impl Engine {
     pub fn new(ports: Ports, settings: EngineSettings) -> Self {
         let worker = WorkerId(format!("w_{}", ports.ids.next().simple()));
         Self(Arc::new(Inner {
-            slots: Arc::new(Semaphore::new(settings.concurrent_runs)),
+            slots: Slots::new(settings.concurrent_runs),
             ports,
             settings,
             worker,
-            ending_slots: Arc::new(Semaphore::new(endings::ENDED_AT_ONCE)),
+            ending_slots: Slots::new(endings::ENDED_AT_ONCE),
             wake: Notify::new(),
             ending: Notify::new(),
             leases: Leases::default(),

@@ -19,6 +19,7 @@ use tombolo_core::ports::intake::{Hook, Subscriber, Subscriptions};
 use tombolo_core::ports::repair::By;
 use tombolo_core::ports::sandbox::Sandbox;
 use tombolo_core::ports::store::{Applied, NewVersion, Store, StoreError, WorkflowVersion};
+use tombolo_core::random::Random;
 use tombolo_core::workflow::{
     Definition, EventSchemas, Issue, LimitRules, Pinned, Plan, Verify, compile,
 };
@@ -58,6 +59,8 @@ struct Live {
     names: HashMap<WorkflowId, String>,
     /// By tenant.
     failures: HashMap<TenantId, Vec<FailureTaker>>,
+    /// Whose all this is.
+    tenants: BTreeSet<TenantId>,
 }
 
 /// Who takes the failures of others.
@@ -146,7 +149,23 @@ impl Registry {
     /// Who has live workflows.
     pub(crate) fn tenants(&self) -> BTreeSet<TenantId> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
-        live.workflows.keys().map(|(tenant, _)| *tenant).collect()
+        live.tenants.clone()
+    }
+
+    /// True if more than one tenant has live workflows.
+    pub(crate) fn serves_several(&self) -> bool {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.tenants.len() > 1
+    }
+
+    /// Any of the tenants that have live workflows; None unless there are several.
+    pub(crate) fn any_of_several(&self, random: &dyn Random) -> Option<TenantId> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        let tenants = Some(&live.tenants).filter(|tenants| tenants.len() > 1)?;
+        // The product is below the count, which is far below where a float leaves integers out.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+        let place = (random.unit() * tenants.len() as f64) as usize;
+        tenants.iter().nth(place).or(tenants.first()).copied()
     }
 
     /// A live workflow's name.
@@ -310,6 +329,7 @@ impl Live {
         }
         self.workflows.insert((version.tenant, version.name.clone()), subscriber("api"));
         self.names.insert(version.id, version.name.clone());
+        self.tenants.insert(version.tenant);
         self.declared.add(version.tenant, definition);
         for (name, trigger) in &definition.triggers {
             if let Some(event) = &trigger.event {

@@ -40,6 +40,7 @@ async fn journal(bench: &Bench, run: RunId) -> Vec<Journaled> {
         until: now.plus(HOUR * 3),
         held: Vec::new(),
         wanted: Wanted::Due { suspects: 1 },
+        turns: None,
     };
     match bench.store.claim(claim).await.unwrap().remove(0) {
         Claimed::Run(claimed) => {

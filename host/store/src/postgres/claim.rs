@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::error::Fault;
 use super::flow;
 use super::scope::{HostTx, Kind, TenantTx, Tx};
+use super::turn::{due_of_each, read_due};
 use crate::group::Leased;
 use crate::record::unsigned;
 use crate::turn::{Due, choose};
@@ -42,6 +43,8 @@ pub(super) async fn claim(pool: &PgPool, claim: &Claim) -> Result<Vec<Leased>, F
         }
     };
     if taken.is_empty() {
+        // Waited for: what was locked and not taken is the next one's to claim.
+        tx.commit().await?;
         return Ok(Vec::new());
     }
     let order: HashMap<RunId, usize> =
@@ -123,9 +126,15 @@ async fn take_due(
     let limit = claim.limit - taken.len();
     let mut classes = Vec::with_capacity(3);
     for priority in 0..3_i16 {
-        classes.push(due(tx, claim, priority, limit).await?);
+        let mut class = due(tx, claim, priority, limit).await?;
+        if let Some(turns) = &claim.turns
+            && class.len() == limit
+        {
+            class.extend(due_of_each(tx, (claim, turns), (priority, limit)).await?);
+        }
+        classes.push(class);
     }
-    let chosen = choose(classes, limit);
+    let chosen = choose(classes, limit, claim.turns.as_ref());
     taken.extend(take(tx, claim, &chosen).await?);
     Ok(taken)
 }
@@ -155,7 +164,7 @@ async fn due(
     limit: usize,
 ) -> Result<Vec<Due>, Fault> {
     let rows = sqlx::query(
-        "SELECT available_at, run_id FROM queue
+        "SELECT available_at, run_id, tenant_id FROM queue
          WHERE priority = $1 AND available_at <= $2 AND claims < 2 AND run_id <> ALL($3)
          ORDER BY available_at, run_id LIMIT $4 FOR UPDATE SKIP LOCKED",
     )
@@ -165,11 +174,7 @@ async fn due(
     .bind(count(limit))
     .fetch_all(tx.sql())
     .await?;
-    let due = |row: &PgRow| {
-        let (since, run) = (Timestamp(row.try_get(0)?), RunId(row.try_get(1)?));
-        Ok(Due { since, run })
-    };
-    rows.iter().map(due).collect()
+    rows.iter().map(read_due).collect()
 }
 
 /// Runs that are due and are to end: by a wish, which makes them the longest due, or because their
@@ -196,11 +201,11 @@ async fn ending(tx: &mut HostTx<'_>, claim: &Claim) -> Result<Vec<RunId>, Fault>
     Ok(ending)
 }
 
-fn held(claim: &Claim) -> Vec<Uuid> {
+pub(super) fn held(claim: &Claim) -> Vec<Uuid> {
     claim.held.iter().map(|run| run.0).collect()
 }
 
-fn count(limit: usize) -> i64 {
+pub(super) fn count(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 

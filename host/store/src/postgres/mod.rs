@@ -35,6 +35,7 @@ mod set_back;
 mod signal;
 pub(crate) mod text;
 mod token;
+mod turn;
 pub(crate) mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -96,6 +96,7 @@ async fn claim(store: &SqliteStore) -> ClaimedRun {
         until,
         held: Vec::new(),
         wanted: Wanted::Due { suspects: 9 },
+        turns: None,
     };
     match store.claim(claim).await.unwrap().remove(0) {
         Claimed::Run(run) => *run,

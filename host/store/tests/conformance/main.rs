@@ -27,6 +27,7 @@ mod signals;
 mod sqlite;
 mod state;
 mod tenants;
+mod turns;
 mod waiting;
 mod world;
 
@@ -45,6 +46,11 @@ macro_rules! conformance {
                 texts_come_back_as_they_were,
                 a_run_that_has_ended_is_stored_as_it_is_and_never_queued,
                 an_empty_batch_is_answered,
+            ],
+            turns: [
+                the_first_run_of_a_tenant_comes_before_anothers_backlog,
+                who_has_its_share_gets_no_more,
+                every_tenant_has_its_turn_however_many_there_are,
             ],
             claim: [
                 takes_what_is_due_in_order_and_no_more_than_asked,

@@ -167,7 +167,7 @@ impl World {
     ) -> Vec<ClaimedRun> {
         let until = Timestamp(now.0 + 30_000);
         let wanted = Wanted::Due { suspects: limit };
-        let claim = Claim { worker: worker(owner), limit, now, until, held, wanted };
+        let claim = Claim { worker: worker(owner), limit, now, until, held, wanted, turns: None };
         let claimed = self.store.claim(claim).await.unwrap();
         claimed.into_iter().map(readable).collect()
     }
@@ -175,7 +175,7 @@ impl World {
     /// The runs that a claim of ten brings.
     pub async fn claim_wanted(&self, wanted: Wanted, now: Timestamp) -> Vec<RunId> {
         let (until, held) = (Timestamp(now.0 + 30_000), Vec::new());
-        let claim = Claim { worker: worker("w"), limit: 10, now, until, held, wanted };
+        let claim = Claim { worker: worker("w"), limit: 10, now, until, held, wanted, turns: None };
         let claimed = self.store.claim(claim).await.unwrap();
         claimed.iter().map(Claimed::run).collect()
     }

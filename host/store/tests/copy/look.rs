@@ -122,7 +122,7 @@ pub async fn go_on(store: &dyn Store, now: Timestamp) -> Vec<String> {
         let until = Timestamp(now.0 + 30_000);
         let wanted = Wanted::Due { suspects: 100 };
         let worker = worker("next");
-        let claim = Claim { worker, limit: 100, now, until, held: Vec::new(), wanted };
+        let claim = Claim { worker, limit: 100, now, until, held: Vec::new(), wanted, turns: None };
         let claimed = store.claim(claim).await.unwrap();
         if claimed.is_empty() {
             return lines;

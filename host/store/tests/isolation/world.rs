@@ -154,6 +154,7 @@ pub fn claim(limit: usize) -> Claim {
         until: after(30_000),
         held: Vec::new(),
         wanted: Wanted::Due { suspects: limit },
+        turns: None,
     }
 }
 

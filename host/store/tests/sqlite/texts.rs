@@ -67,7 +67,7 @@ async fn nothing_is_left_of_packs_and_keys_whose_runs_are_forgotten() {
     let until = Timestamp(NOW.0 + 30_000);
     store.accept(vec![event(1, "one"), event(2, "two")]).await.unwrap();
     let wanted = Wanted::Due { suspects: 1 };
-    let claim = Claim { worker, limit: 1, now: NOW, until, held: Vec::new(), wanted };
+    let claim = Claim { worker, limit: 1, now: NOW, until, held: Vec::new(), wanted, turns: None };
     let Claimed::Run(claimed) = store.claim(claim).await.unwrap().remove(0) else {
         panic!("it is whole");
     };

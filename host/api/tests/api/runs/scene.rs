@@ -49,6 +49,7 @@ pub async fn claim(host: &Host) -> ClaimedRun {
         until: now.plus(Duration::from_secs(60)),
         held: Vec::new(),
         wanted: Wanted::Due { suspects: 1 },
+        turns: None,
     };
     match host.store.claim(claim).await.unwrap().remove(0) {
         Claimed::Run(run) => *run,

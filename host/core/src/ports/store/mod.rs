@@ -13,6 +13,7 @@ mod reading;
 mod rows;
 mod run_log;
 mod settle;
+mod shares;
 mod signal;
 mod trail;
 
@@ -25,9 +26,10 @@ pub use reading::{Cursor, EventView, Page, Reading, RunFilter, RunSummary, RunVi
 pub use rows::{EventRow, Parent, RunRow, StepKey, StepRow};
 pub use run_log::{
     Accept, Accepted, CancelRequest, Claim, Claimed, ClaimedRun, Ended, Lease, NewEvent, NewRun,
-    Open, Opened, RunLog, SUSPECT_CLAIMS, Wanted, WorkerId,
+    Open, Opened, RunLog, SUSPECT_CLAIMS, Turns, Wanted, WorkerId,
 };
 pub use settle::{Call, Journaled, Next, Pause, Settle, StateChange};
+pub use shares::Shares;
 pub use signal::{Signal, Signalled};
 pub use trail::AuditTrail;
 

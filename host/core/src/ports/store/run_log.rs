@@ -6,6 +6,7 @@ use super::StoreError;
 use super::flow::RunLimits;
 use super::rows::{EventRow, Parent, RunRow, StepRow};
 use super::settle::{Journaled, Settle};
+use super::shares::Shares;
 use super::signal::{Signal, Signalled};
 use crate::audit::AuditEntry;
 use crate::clock::Timestamp;
@@ -139,6 +140,18 @@ pub struct Claim {
     pub held: Vec<RunId>,
     /// Which of those that are due.
     pub wanted: Wanted,
+    /// Set where several tenants share the slots.
+    pub turns: Option<Turns>,
+}
+
+/// How several tenants share the slots that a claim is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turns {
+    /// No claim gives a tenant more than its share, and whoever has the fewest comes first.
+    pub shares: Shares,
+    /// Where more is due than a claim takes, it looks at some tenants' only: at those that come after
+    /// this one, and this one. Another one each time, so that nobody is overlooked.
+    pub first: TenantId,
 }
 
 /// Claims without progress after which a run may be what ended its workers.
@@ -196,6 +209,14 @@ pub enum Claimed {
 }
 
 impl Claimed {
+    /// Whose it is.
+    pub fn tenant(&self) -> TenantId {
+        match self {
+            Self::Run(claimed) => claimed.run.tenant,
+            Self::Damaged { tenant, .. } => *tenant,
+        }
+    }
+
     /// Which run it is.
     pub fn run(&self) -> RunId {
         match self {

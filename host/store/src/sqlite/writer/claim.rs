@@ -116,11 +116,11 @@ fn read_run(row: &Row<'_>) -> Result<RunId, rusqlite::Error> {
     Ok(RunId(Uuid::from_bytes(row.get(0)?)))
 }
 
-fn held(claim: &Claim) -> String {
+pub(super) fn held(claim: &Claim) -> String {
     id_list(claim.held.iter().map(|run| run.0))
 }
 
-fn count(limit: usize) -> i64 {
+pub(super) fn count(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 

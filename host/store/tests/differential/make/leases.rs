@@ -1,6 +1,6 @@
 //! Who has which run, what comes for it from outside, and what the clock does.
 
-use tombolo_core::ports::store::{Claim, Lease, Open, Signal, Wanted};
+use tombolo_core::ports::store::{Claim, Lease, Open, Shares, Signal, Turns, Wanted};
 
 use super::{accept, settle, texts};
 use crate::memory::Memory;
@@ -23,7 +23,19 @@ pub fn claim(memory: &mut Memory) -> Write {
         _ => (dice.below(12), Wanted::Due { suspects: dice.below(3) }),
     };
     let worker = accept::worker(dice);
-    Write::Claim(Claim { worker, limit, now: memory.now, until, held, wanted })
+    let turns = if dice.percent(40) { turns(memory) } else { None };
+    Write::Claim(Claim { worker, limit, now: memory.now, until, held, wanted, turns })
+}
+
+/// Slots of which anybody may have any number.
+fn turns(memory: &mut Memory) -> Option<Turns> {
+    let tenants = memory.tenants.clone();
+    let dice = &mut memory.dice;
+    let mut shares = Shares::new(1 + dice.below(16));
+    for _ in 0..dice.below(12) {
+        shares.take(*dice.any(&tenants)?);
+    }
+    Some(Turns { shares, first: *dice.any(&tenants)? })
 }
 
 /// Held ones and others.
