@@ -163,7 +163,11 @@ impl Registry {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
         let tenants = Some(&live.tenants).filter(|tenants| tenants.len() > 1)?;
         // The product is below the count, which is far below where a float leaves integers out.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss
+        )]
         let place = (random.unit() * tenants.len() as f64) as usize;
         tenants.iter().nth(place).or(tenants.first()).copied()
     }

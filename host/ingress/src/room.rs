@@ -35,6 +35,7 @@ mod tests {
     use tombolo_core::clock::{Clock, Timestamp};
     use tombolo_core::id::{EventId, IdSource, RunId, TenantId, WorkflowId};
     use tombolo_core::ports::intake::{Answer, Follow, Intake, Subscriber, Subscriptions};
+    use tombolo_core::ports::repair::By;
     use tombolo_core::ports::store::{Accepted, Access, CancelRequest, StoreError, Tenant};
     use tombolo_core::quota::{Allowances, Counts, Quotas};
     use tombolo_store::{SqliteSettings, SqliteStore};
@@ -88,7 +89,7 @@ mod tests {
             unreachable!("nobody waits")
         }
 
-        async fn cancel(&self, _: TenantId, _: RunId) -> Result<CancelRequest, StoreError> {
+        async fn cancel(&self, _: TenantId, _: RunId, _: By) -> Result<CancelRequest, StoreError> {
             unreachable!("nobody cancels")
         }
 

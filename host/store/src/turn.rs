@@ -31,11 +31,7 @@ pub(crate) struct Due {
 /// `classes` begin with the highest priority, each with the longest due, and where more is due than
 /// the limit, with some of every tenant's. The kept places go to the longest due of all classes below
 /// the first that has any, so that none of them starves.
-pub(crate) fn choose(
-    classes: Vec<Vec<Due>>,
-    limit: usize,
-    turns: Option<&Turns>,
-) -> Vec<RunId> {
+pub(crate) fn choose(classes: Vec<Vec<Due>>, limit: usize, turns: Option<&Turns>) -> Vec<RunId> {
     let mut shares = turns.map(|turns| turns.shares.clone());
     let classes = classes.into_iter().map(|class| in_turn(class, turns));
     let mut classes = classes.skip_while(Vec::is_empty);

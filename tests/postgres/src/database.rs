@@ -25,6 +25,8 @@ struct Shared {
 pub struct Database {
     admin_url: String,
     name: String,
+    /// Whose it is: its password is its name.
+    owner: String,
 }
 
 impl Database {
@@ -44,7 +46,7 @@ impl Database {
     /// If the server refuses.
     pub async fn on(admin_url: &str) -> Result<Self> {
         let name = format!("test_{}", Uuid::new_v4().simple());
-        let database = Self { admin_url: admin_url.to_owned(), name };
+        let database = Self { admin_url: admin_url.to_owned(), owner: name.clone(), name };
         let name = &database.name;
         let mut admin = database.admin().await?;
         for statement in [
@@ -56,12 +58,34 @@ impl Database {
         Ok(database)
     }
 
+    /// Makes another one that begins as this one is, for the same owner, whom this one takes along
+    /// when it goes. Nobody may be connected to it.
+    ///
+    /// # Errors
+    /// If somebody is, or the server refuses.
+    pub async fn copy(&self) -> Result<Self> {
+        let copy = Self {
+            admin_url: self.admin_url.clone(),
+            name: format!("test_{}", Uuid::new_v4().simple()),
+            owner: self.owner.clone(),
+        };
+        let statement =
+            format!("CREATE DATABASE {} TEMPLATE {} OWNER {}", copy.name, self.name, self.owner);
+        sqlx::query(AssertSqlSafe(statement)).execute(&mut self.admin().await?).await?;
+        Ok(copy)
+    }
+
+    /// The same database on another server, which has taken over.
+    pub fn moved_to(&mut self, admin_url: &str) {
+        admin_url.clone_into(&mut self.admin_url);
+    }
+
     /// Its address, for its owner.
     pub fn url(&self) -> String {
-        let (name, admin) = (&self.name, &self.admin_url);
+        let (name, owner, admin) = (&self.name, &self.owner, &self.admin_url);
         let server = admin.split_once('@').map_or(admin.as_str(), |(_, server)| server);
         let server = server.split('/').next().unwrap_or(server);
-        format!("postgres://{name}:{name}@{server}/{name}")
+        format!("postgres://{owner}:{owner}@{server}/{name}")
     }
 
     /// A connection of the superuser's to the server.
@@ -93,11 +117,15 @@ impl Database {
 impl Drop for Database {
     /// Ends whoever is connected.
     fn drop(&mut self) {
-        let (name, admin_url) = (self.name.clone(), self.admin_url.clone());
+        let mut statements = vec![format!("DROP DATABASE {} WITH (FORCE)", self.name)];
+        if self.owner == self.name {
+            statements.push(format!("DROP USER {}", self.owner));
+        }
+        let admin_url = self.admin_url.clone();
         // The thread that drops it may be one that drives futures, and must not wait for another.
         let removed = std::thread::spawn(move || -> Result<()> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(remove(&admin_url, &name))
+            runtime.block_on(remove(&admin_url, statements))
         });
         if !matches!(removed.join(), Ok(Ok(()))) && !std::thread::panicking() {
             eprintln!("the database {} is left behind", self.name);
@@ -105,9 +133,9 @@ impl Drop for Database {
     }
 }
 
-async fn remove(admin_url: &str, name: &str) -> Result<()> {
+async fn remove(admin_url: &str, statements: Vec<String>) -> Result<()> {
     let mut admin = connect(admin_url).await?;
-    for statement in [format!("DROP DATABASE {name} WITH (FORCE)"), format!("DROP USER {name}")] {
+    for statement in statements {
         sqlx::query(AssertSqlSafe(statement)).execute(&mut admin).await?;
     }
     Ok(admin.close().await?)

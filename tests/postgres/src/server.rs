@@ -61,15 +61,37 @@ impl Server {
     /// # Errors
     /// If `initdb` and `postgres` are not on PATH, or do not start.
     pub fn start(durable: Durable) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("tombolo-postgres-").tempdir()?;
-        let owner = owner()?;
-        if let Some((user, group)) = owner {
-            chown(folder.path(), Some(user.as_raw()), Some(group.as_raw()))?;
-        }
-        let data = folder.path().join("data");
-        initdb(&data, owner)?;
+        let (folder, owner) = (folder(owner()?)?, owner()?);
+        initdb(&folder.path().join("data"), owner)?;
+        Self::start_in(folder, durable, owner)
+    }
+
+    /// Starts a standby that follows this server, on a port of its own.
+    ///
+    /// # Errors
+    /// If `pg_basebackup` is not on PATH, or the copy does not start.
+    pub fn start_standby(&self) -> Result<Self> {
+        let (folder, owner) = (folder(owner()?)?, owner()?);
+        let mut command = command("pg_basebackup", owner);
+        command.args(["--host=127.0.0.1", "--username=postgres", "--checkpoint=fast", "--no-sync"]);
+        command.args(["--wal-method=stream", "--write-recovery-conf"]);
+        command.arg(format!("--port={}", self.port)).arg("--pgdata");
+        done(command.arg(folder.path().join("data")))?;
+        Self::start_in(folder, self.durable, owner)
+    }
+
+    /// Makes a standby the server that takes writes.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn promote(&self) -> Result<()> {
+        let mut command = command("pg_ctl", owner()?);
+        done(command.args(["promote", "--wait", "--pgdata"]).arg(self.data()))
+    }
+
+    fn start_in(folder: TempDir, durable: Durable, owner: Option<(Uid, Gid)>) -> Result<Self> {
         let port = free_port()?;
-        let keeper = start(&data, port, durable, owner)?;
+        let keeper = start(&folder.path().join("data"), port, durable, owner)?;
         let server = Self { folder, port, durable, keeper };
         server.wait_until_it_answers()?;
         Ok(server)
@@ -184,17 +206,31 @@ fn owner() -> Result<Option<(Uid, Gid)>> {
     bail!("PostgreSQL does not run as root, and there is no user of {USERS:?}")
 }
 
+/// A folder for a cluster.
+fn folder(owner: Option<(Uid, Gid)>) -> Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("tombolo-postgres-").tempdir()?;
+    if let Some((user, group)) = owner {
+        chown(folder.path(), Some(user.as_raw()), Some(group.as_raw()))?;
+    }
+    Ok(folder)
+}
+
 fn initdb(data: &Path, owner: Option<(Uid, Gid)>) -> Result<()> {
     let mut command = command("initdb", owner);
     command.args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8"]);
-    command.args(["--no-locale", "--pgdata"]).arg(data);
-    let made = command.output().map_err(|error| match error.kind() {
+    done(command.args(["--no-locale", "--pgdata"]).arg(data))
+}
+
+/// Runs a program of PostgreSQL to its end.
+fn done(command: &mut Command) -> Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let done = command.output().map_err(|error| match error.kind() {
         ErrorKind::NotFound => {
-            anyhow::anyhow!("initdb is not on PATH: install PostgreSQL, or set TEST_DATABASE_URL")
+            anyhow::anyhow!("{name} is not on PATH: install PostgreSQL, or set TEST_DATABASE_URL")
         }
         _ => error.into(),
     })?;
-    ensure!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+    ensure!(done.status.success(), "{name}: {}", String::from_utf8_lossy(&done.stderr));
     Ok(())
 }
 

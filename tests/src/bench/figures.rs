@@ -53,6 +53,14 @@ impl Figures {
         self.set(format!("{group}written_bytes_each"), written as f64 / each);
     }
 
+    /// Adds what was wrong in another measurement.
+    pub fn add_wrongs(&mut self, mut other: Self) {
+        for name in SUMMED {
+            self.add(name, other.get(name).unwrap_or_default() as u64);
+        }
+        self.complaints.append(&mut other.complaints);
+    }
+
     /// Counts wrong answers.
     pub fn failures(&mut self, load: &Load) {
         self.add("errors", load.failed);

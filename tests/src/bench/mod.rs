@@ -5,8 +5,10 @@
 //! time. See `docs/benchmarks.md`.
 
 mod api;
+mod claims;
 mod completed;
 mod connection;
+mod demand;
 mod figures;
 mod history;
 mod limit;
@@ -15,7 +17,9 @@ mod machine;
 mod pacer;
 mod payload;
 mod place;
+mod policies;
 mod process;
+mod queued;
 mod report;
 mod rounds;
 mod sandbox;
@@ -26,6 +30,7 @@ mod sinks;
 mod start;
 mod table;
 mod template;
+mod turns;
 mod webhooks;
 mod workflows;
 

@@ -72,7 +72,7 @@ impl Place {
         Ok(plugins)
     }
 
-    /// The folder to work in, which is kept: the report, logs and the prepared data.
+    /// The folder to work in, which is kept: the report and logs.
     pub fn work(&self) -> &Path {
         &self.work
     }

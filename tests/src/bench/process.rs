@@ -134,12 +134,34 @@ fn address_in(output: ChildStdout) -> anyhow::Result<SocketAddr> {
         .with_context(|| format!("no address in `{line}`"))
 }
 
-/// Fields 14 and 15 of proc(5), in ticks; the name in field 2 may hold blanks.
+/// Fields 14 and 15 of proc(5), in ticks.
 fn processor(stat: &str) -> Duration {
-    let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
-    let ticks = fields.skip(11).take(2);
+    let ticks = fields(stat).skip(11).take(2);
     let ticks: u32 = ticks.filter_map(|ticks| ticks.parse::<u32>().ok()).sum();
     TICK * ticks
+}
+
+/// What a process and its children have used so far, those that have ended among them. Their
+/// children's children are not counted.
+pub fn processor_of_all(pid: u32) -> Duration {
+    let stat = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let own = stat(&pid.to_string());
+    // Fields 16 and 17: of children that have ended.
+    let ended = fields(&own).skip(13).take(2);
+    let ended: u32 = ended.filter_map(|ticks| ticks.parse::<u32>().ok()).sum();
+    let parent = pid.to_string();
+    let children = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let children: Duration = children
+        .map(|entry| stat(&entry.file_name().to_string_lossy()))
+        .filter(|stat| fields(stat).nth(1) == Some(&*parent))
+        .map(|stat| processor(&stat))
+        .sum();
+    processor(&own) + TICK * ended + children
+}
+
+/// Those after the name, which may hold blanks: the first is field 3 of proc(5).
+fn fields(stat: &str) -> impl Iterator<Item = &str> {
+    stat.rsplit(") ").next().unwrap_or_default().split(' ')
 }
 
 fn field(text: &str, name: &str) -> u64 {

@@ -32,7 +32,8 @@ impl Report {
             settings: json!({
                 "rounds": settings.rounds,
                 "seconds": settings.duration.as_secs_f64(),
-                "store": "sqlite", "synchronous": "full", "variables": settings.variables,
+                "store": if settings.postgres { "postgresql" } else { "sqlite" },
+                "synchronous": "full", "variables": settings.variables,
             }),
             path: place.work().join("report.json"),
             shapes: Vec::new(),

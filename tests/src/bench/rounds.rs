@@ -2,23 +2,26 @@
 //! machine falls on both.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use anyhow::Context;
 use http::StatusCode;
+use tombolo_test_postgres::{Database, Durable, Server as Postgres};
 
+use super::demand::Demand;
 use super::figures::Figures;
 use super::limit::{self, Kind};
 use super::payload::Size;
 use super::place::Place;
 use super::report::Report;
-use super::server::Server;
+use super::server::{Server, command};
 use super::settings::Settings;
 use super::shape::Shape;
 use super::sinks::Sinks;
 use super::template::{Data, Template};
 use super::webhooks::Webhook;
 use super::workflows::{CHAIN, ITEMS, LONG_CHAIN};
-use super::{history, sandbox, start};
+use super::{claims, history, policies, sandbox, start, turns};
 
 /// Connections unless a shape says otherwise.
 const CONNECTIONS: usize = 64;
@@ -36,16 +39,25 @@ const RATES: [u32; 2] = [200, 1_000];
 /// the report.
 pub async fn run(place: &Place, settings: &Settings) -> anyhow::Result<Report> {
     let sinks = Sinks::start()?;
+    let postgres = if settings.postgres { Some(Postgres::start(Durable::Yes)?) } else { None };
     let template = match settings.shapes.iter().any(|shape| shape.is_served()) {
-        true => Some(Template::make(place, settings, &sinks).await?),
+        true => {
+            let database = match &postgres {
+                Some(postgres) => Some(Database::on(&postgres.admin_url()).await?),
+                None => None,
+            };
+            Some(Template::make(place, settings, &sinks, database).await?)
+        }
         false => None,
     };
     let mut report = Report::new(place, settings);
     for number in 1..=settings.rounds {
         let mut round = Round {
+            number,
             place,
             settings,
             sinks: &sinks,
+            postgres: postgres.as_ref(),
             template: template.as_ref(),
             limits: HashMap::new(),
             report: &mut report,
@@ -60,9 +72,13 @@ pub async fn run(place: &Place, settings: &Settings) -> anyhow::Result<Report> {
 }
 
 struct Round<'a> {
+    /// From 1.
+    number: u32,
     place: &'a Place,
     settings: &'a Settings,
     sinks: &'a Sinks,
+    /// There if it is measured on PostgreSQL.
+    postgres: Option<&'a Postgres>,
     /// There if any shape is served.
     template: Option<&'a Template>,
     /// What this round measured already.
@@ -87,6 +103,18 @@ impl Round<'_> {
             Shape::Chain40 => self.chain("chain40", LONG_CHAIN).await,
             Shape::Fanout => self.fanout().await,
             Shape::History => self.history().await,
+            Shape::Turns => {
+                let data = self.template()?.copy().await?;
+                let figures = turns::measure(self.place, self.settings, &data, self.sinks).await?;
+                self.report.add("turns", figures);
+                Ok(())
+            }
+            Shape::Claims => {
+                let data = self.template()?.copy().await?;
+                self.report.add("claims", claims::measure(self.settings, &data).await?);
+                Ok(())
+            }
+            Shape::Policies => self.policies().await,
             Shape::Start => {
                 let (place, settings) = (self.place, self.settings);
                 let template = self.template()?;
@@ -128,13 +156,13 @@ impl Round<'_> {
     }
 
     fn server(&self, data: &Data) -> anyhow::Result<Server> {
-        Server::start(self.place, self.settings, data.path(), self.sinks)
+        Server::start(self.place, self.settings, data, self.sinks)
     }
 
     async fn ack(&mut self) -> anyhow::Result<()> {
         let limit = self.limit(rows(1)).await?;
         let mut figures = Figures::default();
-        let data = self.template()?.copy()?;
+        let data = self.template()?.copy().await?;
         let server = self.server(&data)?;
         let webhook = Webhook::new(&server, self.settings, "ack", StatusCode::ACCEPTED);
         for connections in ACK_CONNECTIONS {
@@ -156,7 +184,7 @@ impl Round<'_> {
             let kind = Kind { size, ..rows(1) };
             self.limit(kind).await?;
             let mut figures = Figures::default();
-            let data = self.template()?.copy()?;
+            let data = self.template()?.copy().await?;
             let server = self.server(&data)?;
             let webhook = Webhook::new(&server, self.settings, "w1", StatusCode::OK);
             let webhook = webhook.carrying(size);
@@ -174,7 +202,7 @@ impl Round<'_> {
         self.limit(rows(2)).await?;
         for workflow in ["w2", "w2-keyed"] {
             let mut figures = Figures::default();
-            let data = self.template()?.copy()?;
+            let data = self.template()?.copy().await?;
             let server = self.server(&data)?;
             let webhook = Webhook::new(&server, self.settings, workflow, StatusCode::ACCEPTED);
             let webhook = webhook.calling(&self.sinks.quick);
@@ -193,7 +221,7 @@ impl Round<'_> {
         let kind = rows(1 + ITEMS);
         self.limit(kind).await?;
         let mut figures = Figures::default();
-        let data = self.template()?.copy()?;
+        let data = self.template()?.copy().await?;
         let server = self.server(&data)?;
         let webhook = Webhook::new(&server, self.settings, "w3", StatusCode::ACCEPTED);
         let webhook = webhook.calling_often(&self.sinks.quick, u64::from(ITEMS));
@@ -206,7 +234,7 @@ impl Round<'_> {
     async fn chain(&mut self, name: &'static str, length: u32) -> anyhow::Result<()> {
         self.limit(rows(length)).await?;
         let mut figures = Figures::default();
-        let data = self.template()?.copy()?;
+        let data = self.template()?.copy().await?;
         let server = self.server(&data)?;
         let webhook = Webhook::new(&server, self.settings, name, StatusCode::OK);
         webhook.closed(CONNECTIONS, "", &mut figures).await?;
@@ -217,7 +245,7 @@ impl Round<'_> {
 
     async fn fanout(&mut self) -> anyhow::Result<()> {
         let mut figures = Figures::default();
-        let data = self.template()?.copy()?;
+        let data = self.template()?.copy().await?;
         let server = self.server(&data)?;
         let webhook = Webhook::new(&server, self.settings, "fanout", StatusCode::OK);
         webhook.closed(1, "", &mut figures).await?;
@@ -231,25 +259,81 @@ impl Round<'_> {
         let mut figures = Figures::default();
         let mut per_second = [0.0; 2];
         for (runs, reached) in [0, self.settings.history].into_iter().zip(&mut per_second) {
-            let data = self.template()?.copy()?;
-            // The runs that the others are copies of.
-            let mut first = Figures::default();
-            self.history_load(&data, 1, &mut first).await?;
-            if runs > 0 {
-                figures.set("bytes_per_run", history::fill(data.path(), runs)?);
-            }
+            let data = match runs {
+                0 => self.template()?.copy().await?,
+                runs => self.full(runs, &mut figures).await?,
+            };
+            // The first after a start.
+            self.history_load(&data, 1, &mut Figures::default()).await?;
             let mut measured = Figures::default();
             self.history_load(&data, CONNECTIONS, &mut measured).await?;
             *reached = measured.get("per_second").unwrap_or_default();
-            for name in ["lost", "errors", "duplicates"] {
-                figures.add(name, measured.get(name).unwrap_or_default() as u64);
-            }
-            figures.complaints.append(&mut measured.complaints);
+            figures.add_wrongs(measured);
         }
         figures.set("per_second", per_second[1]);
         figures.set("runs", self.settings.history as f64);
         figures.set("ratio_to_empty", per_second[1] / per_second[0].max(1.0));
         self.report.add("history", figures);
+        Ok(())
+    }
+
+    /// A store with so many runs. They are made in a file: where the measurement is on PostgreSQL,
+    /// `tombolo store copy` brings them there.
+    async fn full(&self, runs: u64, figures: &mut Figures) -> anyhow::Result<Data> {
+        let Some(postgres) = self.postgres else {
+            let data = self.template()?.copy().await?;
+            self.fill(&data, runs, figures).await?;
+            return Ok(data);
+        };
+        let template = Template::make(self.place, self.settings, self.sinks, None).await?;
+        let data = template.copy().await?;
+        self.fill(&data, runs, figures).await?;
+        let data = data.moved_to(Database::on(&postgres.admin_url()).await?);
+        let started = Instant::now();
+        let mut copy = command(self.place, &data);
+        let copied = copy.args(["store", "copy"]).output()?;
+        let error = String::from_utf8_lossy(&copied.stderr);
+        anyhow::ensure!(copied.status.success(), "`tombolo store copy` failed: {error}");
+        figures.set("copied_per_second", runs as f64 / started.elapsed().as_secs_f64());
+        Ok(data)
+    }
+
+    async fn fill(&self, data: &Data, runs: u64, figures: &mut Figures) -> anyhow::Result<()> {
+        // The runs that the others are copies of.
+        self.history_load(data, 1, &mut Figures::default()).await?;
+        figures.set("bytes_per_run", history::fill(data.path(), runs)?);
+        Ok(())
+    }
+
+    /// `w2` with the policies of the database and without them, in turn with which comes first.
+    async fn policies(&mut self) -> anyhow::Result<()> {
+        let mut figures = Figures::default();
+        let data = self.template()?.copy().await?;
+        let database = data.database().context("policies are measured on PostgreSQL")?;
+        let postgres = self.postgres.context("policies are measured on PostgreSQL")?;
+        let server = self.server(&data)?;
+        let webhook = Webhook::new(&server, self.settings, "w2", StatusCode::ACCEPTED);
+        let webhook = webhook.calling(&self.sinks.quick);
+        let mut reached = [0.0; 2];
+        let with_first = self.number % 2 == 1;
+        for with in [with_first, !with_first] {
+            policies::set(database, with).await?;
+            let mut measured = Figures::default();
+            let before = Demand::so_far(postgres, database).await?;
+            let load = webhook.closed(CONNECTIONS, "", &mut measured).await?;
+            if with {
+                let runs = load.answered.max(1) as f64;
+                Demand::so_far(postgres, database).await?.set(before, runs, &mut figures);
+            }
+            reached[usize::from(with)] = measured.get("per_second").unwrap_or_default();
+            figures.add_wrongs(measured);
+        }
+        server.stop()?;
+        let [without, with] = reached;
+        figures.set("per_second", with);
+        figures.set("per_second_without", without);
+        figures.set("ratio_to_without", with / without.max(1.0));
+        self.report.add("policies", figures);
         Ok(())
     }
 

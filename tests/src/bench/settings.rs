@@ -27,8 +27,12 @@ pub struct Settings {
     pub duration: Duration,
     /// Before each measurement.
     pub warm_up: Duration,
+    /// Measures on PostgreSQL, which is started for it.
+    pub postgres: bool,
     /// Ended runs in the store of `history`.
     pub history: u64,
+    /// Runs of one tenant that are due when another's first one comes.
+    pub backlog: u64,
     /// Calls into the sandbox of each kind.
     pub sandbox_calls: u32,
     /// Variables that the server starts with, to try other settings than its defaults.
@@ -45,7 +49,9 @@ impl Settings {
             rounds: rounds.clamp(1, MAX_ROUNDS),
             duration: Duration::from_secs_f64(seconds),
             warm_up: Duration::from_secs_f64((seconds / 4.0).min(1.0)),
+            postgres: false,
             history: 1_000_000,
+            backlog: 1_000_000,
             sandbox_calls: 5_000,
             variables: Vec::new(),
         }
@@ -54,6 +60,6 @@ impl Settings {
     /// Seconds for everything: shows that the benchmarks work, not what they measure.
     #[must_use]
     pub fn quick(shapes: Vec<Shape>) -> Self {
-        Self { sandbox_calls: 500, history: 5_000, ..Self::full(shapes, 1, 0.5) }
+        Self { sandbox_calls: 500, history: 5_000, backlog: 20_000, ..Self::full(shapes, 1, 0.5) }
     }
 }

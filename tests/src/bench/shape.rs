@@ -23,6 +23,12 @@ pub enum Shape {
     Fanout,
     /// `w2` in a store that is full of ended runs.
     History,
+    /// A tenant's runs while another one has a long queue.
+    Turns,
+    /// Claims alone, many at a time. On PostgreSQL.
+    Claims,
+    /// `w2` with row-level security and without it. On PostgreSQL.
+    Policies,
     /// From the start of the process to the first webhook; memory.
     Start,
     /// One call into the sandbox.
@@ -30,20 +36,16 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// All of them, in the order of the report.
-    pub const ALL: [Self; 11] = [
-        Self::Limit,
-        Self::Ack,
-        Self::W1,
-        Self::W2,
-        Self::W3,
-        Self::W4,
-        Self::Chain40,
-        Self::Fanout,
-        Self::History,
-        Self::Start,
-        Self::Sandbox,
-    ];
+    /// All that can be measured on a database, in the order of the report.
+    pub fn all(postgres: bool) -> Vec<Self> {
+        let on_postgres = |shape: &&Self| postgres || !shape.needs_postgres();
+        Self::value_variants().iter().filter(on_postgres).copied().collect()
+    }
+
+    /// True if SQLite has nothing like it.
+    pub fn needs_postgres(self) -> bool {
+        matches!(self, Self::Claims | Self::Policies)
+    }
 
     /// True if the server is needed.
     pub fn is_served(self) -> bool {

@@ -40,11 +40,11 @@ pub async fn measure(
     sinks: &Sinks,
 ) -> anyhow::Result<Figures> {
     let mut figures = Figures::default();
-    let data = template.copy()?.without_compiled()?;
+    let data = template.copy().await?.without_compiled()?;
     drop(first(place, settings, &data, sinks, "cold_", &mut figures).await?);
     drop(data);
 
-    let data = template.copy()?;
+    let data = template.copy().await?;
     let server = first(place, settings, &data, sinks, "warm_", &mut figures).await?;
     tokio::time::sleep(IDLE).await;
     figures.set("idle_mib", server.usage().resident_bytes as f64 / MIB);
@@ -74,7 +74,7 @@ async fn first(
     // Ids that no measurement uses: each has payloads of its own.
     let payloads = Payloads::new(Size::Medium);
     let started = Instant::now();
-    let server = Server::start(place, settings, data.path(), sinks)?;
+    let server = Server::start(place, settings, data, sinks)?;
     answered(&server, "ack", StatusCode::ACCEPTED, payloads.next().1).await?;
     figures.set(format!("{group}accepted_ms"), ms(started));
     answered(&server, "w1", StatusCode::OK, payloads.next().1).await?;

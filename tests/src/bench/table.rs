@@ -24,11 +24,12 @@ const WIDTH: usize = 11;
 /// One line for each shape and each group of it; figures without a column stand below.
 pub fn of(machine: &Value, settings: &Value, shapes: &Map<String, Value>) -> String {
     let mut text = format!(
-        "{} cores, {}, load {}, {} flushes/s; {} rounds of {} s\n\n{:NAME_WIDTH$}",
+        "{} cores, {}, load {}, {} flushes/s; {}; {} rounds of {} s\n\n{:NAME_WIDTH$}",
         machine["cores"],
         machine["cpu"].as_str().unwrap_or_default(),
         machine["load_average"],
         machine["flushes_per_second"],
+        settings["store"].as_str().unwrap_or_default(),
         settings["rounds"],
         settings["seconds"],
         ""

@@ -1,5 +1,5 @@
 //! The data folder that each measurement starts with: all plugins compiled, the connection to the
-//! sink set, the workflows applied, no run. Made once for each start of the benchmarks.
+//! sink set, the workflows applied, no run; and the database, where it is PostgreSQL. Made once for each start of the benchmarks.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
@@ -7,51 +7,48 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde_json::json;
+use tombolo_test_postgres::Database;
 
+use super::api::Api;
 use super::place::Place;
 use super::server::Server;
 use super::settings::Settings;
 use super::sinks::Sinks;
 use super::workflows::{self, SINK, SLOW};
 
-/// A prepared data folder.
+/// A prepared data folder, and its database.
 #[derive(Debug)]
 pub struct Template {
-    prepared: PathBuf,
+    prepared: Data,
     copies: PathBuf,
 }
 
-/// A copy of it, which goes away with this value.
+/// A data folder, and the database that goes with it unless that is a file in it. Goes away with this
+/// value.
 #[derive(Debug)]
-pub struct Data(PathBuf);
+pub struct Data {
+    folder: PathBuf,
+    database: Option<Database>,
+}
 
 impl Template {
     /// Prepares the folder.
     ///
     /// # Errors
     /// If the server does not start, or refuses something.
-    pub async fn make(place: &Place, settings: &Settings, sinks: &Sinks) -> anyhow::Result<Self> {
-        let (prepared, copies) = (place.work().join("prepared"), place.work().join("data"));
-        for folder in [&prepared, &copies] {
-            if folder.exists() {
-                fs::remove_dir_all(folder)?;
-            }
-        }
+    pub async fn make(
+        place: &Place,
+        settings: &Settings,
+        sinks: &Sinks,
+        database: Option<Database>,
+    ) -> anyhow::Result<Self> {
+        let name = if database.is_some() { "-postgres" } else { "" };
+        let folder = |kind: &str| place.work().join(format!("{kind}{name}"));
+        let (prepared, copies) = (Data { folder: folder("prepared"), database }, folder("data"));
+        prepared.remove()?;
         let server = Server::start(place, settings, &prepared, sinks)?;
         let api = server.api()?;
-        for path in place.plugins()? {
-            let component = fs::read(&path)?;
-            let added = api.add_plugin(component).await;
-            added.with_context(|| format!("{}", path.display()))?;
-        }
-        for (name, sink) in [(SINK, &sinks.quick), (SLOW, &sinks.slow)] {
-            let connection = json!({"base_url": sink.origin()});
-            api.put(&format!("/api/v1/connections/{name}"), &connection).await?;
-        }
-        for workflow in workflows::all() {
-            let name = workflow["name"].as_str().unwrap_or_default();
-            api.put(&format!("/api/v1/workflows/{name}"), &workflow).await?;
-        }
+        prepare(place, &api, sinks).await?;
         server.stop()?;
         Ok(Self { prepared, copies })
     }
@@ -60,18 +57,65 @@ impl Template {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn copy(&self) -> anyhow::Result<Data> {
-        let data = Data(self.copies.clone());
+    pub async fn copy(&self) -> anyhow::Result<Data> {
+        let mut data = Data { folder: self.copies.clone(), database: None };
         data.remove()?;
-        copy(&self.prepared, &data.0).context("cannot copy the prepared data")?;
+        copy(&self.prepared.folder, &data.folder).context("cannot copy the prepared data")?;
+        if let Some(database) = &self.prepared.database {
+            data.database = Some(database.copy().await?);
+        }
         Ok(data)
     }
 }
 
+/// Gives a tenant the plugins, connections and workflows that are measured.
+///
+/// # Errors
+/// If the server refuses something.
+pub async fn prepare(place: &Place, api: &Api, sinks: &Sinks) -> anyhow::Result<()> {
+    for path in place.plugins()? {
+        let component = fs::read(&path)?;
+        let added = api.add_plugin(component).await;
+        added.with_context(|| format!("{}", path.display()))?;
+    }
+    for (name, sink) in [(SINK, &sinks.quick), (SLOW, &sinks.slow)] {
+        let connection = json!({"base_url": sink.origin()});
+        api.put(&format!("/api/v1/connections/{name}"), &connection).await?;
+    }
+    for workflow in workflows::all() {
+        let name = workflow["name"].as_str().unwrap_or_default();
+        api.put(&format!("/api/v1/workflows/{name}"), &workflow).await?;
+    }
+    Ok(())
+}
+
 impl Data {
-    /// Where it is.
+    /// Where the folder is.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.folder
+    }
+
+    /// The database, if it is not a file in the folder.
+    pub fn database(&self) -> Option<&Database> {
+        self.database.as_ref()
+    }
+
+    /// A folder for another process on the same database, with the compiled components.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn beside(&self, name: &str) -> anyhow::Result<PathBuf> {
+        const COMPILED: &str = "components";
+        let folder = self.folder.join(name.replace(',', "-"));
+        DirBuilder::new().mode(0o700).create(&folder)?;
+        copy(&self.folder.join(COMPILED), &folder.join(COMPILED))?;
+        Ok(folder)
+    }
+
+    /// The same folder with another database.
+    pub fn moved_to(mut self, database: Database) -> Self {
+        self.database = Some(database);
+        self
     }
 
     /// Takes the compiled components away.
@@ -79,13 +123,13 @@ impl Data {
     /// # Errors
     /// If the disk refuses.
     pub fn without_compiled(self) -> anyhow::Result<Self> {
-        fs::remove_dir_all(self.0.join("components"))?;
+        fs::remove_dir_all(self.folder.join("components"))?;
         Ok(self)
     }
 
     fn remove(&self) -> std::io::Result<()> {
-        if self.0.exists() {
-            fs::remove_dir_all(&self.0)?;
+        if self.folder.exists() {
+            fs::remove_dir_all(&self.folder)?;
         }
         Ok(())
     }

@@ -84,9 +84,8 @@ impl<'a> Webhook<'a> {
         connections: usize,
         group: &str,
         figures: &mut Figures,
-    ) -> anyhow::Result<()> {
-        let load = self.measure(connections, Pace::Closed, group, figures);
-        load.await.map(|_| ())
+    ) -> anyhow::Result<Load> {
+        self.measure(connections, Pace::Closed, group, figures).await
     }
 
     /// Open loop at so many a second.

@@ -1,4 +1,5 @@
-//! The benchmarks as a program: `cargo xtask bench [shapes] [--rounds N] [--seconds S] [--quick]`.
+//! The benchmarks as a program: `cargo xtask bench [shapes] [--postgres] [--rounds N] [--seconds S]
+//! [--quick]`.
 //! Fails on errors and lost runs, never on time.
 
 use clap::Parser;
@@ -17,6 +18,9 @@ struct Arguments {
     /// Seconds of each measurement, beside its warm-up.
     #[arg(long, default_value_t = DEFAULT_SECONDS)]
     seconds: f64,
+    /// On PostgreSQL instead of SQLite: a server of its own is started and shares the machine.
+    #[arg(long)]
+    postgres: bool,
     /// One short round: shows that everything works, not how fast it is.
     #[arg(long)]
     quick: bool,
@@ -36,11 +40,12 @@ fn variable(text: &str) -> Result<(String, String), String> {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let shapes = match arguments.shapes.as_slice() {
-        [] => Shape::ALL.to_vec(),
+        [] => Shape::all(arguments.postgres),
         chosen => chosen.to_vec(),
     };
     let settings = Settings {
         variables: arguments.variables,
+        postgres: arguments.postgres,
         ..match arguments.quick {
             true => Settings::quick(shapes),
             false => Settings::full(shapes, arguments.rounds, arguments.seconds),

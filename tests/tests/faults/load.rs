@@ -112,7 +112,7 @@ impl Load {
     async fn claim(&self, limit: usize) -> Result<(), StoreError> {
         let (worker, held) = (self.worker.clone(), Vec::new());
         let wanted = Wanted::Due { suspects: limit };
-        let claim = Claim { worker, limit, now: NOW, until: LATER, held, wanted };
+        let claim = Claim { worker, limit, now: NOW, until: LATER, held, wanted, turns: None };
         for claimed in self.store.claim(claim).await? {
             let Claimed::Run(claimed) = claimed else { panic!("damaged: {claimed:?}") };
             let stage = if claimed.steps.is_empty() { Stage::Accepted } else { Stage::Started };

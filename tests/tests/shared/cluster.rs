@@ -33,6 +33,8 @@ pub struct Cluster {
     pub database: Database,
     /// Takes events in, and works on none.
     pub front: Host,
+    /// Its way to the database.
+    pub way: Proxy,
     pub workers: Vec<Worker>,
     pub load: Load,
     _turn: OwnedMutexGuard<()>,
@@ -59,19 +61,22 @@ impl Cluster {
         let database = Database::on(&server.admin_url()).await?;
         let load = Load::start()?;
         let options = load.allowed(HostOptions::new()).set("engine.lease_seconds", LEASE.as_secs());
-        let front = options.clone().database(&database.url()).roles("ingress,api,scheduler");
+        let address = address(&server);
+        let through = |way: &Proxy| {
+            database.url().replace(&server.port().to_string(), &way.port().to_string())
+        };
+        let way = Proxy::start(address).await?;
+        let front = options.clone().database(&through(&way)).roles("ingress,api,scheduler");
         let front = Host::start(front).await?;
         front.add_plugins().await?;
         load.prepare(&front).await?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.port()));
         let mut workers = Vec::with_capacity(size.workers);
         for number in 0..size.workers {
             let way = Proxy::start(address).await?;
-            let url = database.url().replace(&server.port().to_string(), &way.port().to_string());
-            let options = settings(number, options.clone()).database(&url).roles("worker");
-            workers.push(Worker { host: Host::start(options).await?, way });
+            let options = settings(number, options.clone()).database(&through(&way));
+            workers.push(Worker { host: Host::start(options.roles("worker")).await?, way });
         }
-        Ok(Self { server, database, front, workers, load, _turn: turn })
+        Ok(Self { server, database, front, way, workers, load, _turn: turn })
     }
 
     /// Checks what [`Load::check`] checks, and that no run was late by more than a lease and a bit
@@ -100,6 +105,11 @@ impl Cluster {
         let logs = std::iter::once(self.front.log()).chain(workers);
         logs.map(|log| end_of(&log).to_owned()).collect::<Vec<_>>().join("\n--\n")
     }
+}
+
+/// Where a server listens.
+pub fn address(server: &Server) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, server.port()))
 }
 
 /// The last lines.

@@ -1,11 +1,12 @@
-//! A server that crashes, has no connection left, and keeps rows locked.
+//! A server that crashes, is replaced by its standby, has no connection left, and keeps rows locked.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::Executor;
+use tombolo_tests::host::poll;
 
-use crate::cluster::{Cluster, LEASE, Size};
+use crate::cluster::{Cluster, LEASE, Size, address};
 
 /// Events between two faults.
 const EVENTS: usize = 40;
@@ -27,6 +28,44 @@ async fn the_server_crashes_under_load_and_comes_back() -> anyhow::Result<()> {
     let ((), last) = tokio::try_join!(load.send(front, events), crashing)?;
     let counts = cluster.check(last).await?;
     crate::tell(&format!("shared: {times} crashes of the server, {counts}"));
+    Ok(())
+}
+
+/// What was acknowledged is on the standby, because the server waits for it: see the documents on
+/// deploying.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_standby_takes_over_under_load() -> anyhow::Result<()> {
+    let mut cluster = Cluster::start(Size { workers: 2 }).await?;
+    let standby = tokio::task::block_in_place(|| cluster.server.start_standby())?;
+    let mut admin = cluster.database.admin().await?;
+    admin.execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await?;
+    admin.execute("SELECT pg_reload_conf()").await?;
+    poll("the server to wait for its standby", async || {
+        let state: Option<String> =
+            sqlx::query_scalar("SELECT sync_state FROM pg_stat_replication")
+                .fetch_optional(&mut admin)
+                .await?;
+        Ok((state.as_deref() == Some("sync")).then_some(()))
+    })
+    .await?;
+    let Cluster { server, load, front, way, workers, .. } = &mut cluster;
+    let failing_over = async {
+        load.wait_for_taken(EVENTS).await?;
+        tokio::task::block_in_place(|| server.crash())?;
+        tokio::task::block_in_place(|| standby.promote())?;
+        for way in workers.iter().map(|worker| &worker.way).chain([&*way]) {
+            way.lead_to(address(&standby));
+        }
+        anyhow::Ok(Timestamp::now())
+    };
+    let events = 0..4 * EVENTS;
+    let ((), last) = tokio::try_join!(load.send(front, events), failing_over)?;
+    cluster.database.moved_to(&standby.admin_url());
+    let counts = cluster.check(last).await?;
+    crate::tell(&format!("shared: the standby took over, {counts}"));
+    // Whatever is connected goes before the server that it is connected to.
+    drop(cluster);
+    drop(standby);
     Ok(())
 }
 

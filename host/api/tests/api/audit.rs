@@ -61,7 +61,7 @@ async fn a_tenant_reads_its_own_only() {
 }
 
 /// Every route that changes something, with what it leaves on record; None if it changes nothing.
-const CHANGES: [(&str, &str, Option<&str>); 16] = [
+const CHANGES: [(&str, &str, Option<&str>); 17] = [
     ("post", "/api/v1/plugins", Some("plugin-added")),
     ("post", "/api/v1/workflows/validate", None),
     ("put", "/api/v1/workflows/{name}", Some("workflow-applied")),
@@ -78,6 +78,7 @@ const CHANGES: [(&str, &str, Option<&str>); 16] = [
     ("put", "/api/v1/connections/{name}", Some("connection-set")),
     ("post", "/api/v1/connections/{name}/resume", Some("connection-resumed")),
     ("post", "/api/v1/tokens", Some("token-created")),
+    ("delete", "/api/v1/tokens/{id}", Some("token-revoked")),
 ];
 
 #[tokio::test]

@@ -2,9 +2,10 @@
 //! that nobody has.
 //!
 //! A route whose address has a part that is not known here fails the test: [`part`] has to say which
-//! of the victim's ids it takes. To run it on another database, give its store to [`Host::on`].
+//! of the victim's ids it takes.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tombolo_core::id::{EventId, IdSource, RunId, TenantId, TokenId};
@@ -215,6 +216,41 @@ async fn nothing_of_another_tenant_is_told_or_changed(host: Host) {
     assert_eq!(belongings(&host, &routes, &victims).await, before, "nothing of it has changed");
 }
 
+/// An id that another tenant has takes no longer, and no less, than one that nobody has: the same work
+/// is done for it. Compared are the medians of calls that alternate, so that whatever else the machine
+/// does falls on both.
+async fn how_long_it_takes_tells_nothing(host: Host) {
+    /// Calls of each kind to a route.
+    const CALLS: usize = 21;
+    /// Twice as long would be another class; the machine has other things to do, too.
+    const SAME: u32 = 2;
+    const NOISE: Duration = Duration::from_micros(300);
+    let (victims, nobodys) = (victim(&host).await, absent(&host));
+    let attacker = host.tenant_named("attacker").await;
+    let token = host.issue(attacker, &Scope::ALL, None).await;
+    let caller = (attacker, &*token);
+    let mut compared = 0;
+    let routes = routes(&host).await;
+    let named = |route: &&Route| route.has_parts() && !MAKES.contains(&&*route.operation);
+    for route in routes.iter().filter(named) {
+        let mut took = [Vec::new(), Vec::new()];
+        for _ in 0..CALLS {
+            for (ids, took) in [&victims, &nobodys].into_iter().zip(&mut took) {
+                let asked = Instant::now();
+                let reply = call(&host, route, ids, caller).await;
+                took.push(asked.elapsed());
+                assert_eq!(reply.status, 404);
+            }
+        }
+        took.iter_mut().for_each(|took| took.sort());
+        let [theirs, nobodys] = took.map(|took| took[CALLS / 2]);
+        let place = format!("{} {}: {theirs:?}, {nobodys:?}", route.method, route.path);
+        assert!(theirs <= nobodys * SAME + NOISE && nobodys <= theirs * SAME + NOISE, "{place}");
+        compared += 1;
+    }
+    assert!(compared >= 20, "every route with an id is timed: {compared}");
+}
+
 /// Lists tell of the caller's own only, whatever they are asked for.
 async fn lists_are_of_the_caller_only(host: Host) {
     let victims = victim(&host).await;
@@ -263,16 +299,31 @@ fn a_route_that_is_not_known_here_fails() {
     filled("/api/v1/new/{id}", &ids, TenantId(run));
 }
 
-mod on_sqlite {
-    use crate::harness::Host;
+/// Each case on both databases.
+macro_rules! across_tenants {
+    ($($case:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::$case(super::Host::start().await).await;
+                }
+            )+
+        }
 
-    #[tokio::test]
-    async fn nothing_of_another_tenant_is_told_or_changed() {
-        super::nothing_of_another_tenant_is_told_or_changed(Host::start().await).await;
-    }
+        mod on_postgres {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::$case(super::Host::on_postgres().await).await;
+                }
+            )+
+        }
+    };
+}
 
-    #[tokio::test]
-    async fn lists_are_of_the_caller_only() {
-        super::lists_are_of_the_caller_only(Host::start().await).await;
-    }
+across_tenants! {
+    nothing_of_another_tenant_is_told_or_changed,
+    how_long_it_takes_tells_nothing,
+    lists_are_of_the_caller_only,
 }

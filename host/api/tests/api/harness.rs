@@ -20,7 +20,8 @@ use tombolo_core::id::{IdSource, TenantId};
 use tombolo_core::ports::documents::Documents;
 use tombolo_core::ports::store::{Scope, Store, Tenant};
 use tombolo_egress::{DocumentReader, EgressSettings, HttpEgress, SystemResolver};
-use tombolo_store::{SqliteSettings, SqliteStore};
+use tombolo_store::{PostgresSettings, PostgresStore, SqliteSettings, SqliteStore};
+use tombolo_test_postgres::Database;
 use tombolo_vault::{MasterKey, OsRandomness, SealingVault};
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -122,6 +123,14 @@ impl Host {
     pub async fn set_up(setup: Setup) -> Self {
         let (store, folder) = sqlite().await;
         Self::on(store, Box::new(folder), setup).await
+    }
+
+    /// On a database of its own.
+    pub async fn on_postgres() -> Self {
+        let database = Database::fresh().await.unwrap();
+        let settings = PostgresSettings::new(database.url());
+        let store = Arc::new(PostgresStore::open(settings).await.unwrap());
+        Self::on(store, Box::new(database), Setup::default()).await
     }
 
     /// On a store of the caller's, empty; `database` goes with the host.

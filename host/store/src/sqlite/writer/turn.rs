@@ -57,8 +57,8 @@ fn due(
            AND claims < 2 AND run_id NOT IN (SELECT unhex(value) FROM json_each(?4))
          ORDER BY available_at, run_id LIMIT ?3",
     )?;
-    let rows = statement
-        .query_map(params![priority, claim.now.0, count(limit), held(claim)], read_due)?;
+    let rows =
+        statement.query_map(params![priority, claim.now.0, count(limit), held(claim)], read_due)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
