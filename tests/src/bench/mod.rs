@@ -23,6 +23,7 @@ mod queued;
 mod report;
 mod rounds;
 mod sandbox;
+mod scale;
 mod server;
 mod settings;
 mod shape;

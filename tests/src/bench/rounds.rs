@@ -21,13 +21,16 @@ use super::sinks::Sinks;
 use super::template::{Data, Template};
 use super::webhooks::Webhook;
 use super::workflows::{CHAIN, ITEMS, LONG_CHAIN};
-use super::{claims, history, policies, sandbox, start, turns};
+use super::{claims, history, policies, sandbox, scale, start, turns};
 
 /// Connections unless a shape says otherwise.
 const CONNECTIONS: usize = 64;
 
 /// Connections at which `ack` is measured.
 const ACK_CONNECTIONS: [usize; 4] = [1, 16, 64, 256];
+
+/// Connections at which it is measured what a run costs the database.
+const DEMAND_CONNECTIONS: [usize; 3] = [1, 8, CONNECTIONS];
 
 /// Rates that are offered in the open loop.
 const RATES: [u32; 2] = [200, 1_000];
@@ -115,6 +118,11 @@ impl Round<'_> {
                 Ok(())
             }
             Shape::Policies => self.policies().await,
+            Shape::Demand => self.demand().await,
+            Shape::Scale => {
+                scale::report(self.report);
+                Ok(())
+            }
             Shape::Start => {
                 let (place, settings) = (self.place, self.settings);
                 let template = self.template()?;
@@ -310,7 +318,6 @@ impl Round<'_> {
         let mut figures = Figures::default();
         let data = self.template()?.copy().await?;
         let database = data.database().context("policies are measured on PostgreSQL")?;
-        let postgres = self.postgres.context("policies are measured on PostgreSQL")?;
         let server = self.server(&data)?;
         let webhook = Webhook::new(&server, self.settings, "w2", StatusCode::ACCEPTED);
         let webhook = webhook.calling(&self.sinks.quick);
@@ -319,12 +326,7 @@ impl Round<'_> {
         for with in [with_first, !with_first] {
             policies::set(database, with).await?;
             let mut measured = Figures::default();
-            let before = Demand::so_far(postgres, database).await?;
-            let load = webhook.closed(CONNECTIONS, "", &mut measured).await?;
-            if with {
-                let runs = load.answered.max(1) as f64;
-                Demand::so_far(postgres, database).await?.set(before, runs, &mut figures);
-            }
+            webhook.closed(CONNECTIONS, "", &mut measured).await?;
             reached[usize::from(with)] = measured.get("per_second").unwrap_or_default();
             figures.add_wrongs(measured);
         }
@@ -334,6 +336,27 @@ impl Round<'_> {
         figures.set("per_second_without", without);
         figures.set("ratio_to_without", with / without.max(1.0));
         self.report.add("policies", figures);
+        Ok(())
+    }
+
+    /// What a run of `w2` costs the database, alone and with others in one transaction.
+    async fn demand(&mut self) -> anyhow::Result<()> {
+        let mut figures = Figures::default();
+        let data = self.template()?.copy().await?;
+        let postgres = self.postgres.context("demand is measured on PostgreSQL")?;
+        let database = data.database().context("demand is measured on PostgreSQL")?;
+        let server = self.server(&data)?;
+        let webhook = Webhook::new(&server, self.settings, "w2", StatusCode::ACCEPTED);
+        let webhook = webhook.calling(&self.sinks.quick);
+        for connections in DEMAND_CONNECTIONS {
+            let group = format!("connections.{connections}.");
+            let before = Demand::so_far(postgres, database).await?;
+            let load = webhook.closed(connections, &group, &mut figures).await?;
+            let after = Demand::so_far(postgres, database).await?;
+            after.set(before, load.answered, &group, &mut figures);
+        }
+        server.stop()?;
+        self.report.add("demand", figures);
         Ok(())
     }
 

@@ -29,6 +29,10 @@ pub enum Shape {
     Claims,
     /// `w2` with row-level security and without it. On PostgreSQL.
     Policies,
+    /// What a run of `w2` costs the database. On PostgreSQL.
+    Demand,
+    /// Many processes on one database, by simulation. On nothing.
+    Scale,
     /// From the start of the process to the first webhook; memory.
     Start,
     /// One call into the sandbox.
@@ -44,11 +48,11 @@ impl Shape {
 
     /// True if SQLite has nothing like it.
     pub fn needs_postgres(self) -> bool {
-        matches!(self, Self::Claims | Self::Policies)
+        matches!(self, Self::Claims | Self::Policies | Self::Demand)
     }
 
     /// True if the server is needed.
     pub fn is_served(self) -> bool {
-        !matches!(self, Self::Limit | Self::Sandbox)
+        !matches!(self, Self::Limit | Self::Sandbox | Self::Scale)
     }
 }

@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use super::error::Fault;
 use super::flow;
-use super::scope::{HostTx, Kind, TenantTx, Tx};
+use super::scope::{HostTx, TenantTx, Tx};
 use super::turn::{due_of_each, read_due};
 use crate::group::Leased;
-use crate::record::unsigned;
+use crate::record::{Damaged, unsigned};
 use crate::turn::{Due, choose};
 
 /// Longest due runs of each priority among which those are looked for that need no work.
@@ -32,7 +32,7 @@ struct Taken {
 
 /// Leases what is due and wanted.
 pub(super) async fn claim(pool: &PgPool, claim: &Claim) -> Result<Vec<Leased>, Fault> {
-    let mut tx = Tx::of_host(pool, Kind::Write).await?;
+    let mut tx = Tx::of_claim(pool).await?;
     let mut host = tx.began_as_host();
     let taken = match claim.wanted {
         Wanted::Due { suspects } => take_due(&mut host, claim, suspects.min(claim.limit)).await?,
@@ -124,17 +124,15 @@ async fn take_due(
         }
     };
     let limit = claim.limit - taken.len();
-    let mut classes = Vec::with_capacity(3);
-    for priority in 0..3_i16 {
-        let mut class = due(tx, claim, priority, limit).await?;
+    let mut classes = due(tx, claim, limit).await?;
+    for (priority, class) in (0..).zip(&mut classes) {
         if let Some(turns) = &claim.turns
             && class.len() == limit
         {
             class.extend(due_of_each(tx, (claim, turns), (priority, limit)).await?);
         }
-        classes.push(class);
     }
-    let chosen = choose(classes, limit, claim.turns.as_ref());
+    let chosen = choose(classes.into(), limit, claim.turns.as_ref());
     taken.extend(take(tx, claim, &chosen).await?);
     Ok(taken)
 }
@@ -156,25 +154,43 @@ async fn suspected(tx: &mut HostTx<'_>, claim: &Claim, limit: usize) -> Result<V
     Ok(runs.into_iter().map(RunId).collect())
 }
 
-/// The longest due of a priority, so many at most, without suspects.
-async fn due(
-    tx: &mut HostTx<'_>,
-    claim: &Claim,
-    priority: i16,
-    limit: usize,
-) -> Result<Vec<Due>, Fault> {
-    let rows = sqlx::query(
-        "SELECT available_at, run_id, tenant_id FROM queue
-         WHERE priority = $1 AND available_at <= $2 AND claims < 2 AND run_id <> ALL($3)
-         ORDER BY available_at, run_id LIMIT $4 FOR UPDATE SKIP LOCKED",
-    )
-    .bind(priority)
+/// The longest due of a priority, so many at most, without suspects, locked.
+macro_rules! due_of {
+    ($priority:literal) => {
+        concat!(
+            "(SELECT available_at, run_id, tenant_id, priority FROM queue
+              WHERE priority = ",
+            $priority,
+            " AND available_at <= $1 AND claims < 2 AND run_id <> ALL($2)
+              ORDER BY available_at, run_id LIMIT $3 FOR UPDATE SKIP LOCKED)"
+        )
+    };
+}
+
+/// The longest due of each priority, so many at most, without suspects.
+async fn due(tx: &mut HostTx<'_>, claim: &Claim, limit: usize) -> Result<[Vec<Due>; 3], Fault> {
+    let rows = sqlx::query(concat!(
+        "WITH high AS MATERIALIZED ",
+        due_of!(0),
+        ", normal AS MATERIALIZED ",
+        due_of!(1),
+        ", low AS MATERIALIZED ",
+        due_of!(2),
+        " SELECT * FROM high UNION ALL SELECT * FROM normal UNION ALL SELECT * FROM low",
+    ))
     .bind(claim.now.0)
     .bind(held(claim))
     .bind(count(limit))
     .fetch_all(tx.sql())
     .await?;
-    rows.iter().map(read_due).collect()
+    let mut classes = [const { Vec::new() }; 3];
+    for row in &rows {
+        let priority: i16 = row.try_get(3)?;
+        let class = usize::try_from(priority).ok().and_then(|class| classes.get_mut(class));
+        let class = class.ok_or_else(|| Damaged(format!("{priority} is no priority")))?;
+        class.push(read_due(row)?);
+    }
+    Ok(classes)
 }
 
 /// Runs that are due and are to end: by a wish, which makes them the longest due, or because their

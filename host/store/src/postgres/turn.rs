@@ -1,4 +1,8 @@
 //! Whose turn it is, where more is due than a claim takes: some runs of every tenant.
+//!
+//! Statements compare rows of columns, in the order of the index `queue_turn`: no other index has that
+//! order. With a column that is equal to something, PostgreSQL could take one that leads past all runs of
+//! whoever has the most.
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -33,9 +37,11 @@ pub(super) async fn due_of_each(
          FROM unnest($5::uuid[]) AS turn (tenant)
          CROSS JOIN LATERAL (
            SELECT available_at, run_id, tenant_id FROM queue
-           WHERE priority = $1 AND tenant_id = turn.tenant AND available_at <= $2
+           WHERE (priority, tenant_id, available_at) >= ($1, turn.tenant, 0)
+             AND (priority, tenant_id, available_at) <= ($1, turn.tenant, $2)
              AND claims < 2 AND run_id <> ALL($3)
-           ORDER BY available_at, run_id LIMIT $4 FOR UPDATE SKIP LOCKED) AS due",
+           ORDER BY priority, tenant_id, available_at, run_id LIMIT $4
+           FOR UPDATE SKIP LOCKED) AS due",
     )
     .bind(priority)
     .bind(claim.now.0)
@@ -59,11 +65,13 @@ async fn tenants(
 ) -> Result<Vec<Uuid>, Fault> {
     let tenants = sqlx::query_scalar(
         "WITH RECURSIVE next (tenant) AS (
-           (SELECT tenant_id FROM queue WHERE priority = $1 AND tenant_id >= $2
-            ORDER BY tenant_id LIMIT 1)
+           (SELECT tenant_id FROM queue
+            WHERE (priority, tenant_id) >= ($1, $2) AND priority <= $1
+            ORDER BY priority, tenant_id LIMIT 1)
            UNION ALL
            SELECT (SELECT tenant_id FROM queue
-                   WHERE priority = $1 AND tenant_id > next.tenant ORDER BY tenant_id LIMIT 1)
+                   WHERE (priority, tenant_id) > ($1, next.tenant) AND priority <= $1
+                   ORDER BY priority, tenant_id LIMIT 1)
            FROM next
            WHERE next.tenant IS NOT NULL AND ($3::uuid IS NULL OR next.tenant < $3)
          )

@@ -8,7 +8,7 @@ use tombolo_core::error::ErrorClass;
 use tombolo_core::id::RunId;
 use tombolo_core::ports::store::{
     Catalog, Claim, Cursor, Housekeeping, LetterBox, LetterCursor, LetterFilter, Page, Reading,
-    RunFilter, RunLog, Settle, StepKey, Wanted,
+    RunFilter, RunLog, Settle, Shares, StepKey, Turns, Wanted,
 };
 use tombolo_core::run::RunState;
 use tombolo_store::PostgresStore;
@@ -89,7 +89,7 @@ async fn go_along_indexes_whatever_the_server_knows() {
 async fn story(store: &PostgresStore, sample: &Sample, round: usize) {
     let owner = &sample.owner;
     accept_and_settle(store, owner, round).await;
-    claims(store).await;
+    claims(store, owner).await;
     lists(store, owner).await;
     letters(store, sample).await;
     of_one_run(store, sample).await;
@@ -127,7 +127,7 @@ async fn accept_and_settle(store: &PostgresStore, owner: &Owner, round: usize) {
     store.request_cancel(owner.tenant, leases[1].run, None).await.unwrap();
 }
 
-async fn claims(store: &PostgresStore) {
+async fn claims(store: &PostgresStore, owner: &Owner) {
     store.next_due().await.unwrap();
     for limit in [1, 64] {
         let held: Vec<_> = store.claim(claim(limit)).await.unwrap();
@@ -136,6 +136,9 @@ async fn claims(store: &PostgresStore) {
         assert_eq!(leases.len(), limit);
         let held = leases.iter().map(|lease| lease.run).collect();
         store.claim(Claim { held, ..claim(limit) }).await.unwrap();
+        let turns = Turns { shares: Shares::new(1_000), first: owner.tenant };
+        let taken = store.claim(Claim { turns: Some(turns), ..claim(limit) }).await.unwrap();
+        assert_eq!(taken.len(), limit);
         store.renew(&leases, after(60_000)).await.unwrap();
     }
     store.claim(Claim { wanted: Wanted::Ending, ..claim(64) }).await.unwrap();
