@@ -16,12 +16,12 @@ use super::figures::Figures;
 use super::report::Report;
 
 /// Processor time of a transaction with one write, in microseconds, and of each write more.
-const TRANSACTION_US: f64 = 700.0;
+const TRANSACTION_US: f64 = 1_200.0;
 /// See [`TRANSACTION_US`].
-const WRITE_US: f64 = 150.0;
+const WRITE_US: f64 = 180.0;
 
 /// Processor time a second of a process that has nothing to do.
-const IDLE_US: f64 = 3_000.0;
+const IDLE_US: f64 = 6_000.0;
 
 /// A flush of the log.
 const FLUSH_US: f64 = 200.0;
@@ -48,6 +48,10 @@ pub fn report(report: &mut Report) {
     for processes in PROCESSES {
         let mut figures = Figures::default();
         for cores in CORES {
+            if processes as f64 * IDLE_US > cores as f64 * 1e6 / 2.0 {
+                // Half of it and more for processes that do nothing: not the database for so many.
+                continue;
+            }
             let most = most(processes, cores);
             let group = format!("cores.{cores}.");
             figures.set(format!("{group}per_second"), most.runs_per_second);
@@ -170,7 +174,7 @@ impl Simulation {
             processes: (0..processes).map(|_| Process::default()).collect(),
             cores,
             busy: 0,
-            slower: 1.0 / (1.0 - idle.min(0.99)),
+            slower: 1.0 / (1.0 - idle),
             line: VecDeque::new(),
             transactions: Vec::new(),
             free: Vec::new(),
@@ -314,7 +318,7 @@ mod tests {
     fn a_light_load_takes_a_transaction_and_a_flush() {
         let reached = Simulation::new(10, 8, 10.0).run().unwrap();
         assert!(
-            reached.p50_us >= TRANSACTION_US + FLUSH_US && reached.p50_us < 1.2e3,
+            reached.p50_us >= TRANSACTION_US + FLUSH_US && reached.p50_us < 1.6e3,
             "{reached:?}"
         );
         assert!(reached.cores_busy < 0.01);
