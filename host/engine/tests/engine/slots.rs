@@ -1,7 +1,8 @@
 //! Who gets a slot, and who needs none.
 
 use serde_json::json;
-use tombolo_core::ports::intake::Intake;
+use tombolo_core::ports::intake::{Answer, Intake};
+use tombolo_core::ports::store::Reading;
 use tombolo_core::run::RunState;
 
 use crate::support::{Bench, HOUR, Running, by, soon, state};
@@ -29,6 +30,39 @@ async fn a_queued_run_that_is_to_end_needs_no_slot() {
     bench.clock.forward(HOUR);
     assert_eq!(bench.ended(late).await.run.error.unwrap().code, "run-timeout");
     assert!(bench.sandbox.attempts("a").is_empty());
+}
+
+/// However long the runs of a tenant take, and however many of them wait.
+#[tokio::test]
+async fn the_runs_of_a_tenant_leave_a_slot_to_another() {
+    const SLOTS: usize = 4;
+    let mut bench = Bench::new().await;
+    bench.settings.concurrent_runs = SLOTS;
+    let engine = bench.start().await;
+    engine.apply(json!({"a": {"use": "test.read"}}), json!({})).await;
+    let other = engine.asked_by(bench.other_tenant("globex").await);
+    other.apply(json!({"b": {"use": "set", "with": {"n": 1}}}), json!({})).await;
+    let mut held = Vec::new();
+    for n in 0..SLOTS - 1 {
+        let (started, go_on) = bench.sandbox.hold("a");
+        engine.run(&n.to_string()).await;
+        soon(started).await.unwrap();
+        held.push(go_on);
+    }
+    let queued = [engine.run("queued").await, engine.run("queued, too").await];
+
+    let answer = soon(other.run_and_wait("1")).await;
+
+    assert!(matches!(answer, Answer::Ready { status: 200, .. }), "{answer:?}");
+    for run in queued {
+        let waits = bench.store.run(bench.tenant, run).await.unwrap().unwrap();
+        assert_eq!(state(&waits), RunState::Queued, "there is one slot left, for somebody else");
+    }
+    // What its own runs leave is its own.
+    held.pop().unwrap().send(json!(1)).unwrap();
+    for run in queued {
+        assert_eq!(state(&bench.ended(run).await), RunState::Succeeded);
+    }
 }
 
 #[tokio::test]

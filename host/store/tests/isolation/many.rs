@@ -59,6 +59,14 @@ pub struct Sample {
     pub waiting: RunId,
 }
 
+/// A tenant alone, with a few runs.
+pub async fn first(world: &World) -> Sample {
+    let owner = world.owner("first").await;
+    let queued = (0..20).map(|n| owner.event(&format!("queued-{n}"))).collect();
+    world.store.accept(queued).await.unwrap();
+    seed(world, owner).await
+}
+
 /// Writes them.
 pub async fn write(world: &World) -> Vec<Sample> {
     let mut samples = Vec::new();

@@ -28,8 +28,14 @@ const MANY: [(&str, &str); 2] = [
 ];
 
 /// What the server knows about the tables.
-const STATISTICS: [(&str, &str); 4] = [
-    ("of empty tables", ""),
+const STATISTICS: [(&str, &str); 5] = [
+    ("first of empty tables, then what it counted", ""),
+    (
+        "of empty tables",
+        "SET allow_system_table_mods = on; DELETE FROM pg_statistic;
+         UPDATE pg_class SET reltuples = 0, relpages = 0, relallvisible = 0
+         WHERE relnamespace = 'public'::regnamespace",
+    ),
     (
         "of a vacuum that found nothing in the queue",
         "SET allow_system_table_mods = on;
@@ -45,19 +51,51 @@ const STATISTICS: [(&str, &str); 4] = [
     ("fresh", "ANALYZE"),
 ];
 
+/// Plans are made when a statement is first used, which is when a new database is empty.
+#[tokio::test]
+async fn are_made_anew_while_the_tables_grow() {
+    const COUNTED: &str = "SELECT reltuples > 0 FROM pg_class WHERE oid = 'run'::regclass";
+    let explained = Explained::new().await;
+    let (world, owner) = (&explained.world, explained.world.owner("grows").await);
+    let mut look = world.database.look().await.unwrap();
+    let mut written = 0;
+    // Nothing else counts tables on this server.
+    while !sqlx::query_scalar::<_, bool>(COUNTED).fetch_one(&mut look).await.unwrap() {
+        let keys = written..written + 100;
+        let accepts = keys.map(|key| owner.event(&key.to_string())).collect();
+        world.store.accept(accepts).await.unwrap();
+        written += 100;
+        assert!(written < 1_000_000, "nobody has counted the tables");
+    }
+}
+
 #[tokio::test]
 async fn go_along_indexes_whatever_the_server_knows() {
     let mut explained = Explained::new().await;
     let mut look = explained.world.database.look().await.unwrap();
     look.execute("ANALYZE").await.unwrap();
+    // Its plans are made while the tables are empty, and kept.
+    let early = explained.store().await;
+    let first = many::first(&explained.world).await;
+    for round in 0..3 {
+        story(&early, &first, round, &[1]).await;
+    }
     let samples = many::write(&explained.world).await;
+    // As it does by itself while it writes; here nothing else counts tables.
+    assert!(early.count_grown_tables().await.unwrap() > 10);
+    drop(explained.plans());
+    let mut early = Some(early);
     let mut faults: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let (mut statements, mut queries) = (0, BTreeSet::new());
     for (round, (known, prepare)) in STATISTICS.into_iter().enumerate() {
         look.execute(prepare).await.unwrap();
-        let store = explained.store().await;
+        let store = match early.take() {
+            Some(early) => early,
+            None => explained.store().await,
+        };
         for sample in &samples[2 * round..2 * round + 2] {
-            story(&store, sample, round).await;
+            story(&store, sample, 10 + round, &[1, 64]).await;
+            housekeeping(&store, &sample.owner).await;
         }
         store.close().await;
         for plan in explained.plans() {
@@ -86,14 +124,13 @@ async fn go_along_indexes_whatever_the_server_knows() {
 }
 
 /// What is asked and written all the time.
-async fn story(store: &PostgresStore, sample: &Sample, round: usize) {
+async fn story(store: &PostgresStore, sample: &Sample, round: usize, claimed: &[usize]) {
     let owner = &sample.owner;
     accept_and_settle(store, owner, round).await;
-    claims(store, owner).await;
+    claims(store, owner, claimed).await;
     lists(store, owner).await;
     letters(store, sample).await;
     of_one_run(store, sample).await;
-    housekeeping(store, owner).await;
 }
 
 async fn accept_and_settle(store: &PostgresStore, owner: &Owner, round: usize) {
@@ -127,9 +164,9 @@ async fn accept_and_settle(store: &PostgresStore, owner: &Owner, round: usize) {
     store.request_cancel(owner.tenant, leases[1].run, None).await.unwrap();
 }
 
-async fn claims(store: &PostgresStore, owner: &Owner) {
+async fn claims(store: &PostgresStore, owner: &Owner, limits: &[usize]) {
     store.next_due().await.unwrap();
-    for limit in [1, 64] {
+    for limit in limits.iter().copied() {
         let held: Vec<_> = store.claim(claim(limit)).await.unwrap();
         let runs = held.into_iter().map(readable);
         let leases: Vec<_> = runs.map(|run| run.lease).collect();

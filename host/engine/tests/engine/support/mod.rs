@@ -226,6 +226,12 @@ impl Bench {
         self.store.put_connection(connection, None).await.unwrap();
     }
 
+    /// Another tenant, without plugins.
+    pub async fn other_tenant(&self, name: &str) -> TenantId {
+        let tenant = Tenant { id: TenantId::new(&*self.ids), name: name.into() };
+        self.store.ensure_tenant(tenant, self.clock.now()).await.unwrap().id
+    }
+
     pub fn clock_now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -278,6 +284,13 @@ pub struct Running {
 }
 
 impl Running {
+    /// The same engine, asked by another tenant.
+    pub fn asked_by(&self, tenant: TenantId) -> Self {
+        let (engine, registry, store) =
+            (self.engine.clone(), self.registry.clone(), self.store.clone());
+        Self { engine, registry, store, tenant }
+    }
+
     /// Applies a workflow `w` of these nodes, with further fields.
     pub async fn apply(&self, nodes: Value, more: Value) {
         self.apply_as("w", nodes, more).await;

@@ -31,19 +31,29 @@ use uuid::Uuid;
 
 pub(super) use self::batch::Write;
 use self::commit::Writer;
+use super::statistics::Statistics;
 use crate::group::Waiting;
 
 /// Starts them. They end when the channel is closed and empty.
 pub(super) fn start(pool: &PgPool, waiting: Waiting<Write>, ids: Vec<Uuid>) -> Vec<JoinHandle<()>> {
     let waiting = Arc::new(Mutex::new(waiting));
-    let spawn = |id| tokio::spawn(write_all(Writer::new(pool.clone(), id), waiting.clone()));
+    let statistics = Statistics::new(pool.clone());
+    let spawn = |id| {
+        let writer = Writer::new(pool.clone(), id);
+        tokio::spawn(write_all(writer, waiting.clone(), statistics.clone()))
+    };
     ids.into_iter().map(spawn).collect()
 }
 
-async fn write_all(mut writer: Writer, waiting: Arc<Mutex<Waiting<Write>>>) {
+async fn write_all(
+    mut writer: Writer,
+    waiting: Arc<Mutex<Waiting<Write>>>,
+    statistics: Arc<Statistics>,
+) {
     loop {
         let next = waiting.lock().await.next().await;
         let Some(writes) = next else { return };
         writer.write(writes.into_iter().collect()).await;
+        statistics.wrote();
     }
 }

@@ -1,4 +1,8 @@
 //! What becomes of runs after a settle: they go on, are parked, or end.
+//!
+//! Statements that join runs with what is written of them name the runs' ids a second time (`ANY`). A
+//! plan that was made while the table was empty may begin with the table, and would else read all of the
+//! tenant's runs from then on.
 
 use sqlx::Row;
 use tombolo_core::clock::Timestamp;
@@ -101,7 +105,7 @@ async fn park(tx: &mut TenantTx<'_>, parks: &[Park<'_>], leaves: &mut Leaves) ->
     give_back(tx, parks).await?;
     sqlx::query(
         "UPDATE run r SET state = u.state FROM UNNEST($2::uuid[], $3::text[]) AS u (id, state)
-         WHERE r.tenant_id = $1 AND r.id = u.id",
+         WHERE r.tenant_id = $1 AND r.id = u.id AND r.id = ANY($2)",
     )
     .bind(tx.tenant().0)
     .bind(parks.iter().map(|park| run(park.writing)).collect::<Vec<Uuid>>())
@@ -234,7 +238,7 @@ async fn write_ends(
          FROM UNNEST($2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::bytea[], $7::bytea[],
            $8::bigint[], $9::bigint[], $10::bigint[]) AS u (id, state, ended_at, error, output,
            output_hash, output_pack, epoch, pack)
-         WHERE r.tenant_id = $1 AND r.id = u.id
+         WHERE r.tenant_id = $1 AND r.id = u.id AND r.id = ANY($2)
          RETURNING r.id, r.parent_run, r.parent_node, r.parent_item",
     )
     .bind(tx.tenant().0)
