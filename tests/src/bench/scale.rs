@@ -16,9 +16,9 @@ use super::figures::Figures;
 use super::report::Report;
 
 /// Processor time of a transaction with one write, in microseconds, and of each write more.
-const TRANSACTION_US: f64 = 1_200.0;
+const TRANSACTION_US: f64 = 840.0;
 /// See [`TRANSACTION_US`].
-const WRITE_US: f64 = 180.0;
+const WRITE_US: f64 = 120.0;
 
 /// Processor time a second of a process that has nothing to do.
 const IDLE_US: f64 = 6_000.0;
