@@ -162,11 +162,11 @@ impl Registry {
     pub(crate) fn any_of_several(&self, random: &dyn Random) -> Option<TenantId> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
         let tenants = Some(&live.tenants).filter(|tenants| tenants.len() > 1)?;
-        // The product is below the count, which is far below where a float leaves integers out.
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            clippy::cast_precision_loss
+            clippy::cast_precision_loss,
+            reason = "a part of the count, which is far below where a float leaves integers out"
         )]
         let place = (random.unit() * tenants.len() as f64) as usize;
         tenants.iter().nth(place).or(tenants.first()).copied()
