@@ -185,7 +185,8 @@ fn tell(what: &str) {
         Some(name) if name.contains("on_postgres") => "PostgreSQL",
         _ => "SQLite",
     };
-    writeln!(std::io::stderr(), "cross-tenant, on {database}: {what}").unwrap();
+    let line = format!("cross-tenant, on {database}: {what}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 /// The test, on any database.
