@@ -34,7 +34,11 @@ pub(crate) async fn run(inner: Arc<Inner>) {
             () = woken => longest = inner.settings.poll(),
             () = inner.slots.freed.notified() => longest = inner.settings.poll(),
             () = tokio::time::sleep(pause) => {
-                longest = (longest * 2).min(inner.settings.idle_poll());
+                // Not a quiet time, if a tenant's runs are left out: another's may come.
+                longest = match inner.slots.leaves_out() {
+                    true => inner.settings.poll(),
+                    false => (longest * 2).min(inner.settings.idle_poll()),
+                };
             }
             () = inner.closing.cancelled() => return,
         }

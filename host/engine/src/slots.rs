@@ -72,7 +72,12 @@ impl Slots {
         self.shares().clone()
     }
 
-    /// Nothing was left out.
+    /// True while something may be due that was left out because its tenant has its share.
+    pub fn leaves_out(&self) -> bool {
+        self.left_out.load(Ordering::SeqCst)
+    }
+
+    /// Nothing was left out, unless a tenant has its share.
     pub fn all_served(&self) {
         if self.shares().full().next().is_none() {
             self.left_out.store(false, Ordering::SeqCst);
