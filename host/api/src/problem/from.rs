@@ -13,6 +13,9 @@ use super::{Kind, Problem};
 /// What a busy store asks for: a batch takes milliseconds.
 const BUSY_RETRY: Duration = Duration::from_secs(1);
 
+/// A database that stopped is back, or replaced by its standby, after seconds.
+const FAILED_RETRY: Duration = Duration::from_secs(5);
+
 /// A full disk needs a person.
 const FULL_RETRY: Duration = Duration::from_secs(60);
 
@@ -31,8 +34,10 @@ impl From<StoreError> for Problem {
             StoreError::LeaseLost { .. }
             | StoreError::StateConflict { .. }
             | StoreError::Corrupt(_)
-            | StoreError::Refused(_)
-            | StoreError::Database(_) => Self::internal(error.to_string()),
+            | StoreError::Refused(_) => Self::internal(error.to_string()),
+            StoreError::Database(_) => {
+                Self::store_failed(error.to_string()).retry_after(FAILED_RETRY)
+            }
         }
     }
 }

@@ -54,6 +54,12 @@ impl Problem {
         Self { cause: Some(cause.into()), ..Self::new(Kind::Internal, detail) }
     }
 
+    /// The database failed, and may work again later: its words go to the log.
+    pub(crate) fn store_failed(cause: impl Into<String>) -> Self {
+        let detail = "The database failed, or cannot be reached at this moment.";
+        Self { cause: Some(cause.into()), ..Self::new(Kind::StoreFailed, detail) }
+    }
+
     /// Its type.
     pub fn kind(&self) -> Kind {
         self.kind

@@ -48,7 +48,10 @@ enum Before {
 impl Target {
     /// Brings the schema up to date and marks the database.
     pub(super) async fn begin(settings: PostgresSettings, begin: Begin) -> Result<Self, CopyError> {
-        let settings = PostgresSettings { statement_timeout: STATEMENT_TIMEOUT, ..settings };
+        // Beside those of the writers one that has the mark, and one that copies.
+        let connections = settings.connections.max(settings.writers() + 2);
+        let settings =
+            PostgresSettings { statement_timeout: STATEMENT_TIMEOUT, connections, ..settings };
         let pool = open::open(&settings).await?;
         let before = mark(&pool).await.map_err(StoreError::from)?;
         if matches!(before, Before::Used) {

@@ -80,6 +80,12 @@ impl Fault {
         }
     }
 
+    /// True if another connection may do what this one did not: a pool from which none came in time has
+    /// none.
+    pub(super) fn is_of_one_connection(&self) -> bool {
+        self.lost_the_connection() && !matches!(self, Self::Database(sqlx::Error::PoolTimedOut))
+    }
+
     fn has_code(&self, prefixes: &[&str]) -> bool {
         let Self::Database(error) = self else { return false };
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);

@@ -20,6 +20,7 @@ mod housekeeping;
 mod keep;
 pub(crate) mod leases;
 mod letters;
+mod live;
 pub(crate) mod open;
 mod packs;
 mod pause;
@@ -48,8 +49,10 @@ use tombolo_core::id::TenantId;
 use tombolo_core::ports::store::StoreError;
 
 use self::error::Fault;
+use self::live::on_a_live_one;
 pub use self::open::PostgresSettings;
 use self::scope::{HostTx, Kind, TenantTx, Tx};
+use self::statistics::Statistics;
 use self::writer::Write;
 use crate::group::{Writes, channel};
 use crate::remembered::Remembered;
@@ -60,6 +63,7 @@ use crate::remembered::Remembered;
 #[derive(Debug)]
 pub struct PostgresStore {
     pool: PgPool,
+    of_writers: PgPool,
     writes: Writes<Write>,
     remembered: Arc<Remembered>,
     /// Taken by whoever closes the store.
@@ -89,16 +93,17 @@ impl PostgresStore {
 
     /// The store on a database that is open.
     pub(crate) async fn on(pool: PgPool, settings: &PostgresSettings) -> Result<Self, StoreError> {
-        let writers = i64::try_from(settings.writers.max(1)).unwrap_or(1);
+        let of_writers = open::of_writers(settings, &pool).await?;
         let ids = sqlx::query_scalar("SELECT gen_random_uuid() FROM generate_series(1, $1)")
-            .bind(writers)
+            .bind(i64::from(settings.writers()))
             .fetch_all(&pool)
             .await
             .map_err(Fault::from)?;
         let (writes, waiting) = channel(settings.bounds);
-        let writers = Mutex::new(Some(writer::start(&pool, waiting, ids)));
+        let statistics = Statistics::new(pool.clone());
+        let writers = Mutex::new(Some(writer::start(&of_writers, &statistics, waiting, ids)));
         let remembered = Arc::new(Remembered::for_a_while(settings.remembers_connections_for));
-        Ok(Self { pool, writes, remembered, writers })
+        Ok(Self { pool, of_writers, writes, remembered, writers })
     }
 
     /// Refuses new writes, finishes those that wait, and closes the connections. A second call does
@@ -111,6 +116,7 @@ impl PostgresStore {
                 tracing::error!("a writer ended badly");
             }
         }
+        self.of_writers.close().await;
         self.pool.close().await;
     }
 
@@ -119,12 +125,11 @@ impl PostgresStore {
     /// # Errors
     /// If the server does not answer.
     pub async fn time(&self) -> Result<Timestamp, StoreError> {
-        let ms: i64 =
+        let asked = on_a_live_one(&self.pool, || {
             sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
                 .fetch_one(&self.pool)
-                .await
-                .map_err(Fault::from)?;
-        Ok(Timestamp(ms))
+        });
+        Ok(Timestamp(asked.await?))
     }
 
     /// Has the server count the tables that are four times as large as it believes, as the store does by

@@ -70,6 +70,11 @@ impl PostgresSettings {
         }
     }
 
+    /// One at least.
+    pub(crate) fn writers(&self) -> u32 {
+        u32::try_from(self.writers).unwrap_or(u32::MAX).max(1)
+    }
+
     fn options(&self) -> Result<PgConnectOptions, StoreError> {
         let options = PgConnectOptions::from_str(&self.url).map_err(|error| {
             StoreError::Database(format!("the address of the database: {error}"))
@@ -129,19 +134,39 @@ pub(super) async fn look(settings: &PostgresSettings) -> Result<PgPool, StoreErr
     connections(settings, options.options(settings.session()).options(read_only)).await
 }
 
+/// Those of everybody but the writers: one at least.
 async fn connections(
     settings: &PostgresSettings,
     options: PgConnectOptions,
 ) -> Result<PgPool, StoreError> {
-    // Each writer has one, and there is one left for everybody else.
-    let writers = u32::try_from(settings.writers).unwrap_or(u32::MAX);
-    PgPoolOptions::new()
-        .max_connections(settings.connections.max(writers.saturating_add(1)))
-        .acquire_timeout(settings.connect_timeout)
-        .test_before_acquire(false)
+    let others = settings.connections.saturating_sub(settings.writers()).max(1);
+    pool(settings, others)
         .connect_with(options.statement_cache_capacity(STATEMENTS))
         .await
         .map_err(fault)
+}
+
+/// Those of the writers, one for each, which are there as long as the store is: results are written
+/// also while reads take all the others, and while the server has none left to give.
+pub(super) async fn of_writers(
+    settings: &PostgresSettings,
+    others: &PgPool,
+) -> Result<PgPool, StoreError> {
+    let options = PgConnectOptions::clone(&others.connect_options());
+    pool(settings, settings.writers())
+        .min_connections(settings.writers())
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options)
+        .await
+        .map_err(fault)
+}
+
+fn pool(settings: &PostgresSettings, connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(settings.connect_timeout)
+        .test_before_acquire(false)
 }
 
 /// The schema that this version works on.

@@ -11,6 +11,7 @@ use tombolo_core::id::TenantId;
 use uuid::Uuid;
 
 use super::error::Fault;
+use super::live::on_a_live_one;
 
 /// A transaction that may be bound to several tenants, one after the other.
 pub(crate) struct Tx(Transaction<'static, Postgres>);
@@ -91,7 +92,9 @@ impl Tx {
     /// What has begun and is not wanted any more is rolled back.
     async fn begin(pool: &PgPool, statement: impl SqlSafeStr) -> Result<Self, Fault> {
         let (pool, statement) = (pool.clone(), statement.into_sql_str());
-        let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+        let begun = tokio::spawn(async move {
+            on_a_live_one(&pool, || pool.begin_with(statement.clone())).await
+        });
         Ok(Self(begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??))
     }
 

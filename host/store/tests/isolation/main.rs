@@ -6,6 +6,7 @@ mod everything;
 mod explain;
 mod forget;
 mod hardened;
+mod lost;
 mod many;
 mod plans;
 mod pool;

@@ -11,6 +11,7 @@ use tombolo_core::ports::store::{
 
 use self::list::Asked;
 use super::error::Fault;
+use super::live::on_a_live_one;
 use super::scope::TenantTx;
 use super::{PostgresStore, packs};
 use crate::record::due;
@@ -59,7 +60,7 @@ impl Reading for PostgresStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await.map_err(Fault::from)?;
+        on_a_live_one(&self.pool, || sqlx::query("SELECT 1").execute(&self.pool)).await?;
         Ok(())
     }
 }

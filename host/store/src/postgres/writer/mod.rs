@@ -35,9 +35,13 @@ use super::statistics::Statistics;
 use crate::group::Waiting;
 
 /// Starts them. They end when the channel is closed and empty.
-pub(super) fn start(pool: &PgPool, waiting: Waiting<Write>, ids: Vec<Uuid>) -> Vec<JoinHandle<()>> {
+pub(super) fn start(
+    pool: &PgPool,
+    statistics: &Arc<Statistics>,
+    waiting: Waiting<Write>,
+    ids: Vec<Uuid>,
+) -> Vec<JoinHandle<()>> {
     let waiting = Arc::new(Mutex::new(waiting));
-    let statistics = Statistics::new(pool.clone());
     let spawn = |id| {
         let writer = Writer::new(pool.clone(), id);
         tokio::spawn(write_all(writer, waiting.clone(), statistics.clone()))
