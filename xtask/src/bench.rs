@@ -13,7 +13,7 @@ pub fn run(place: &Place, arguments: &[&str]) -> anyhow::Result<()> {
 }
 
 /// Shapes that differ on PostgreSQL. `history` brings its runs there with `tombolo store copy`.
-const ON_POSTGRES: [&str; 5] = ["w2", "policies", "claims", "turns", "history"];
+const ON_POSTGRES: [&str; 6] = ["w2", "policies", "claims", "turns", "history", "idle"];
 
 /// Runs what was built, for seconds only: shows that the benchmarks work and that nothing is lost
 /// under load. Fails on errors, never on time.

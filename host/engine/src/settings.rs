@@ -35,7 +35,8 @@ pub struct EngineSettings {
     pub housekeeping_ms: u64,
     /// How long an alert about the same is not repeated, in milliseconds.
     pub alert_repeat_ms: u64,
-    /// How often the ends of the records of what people did are looked at, in milliseconds.
+    /// How often the ends of the records of what people did are looked at, in milliseconds; as often as
+    /// `checkpoint_ms` if that is shorter.
     pub checkpoint_poll_ms: u64,
     /// New entries of a record after which a checkpoint is signed at the next look.
     pub checkpoint_entries: u64,
@@ -57,7 +58,7 @@ impl Default for EngineSettings {
             drain_ms: 10_000,
             housekeeping_ms: 60_000,
             alert_repeat_ms: 300_000,
-            checkpoint_poll_ms: 5_000,
+            checkpoint_poll_ms: 10_000,
             checkpoint_entries: 256,
             checkpoint_ms: 60_000,
         }
@@ -88,7 +89,7 @@ impl EngineSettings {
     }
 
     pub(crate) fn checkpoint_poll(&self) -> Duration {
-        Duration::from_millis(self.checkpoint_poll_ms)
+        Duration::from_millis(self.checkpoint_poll_ms.min(self.checkpoint_ms))
     }
 
     pub(crate) fn checkpoint_rule(&self) -> CheckpointRule {

@@ -80,6 +80,11 @@ impl Database {
         admin_url.clone_into(&mut self.admin_url);
     }
 
+    /// What the server calls it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its address, for its owner.
     pub fn url(&self) -> String {
         let (name, owner, admin) = (&self.name, &self.owner, &self.admin_url);

@@ -11,6 +11,7 @@ mod connection;
 mod demand;
 mod figures;
 mod history;
+mod idle;
 mod limit;
 mod load;
 mod machine;

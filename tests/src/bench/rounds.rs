@@ -21,7 +21,7 @@ use super::sinks::Sinks;
 use super::template::{Data, Template};
 use super::webhooks::Webhook;
 use super::workflows::{CHAIN, ITEMS, LONG_CHAIN};
-use super::{claims, history, policies, sandbox, scale, start, turns};
+use super::{claims, history, idle, policies, sandbox, scale, start, turns};
 
 /// Connections unless a shape says otherwise.
 const CONNECTIONS: usize = 64;
@@ -119,6 +119,13 @@ impl Round<'_> {
             }
             Shape::Policies => self.policies().await,
             Shape::Demand => self.demand().await,
+            Shape::Idle => {
+                let data = self.template()?.copy().await?;
+                let server = self.server(&data)?;
+                let database = self.postgres.zip(data.database());
+                self.report.add("idle", idle::measure(&server, self.settings, database).await?);
+                server.stop()
+            }
             Shape::Scale => {
                 scale::report(self.report);
                 Ok(())

@@ -31,6 +31,8 @@ pub enum Shape {
     Policies,
     /// What a run of `w2` costs the database. On PostgreSQL.
     Demand,
+    /// What a process takes that has nothing to do, and its database.
+    Idle,
     /// Many processes on one database, by simulation. On nothing.
     Scale,
     /// From the start of the process to the first webhook; memory.

@@ -26,8 +26,12 @@ const WRITE_USES_EVERY: Duration = Duration::from_secs(60);
 /// all processes together let in during this time.
 const COUNT_RUNS_EVERY: Duration = Duration::from_secs(5);
 
-/// Every how many of these counts the stored bytes are counted, too: once a minute.
-const COUNTS_PER_STORAGE: u32 = 12;
+/// Every how many of these times it is looked whether somebody has a quota by now, while nobody has: a
+/// process that has nothing to do asks its database less than once a second, in all.
+const TIMES_PER_LOOK: u32 = 2;
+
+/// Every how many of these times the stored bytes are counted, too: once a minute.
+const TIMES_PER_STORAGE: u32 = 12;
 
 /// How often the identity provider's keys are read anew.
 const READ_KEYS_EVERY: Duration = Duration::from_secs(15 * 60);
@@ -135,14 +139,16 @@ impl Gate {
 
     async fn keep_counting(&self, stopping: &CancellationToken) {
         let (mut uses, mut runs) = (every(WRITE_USES_EVERY), every(COUNT_RUNS_EVERY));
-        let mut counts = 0_u32;
+        let mut times = 0_u32;
         loop {
             tokio::select! {
                 () = stopping.cancelled() => return,
                 _ = uses.tick() => self.used().await,
                 _ = runs.tick() => {
-                    counts = counts.wrapping_add(1);
-                    self.counted(counts.is_multiple_of(COUNTS_PER_STORAGE)).await;
+                    times = times.wrapping_add(1);
+                    if !self.allowances.is_empty() || times.is_multiple_of(TIMES_PER_LOOK) {
+                        self.counted(times.is_multiple_of(TIMES_PER_STORAGE)).await;
+                    }
                 }
             }
         }

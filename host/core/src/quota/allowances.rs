@@ -93,6 +93,11 @@ impl Allowances {
         }
     }
 
+    /// True if no tenant has a quota.
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// What a tenant may use.
     pub fn quotas(&self, tenant: TenantId) -> Quotas {
         self.lock().get(&tenant).map(|account| account.quotas).unwrap_or_default()
