@@ -93,7 +93,7 @@ fn turns(inner: &Inner, wanted: Wanted) -> Option<Turns> {
     if wanted == Wanted::Ending {
         return None;
     }
-    let first = inner.ports.registry.any_of_several(&*inner.ports.random)?;
+    let first = inner.ports.registry.next_of_several()?;
     Some(Turns { shares: inner.slots.shared(), first })
 }
 

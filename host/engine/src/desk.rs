@@ -216,7 +216,11 @@ pub(crate) async fn write(inner: &Inner, command: Settle) -> Result<(), StoreErr
     loop {
         let error = match inner.ports.store.settle(command.clone()).await {
             Err(error @ (StoreError::Full | StoreError::Busy { .. } | StoreError::Locked)) => error,
-            Err(error @ StoreError::Database(_)) if inner.ports.clock.now() < gives_up_at => error,
+            Err(error @ (StoreError::Unreachable(_) | StoreError::Database(_)))
+                if inner.ports.clock.now() < gives_up_at =>
+            {
+                error
+            }
             other => return other,
         };
         tracing::warn!(run = %command.lease.run, %error, "results wait to be written");

@@ -30,6 +30,7 @@ mod respond;
 mod set_back;
 mod settings;
 mod slots;
+mod spread;
 mod starts;
 mod steps;
 

@@ -19,13 +19,14 @@ use tombolo_core::ports::intake::{Hook, Subscriber, Subscriptions};
 use tombolo_core::ports::repair::By;
 use tombolo_core::ports::sandbox::Sandbox;
 use tombolo_core::ports::store::{Applied, NewVersion, Store, StoreError, WorkflowVersion};
-use tombolo_core::random::Random;
 use tombolo_core::workflow::{
     Definition, EventSchemas, Issue, LimitRules, Pinned, Plan, Verify, compile,
 };
 
 use catalog::TenantCatalog;
 use events::Declared;
+
+use crate::spread::Spread;
 
 /// Versions whose plans are kept in memory; then all are made anew as they are needed.
 const MAX_PLANS: usize = 4096;
@@ -41,6 +42,7 @@ pub struct Registry {
     /// What the store said of the versions that `live` was made from.
     revision: AtomicI64,
     plans: RwLock<HashMap<(WorkflowId, u32), Arc<Plan>>>,
+    turns: Spread,
     /// One file at a time: what is live is read, compared and written together.
     applying: Mutex<()>,
 }
@@ -110,6 +112,7 @@ impl Registry {
             live: RwLock::default(),
             revision: AtomicI64::default(),
             plans: RwLock::default(),
+            turns: Spread::default(),
             applying: Mutex::new(()),
         }
     }
@@ -158,18 +161,12 @@ impl Registry {
         live.tenants.len() > 1
     }
 
-    /// Any of the tenants that have live workflows; None unless there are several.
-    pub(crate) fn any_of_several(&self, random: &dyn Random) -> Option<TenantId> {
+    /// The next of the tenants that have live workflows, with whom a turn begins; None unless there are
+    /// several.
+    pub(crate) fn next_of_several(&self) -> Option<TenantId> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
         let tenants = Some(&live.tenants).filter(|tenants| tenants.len() > 1)?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "a part of the count, which is far below where a float leaves integers out"
-        )]
-        let place = (random.unit() * tenants.len() as f64) as usize;
-        tenants.iter().nth(place).or(tenants.first()).copied()
+        tenants.iter().nth(self.turns.next(tenants.len())).copied()
     }
 
     /// A live workflow's name.

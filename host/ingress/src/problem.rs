@@ -88,13 +88,22 @@ impl Problem {
     /// The tenant is over a quota. Whatever it is, the sender is told to come back: one that is told
     /// that it may not would give up, or turn the webhook off.
     pub fn over_quota(over: &OverQuota) -> Self {
-        let wait = over.retry_after.unwrap_or(RETRY_FULL_QUOTA);
-        let more = u64::from(wait.subsec_nanos() > 0);
-        let title = "A quota of the tenant is used up";
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "quota-used-up", title, over.to_string())
+        Self::quota_used_up(over, over.to_string())
             .with("quota", over.quota.name())
             .with("limit", over.limit)
             .with("current", over.current)
+    }
+
+    /// The same for a sender who is not verified, and learns nothing about the tenant.
+    pub fn over_some_quota(over: &OverQuota) -> Self {
+        Self::quota_used_up(over, "the tenant takes no more at this moment".to_owned())
+    }
+
+    fn quota_used_up(over: &OverQuota, detail: String) -> Self {
+        let wait = over.retry_after.unwrap_or(RETRY_FULL_QUOTA);
+        let more = u64::from(wait.subsec_nanos() > 0);
+        let title = "A quota of the tenant is used up";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "quota-used-up", title, detail)
             .retry_after(wait.as_secs().saturating_add(more).max(1))
     }
 

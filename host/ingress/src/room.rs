@@ -6,10 +6,10 @@ use tombolo_core::ports::intake::{Arrival, Hook};
 use crate::IngressState;
 use crate::problem::Problem;
 
-/// Refuses what would be over in any case, before its body is read. Takes nothing: the sender is not
-/// verified yet.
+/// Refuses what would be over in any case, before its body is read. Takes nothing and tells no figures:
+/// the sender is not verified yet.
 pub(crate) fn check(state: &IngressState, hook: &Hook) -> Result<(), Problem> {
-    state.quotas.check(hook.tenant).map_err(|over| Problem::over_quota(&over))
+    state.quotas.check(hook.tenant).map_err(|over| Problem::over_some_quota(&over))
 }
 
 /// Takes the room for the runs of these arrivals. A key that is known already takes it, too.
@@ -169,8 +169,8 @@ mod tests {
             self.allowances.counted(&Counts {
                 quotas: vec![(ACME, quotas)],
                 open_runs: Some(vec![(ACME, open)]),
-                storage_bytes: Some(vec![(ACME, bytes)]),
             });
+            self.allowances.stored(&[(ACME, bytes)]);
         }
 
         async fn post(&self, body: &str) -> Response {
@@ -215,11 +215,12 @@ mod tests {
             Quotas { concurrent_runs: Some(5), storage_bytes: Some(100), ..Quotas::default() };
         let world = World::new(quotas).await;
         world.counted(quotas, 5, 0);
+        // Before anybody is verified: which quota it is stays with the tenant.
         let told = over(world.post("[1]").await).await;
-        assert_eq!(told, (json!("concurrent_runs"), json!(5), "5".to_owned()));
+        assert_eq!(told, (Value::Null, Value::Null, "5".to_owned()));
         world.counted(quotas, 0, 100);
         let told = over(world.post("[1]").await).await;
-        assert_eq!(told, (json!("storage_bytes"), json!(100), "60".to_owned()));
+        assert_eq!(told, (Value::Null, Value::Null, "60".to_owned()));
         assert_eq!(world.taken(), 0);
         world.counted(quotas, 4, 99);
         assert_eq!(world.post("[1]").await.status(), StatusCode::ACCEPTED);

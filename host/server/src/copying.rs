@@ -32,7 +32,7 @@ pub async fn copy_store(
          or name that with --config",
         config.data.dir.display()
     );
-    let _held = DataDir::hold(&config.data.dir)?;
+    let _held = DataDir::hold_for_copy(&config.data.dir)?;
     let to = config.store.postgres(&config.postgres, url);
     Ok(copy(&file, to, begin, progress).await?)
 }

@@ -8,10 +8,11 @@ use tombolo_core::audit::{Actor, AuditEntry};
 use tombolo_core::clock::Clock;
 use tombolo_core::id::{TenantId, TokenId};
 use tombolo_core::ports::repair::By;
-use tombolo_core::ports::store::{Scope, Store, Tenant, Token, TokenPage};
+use tombolo_core::ports::store::{QuotaChange, Scope, Store, Tenant, Token, TokenPage};
 use tombolo_core::quota::Quotas;
 
 use crate::config::Config;
+use crate::data_dir::DataDir;
 use crate::database::{Database, Place};
 use crate::system::System;
 
@@ -26,6 +27,7 @@ async fn with_store<T>(
     config: &Config,
     work: impl AsyncFnOnce(&dyn Store) -> Result<T>,
 ) -> Result<T> {
+    let mut _beside = None;
     if let Place::File(file) = Place::of(config)? {
         anyhow::ensure!(
             file.exists(),
@@ -33,6 +35,7 @@ async fn with_store<T>(
              --config (`tombolo serve` makes a new database)",
             file.display()
         );
+        _beside = Some(DataDir::beside(&config.data.dir)?);
     }
     let database = Database::open(config).await?;
     let done = work(&*database.store()).await;
@@ -160,10 +163,10 @@ pub async fn change_quotas(
         let all = store.quotas().await?;
         let before = all.into_iter().find(|(one, _)| *one == tenant).map(|(_, quotas)| quotas);
         let after = change(before.unwrap_or_default());
-        store.set_quotas(tenant, after).await?;
         let detail = json!({ "before": before, "after": after });
         let audit = done("quotas-set", tenant.to_string(), detail);
-        store.record(tenant, audit).await?;
+        let change = QuotaChange { before: before.unwrap_or_default(), after };
+        store.set_quotas(tenant, change, Some(audit)).await?;
         Ok(after)
     })
     .await

@@ -1,6 +1,7 @@
 //! `tombolo serve`: start, serve, drain. And what the command line does without a server.
 
 use std::io::Write;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -13,6 +14,10 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::roles::Roles;
 use crate::{assemble, first_start, listen, logs};
+
+/// How long the database may take to be closed when everything else has ended. What was not written by
+/// then is as if the process had died: nothing that was acknowledged is lost.
+const CLOSE_TIME: Duration = Duration::from_secs(5);
 
 /// Runs the server until SIGTERM or Ctrl-C.
 ///
@@ -36,6 +41,9 @@ pub async fn serve(mut config: Config, roles: Roles) -> Result<()> {
     }
     first_start::prepare(&*host.store, &config.data.admin_token()).await?;
     host.registry.reload().await?;
+    let gate = host.gate.clone();
+    // Before the first request: until then no tenant has a quota.
+    gate.count().await.context("the quotas of tenants cannot be read")?;
     host.engine.start().await?;
     let warming = host.sandbox.clone();
     tokio::spawn(async move {
@@ -43,18 +51,28 @@ pub async fn serve(mut config: Config, roles: Roles) -> Result<()> {
             tracing::error!(%error, "the expression evaluator does not load");
         }
     });
-    let gate = host.gate.clone();
-    // Before the first request: until then no tenant has a quota.
-    gate.count(true).await.context("the quotas of tenants cannot be read")?;
-    let guarding = tokio::spawn(gate.run(host.stopping.clone()));
+    let stopping = host.stopping.clone();
+    // A process that lets nobody in and nothing start has nobody to guard.
+    let guarding = (roles.ingress || roles.api).then(|| tokio::spawn(gate.run(stopping)));
     announce(&config);
     serve_until_told(listener, &host, &config).await?;
     host.stopping.cancel();
-    // It writes once more when tokens were used.
-    if let Err(error) = guarding.await {
-        tracing::error!(%error, "what is done for the guard in the background ended badly");
+    let closing = async {
+        // It writes once more when tokens were used.
+        if let Some(guarding) = guarding
+            && let Err(error) = guarding.await
+        {
+            tracing::error!(%error, "what is done for the guard in the background ended badly");
+        }
+        host.database.close().await;
+    };
+    if tokio::time::timeout(CLOSE_TIME, closing).await.is_err() {
+        let limit_s = CLOSE_TIME.as_secs();
+        tracing::warn!(
+            limit_s,
+            "the database did not answer in time: what waited for it goes on elsewhere"
+        );
     }
-    host.database.close().await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -83,9 +101,16 @@ async fn serve_until_told(listener: TcpListener, host: &Host, config: &Config) -
     }
     tracing::info!("stopping: no new requests, those under way may finish");
     host.stopping.cancel();
-    let served = tokio::time::timeout(config.server.drain_timeout(), server);
-    if tokio::join!(served, host.engine.stop()).0.is_err() {
+    let drain = config.server.drain_timeout();
+    let served = tokio::time::timeout(drain, server);
+    // It stops by itself after the drain time, unless the database holds it up.
+    let stopped = tokio::time::timeout(drain + CLOSE_TIME, host.engine.stop());
+    let (served, stopped) = tokio::join!(served, stopped);
+    if served.is_err() {
         tracing::warn!("requests were still open at the end of server.drain_timeout_ms");
+    }
+    if stopped.is_err() {
+        tracing::warn!("runs were still being written at the end of server.drain_timeout_ms");
     }
     Ok(())
 }

@@ -9,8 +9,11 @@ use tombolo_core::ports::store::Turns;
 /// One place in so many is kept for the priorities below the highest that is due.
 const KEPT: usize = 8;
 
-/// Tenants that a claim looks at, where more is due than it takes.
+/// Tenants of which a claim looks at runs, where more is due than it takes.
 pub(crate) const TENANTS_IN_TURN: usize = 64;
+
+/// Tenants of which it looks whether anything is due, to find those.
+pub(crate) const TENANTS_PASSED: usize = 512;
 
 /// Runs that it looks at for that, of all of them together.
 const RUNS_IN_TURN: usize = 512;

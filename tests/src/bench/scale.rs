@@ -20,8 +20,8 @@ const TRANSACTION_US: f64 = 840.0;
 /// See [`TRANSACTION_US`].
 const WRITE_US: f64 = 120.0;
 
-/// Processor time a second of a process that has nothing to do.
-const IDLE_US: f64 = 6_000.0;
+/// What a process that has nothing to do takes of the database's processor in a second.
+const IDLE_US: f64 = 1_000.0;
 
 /// A flush of the log.
 const FLUSH_US: f64 = 200.0;

@@ -3,6 +3,7 @@
 //!
 //! Needs the binary and the components of the same profile: `cargo xtask test` builds them.
 
+mod access;
 mod api;
 mod blueprint;
 mod cli;

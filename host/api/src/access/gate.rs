@@ -6,12 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tombolo_core::clock::Clock;
 use tombolo_core::ports::documents::Documents;
 use tombolo_core::ports::store::{Store, StoreError};
-use tombolo_core::quota::{Allowances, Counts, Quotas};
+use tombolo_core::quota::{Allowances, Counts};
 use tombolo_core::rate::Rate;
 
 use super::known::Known;
@@ -30,8 +30,8 @@ const COUNT_RUNS_EVERY: Duration = Duration::from_secs(5);
 /// process that has nothing to do asks its database less than once a second, in all.
 const TIMES_PER_LOOK: u32 = 2;
 
-/// Every how many of these times the stored bytes are counted, too: once a minute.
-const TIMES_PER_STORAGE: u32 = 12;
+/// How often stored bytes are counted. A tenant may go over by what is stored during this time.
+const COUNT_STORAGE_EVERY: Duration = Duration::from_secs(60);
 
 /// How often the identity provider's keys are read anew.
 const READ_KEYS_EVERY: Duration = Duration::from_secs(15 * 60);
@@ -103,53 +103,86 @@ impl Gate {
     /// Writes the uses of tokens since the last time.
     ///
     /// # Errors
-    /// If the store fails; these uses are lost.
+    /// If the store fails; they are written the next time, unless there are later ones.
     pub async fn write_uses(&self) -> Result<(), StoreError> {
-        self.store.touch_tokens(self.uses.take()).await
+        let uses = self.uses.take();
+        let written = self.store.touch_tokens(uses.clone()).await;
+        if written.is_err() {
+            self.uses.put_back(uses);
+        }
+        written
     }
 
-    /// Reads the quotas and counts what tenants with one use. What no tenant has a bound for is not
-    /// counted.
+    /// Reads the quotas, and counts the runs of those tenants that have a bound for them.
     ///
     /// # Errors
     /// If the store fails; what was known holds on.
-    pub async fn count(&self, storage_too: bool) -> Result<(), StoreError> {
+    pub async fn count(&self) -> Result<(), StoreError> {
         let quotas = self.store.quotas().await?;
-        let bounded = |has: fn(&Quotas) -> bool| quotas.iter().any(|(_, quotas)| has(quotas));
+        let bounded: Vec<_> = quotas
+            .iter()
+            .filter_map(|(tenant, quotas)| Some((*tenant, quotas.concurrent_runs?)))
+            .collect();
         self.allowances.counting();
-        let open_runs = match bounded(|quotas| quotas.concurrent_runs.is_some()) {
-            true => Some(self.store.open_runs().await?),
-            false => None,
+        let open_runs = match bounded.as_slice() {
+            [] => None,
+            of => Some(self.store.open_runs(of).await?),
         };
-        let storage_bytes = match storage_too && bounded(|quotas| quotas.storage_bytes.is_some()) {
-            true => Some(self.store.storage_bytes().await?),
-            false => None,
-        };
-        self.allowances.counted(&Counts { quotas, open_runs, storage_bytes });
+        self.allowances.counted(&Counts { quotas, open_runs });
+        Ok(())
+    }
+
+    /// Counts the stored bytes of those tenants that have a bound for them.
+    ///
+    /// # Errors
+    /// If the store fails; what was known holds on.
+    pub async fn count_storage(&self) -> Result<(), StoreError> {
+        let of = self.allowances.with_bounded_storage();
+        if !of.is_empty() {
+            self.allowances.stored(&self.store.storage_bytes(&of).await?);
+        }
         Ok(())
     }
 
     /// Does it all until `stopping`, and writes once more then. What fails is tried again the next
-    /// time.
+    /// time. Nothing that is slow holds up anything else.
     pub async fn run(self: Arc<Self>, stopping: CancellationToken) {
-        // A provider that is slow holds up nothing else.
-        tokio::join!(self.keep_counting(&stopping), self.keep_keys(&stopping));
+        tokio::join!(
+            self.keep_writing(&stopping),
+            self.keep_counting(&stopping),
+            self.keep_counting_storage(&stopping),
+            self.keep_keys(&stopping)
+        );
         self.used().await;
     }
 
+    async fn keep_writing(&self, stopping: &CancellationToken) {
+        let mut times = every(WRITE_USES_EVERY);
+        while comes(&mut times, stopping).await {
+            self.used().await;
+        }
+    }
+
     async fn keep_counting(&self, stopping: &CancellationToken) {
-        let (mut uses, mut runs) = (every(WRITE_USES_EVERY), every(COUNT_RUNS_EVERY));
-        let mut times = 0_u32;
-        loop {
-            tokio::select! {
-                () = stopping.cancelled() => return,
-                _ = uses.tick() => self.used().await,
-                _ = runs.tick() => {
-                    times = times.wrapping_add(1);
-                    if !self.allowances.is_empty() || times.is_multiple_of(TIMES_PER_LOOK) {
-                        self.counted(times.is_multiple_of(TIMES_PER_STORAGE)).await;
-                    }
-                }
+        let (mut times, mut passed) = (every(COUNT_RUNS_EVERY), 0_u32);
+        while comes(&mut times, stopping).await {
+            passed = passed.wrapping_add(1);
+            if self.allowances.is_empty() && !passed.is_multiple_of(TIMES_PER_LOOK) {
+                continue;
+            }
+            if let Err(error) = self.count().await {
+                tracing::warn!(%error, "what tenants use was not counted");
+            }
+        }
+    }
+
+    /// At once for the first time: until then nobody is over.
+    async fn keep_counting_storage(&self, stopping: &CancellationToken) {
+        let mut times = every(COUNT_STORAGE_EVERY);
+        times.reset_immediately();
+        while comes(&mut times, stopping).await {
+            if let Err(error) = self.count_storage().await {
+                tracing::warn!(%error, "what tenants have stored was not counted");
             }
         }
     }
@@ -179,15 +212,17 @@ impl Gate {
             tracing::warn!(%error, "when tokens were used last was not written");
         }
     }
+}
 
-    async fn counted(&self, storage_too: bool) {
-        if let Err(error) = self.count(storage_too).await {
-            tracing::warn!(%error, "what tenants use was not counted");
-        }
+/// Waits for the next time. False if there is none any more.
+async fn comes(times: &mut Interval, stopping: &CancellationToken) -> bool {
+    tokio::select! {
+        () = stopping.cancelled() => false,
+        _ = times.tick() => true,
     }
 }
 
-fn every(period: Duration) -> tokio::time::Interval {
+fn every(period: Duration) -> Interval {
     let mut interval = interval_at(Instant::now() + period, period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval

@@ -2,16 +2,38 @@
 
 use tombolo_core::id::TenantId;
 use tombolo_core::ports::quota::RunQuotas;
+use tombolo_core::ports::repair::ReplayOrder;
 use tombolo_core::quota::{OverQuota, Quota};
 
 use super::who::Caller;
 use crate::app::App;
 use crate::problem::{Kind, Problem};
 
-/// Lets so many runs start, and counts them.
-pub(crate) fn start_runs(app: &App, caller: &Caller, runs: u32) -> Result<(), Problem> {
-    let allowances = app.ports.gate.allowances();
-    Ok(allowances.admit(caller.tenant, runs, app.ports.clock.now())?)
+/// Lets a run start, and counts it, unless its event is known: then none starts. `known_by` is the
+/// source and the dedupe key that the caller chose, if they did.
+pub(crate) async fn start_run(
+    app: &App,
+    caller: &Caller,
+    known_by: Option<(&str, &str)>,
+) -> Result<(), Problem> {
+    let (tenant, allowances) = (caller.tenant, app.ports.gate.allowances());
+    if let Some((source, key)) = known_by
+        && !allowances.quotas(tenant).is_empty()
+        && app.ports.store.knows_event(tenant, source, key).await?
+    {
+        return Ok(());
+    }
+    Ok(allowances.admit(tenant, 1, app.ports.clock.now())?)
+}
+
+/// The same for a replay.
+pub(crate) async fn start_replay(
+    app: &App,
+    caller: &Caller,
+    order: &ReplayOrder,
+) -> Result<(), Problem> {
+    let source = order.source();
+    start_run(app, caller, order.dedupe_key.as_deref().map(|key| (&*source, key))).await
 }
 
 /// Whether a large thing may be stored.

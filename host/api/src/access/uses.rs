@@ -24,6 +24,16 @@ impl Uses {
         }
     }
 
+    /// What was taken and could not be written: it counts where no later use was noted since.
+    pub fn put_back(&self, taken: Vec<TokenUse>) {
+        let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for one in taken {
+            if uses.len() < MAX_TOKENS {
+                uses.entry(one.token).or_insert(one);
+            }
+        }
+    }
+
     /// What was noted, for writing.
     pub fn take(&self) -> Vec<TokenUse> {
         let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -14,7 +14,7 @@ use super::{Kind, Problem};
 const BUSY_RETRY: Duration = Duration::from_secs(1);
 
 /// A database that stopped is back, or replaced by its standby, after seconds.
-const FAILED_RETRY: Duration = Duration::from_secs(5);
+const UNREACHABLE_RETRY: Duration = Duration::from_secs(5);
 
 /// A full disk needs a person.
 const FULL_RETRY: Duration = Duration::from_secs(60);
@@ -34,9 +34,10 @@ impl From<StoreError> for Problem {
             StoreError::LeaseLost { .. }
             | StoreError::StateConflict { .. }
             | StoreError::Corrupt(_)
-            | StoreError::Refused(_) => Self::internal(error.to_string()),
-            StoreError::Database(_) => {
-                Self::store_failed(error.to_string()).retry_after(FAILED_RETRY)
+            | StoreError::Refused(_)
+            | StoreError::Database(_) => Self::internal(error.to_string()),
+            StoreError::Unreachable(_) => {
+                Self::unreachable(error.to_string()).retry_after(UNREACHABLE_RETRY)
             }
         }
     }
@@ -136,8 +137,11 @@ mod tests {
 
     #[test]
     fn the_database_s_words_stay_in_the_log() {
-        let problem = Problem::from(StoreError::Database("table secret_things is gone".to_owned()));
-        assert!(!problem.body(None, None).to_string().contains("secret_things"));
-        assert!(problem.cause().is_some_and(|cause| cause.contains("secret_things")));
+        let words = || "table secret_things is gone".to_owned();
+        for error in [StoreError::Database(words()), StoreError::Unreachable(words())] {
+            let problem = Problem::from(error);
+            assert!(!problem.body(None, None).to_string().contains("secret_things"));
+            assert!(problem.cause().is_some_and(|cause| cause.contains("secret_things")));
+        }
     }
 }

@@ -105,7 +105,7 @@ kinds! {
     ProblemNotFound = NOT_FOUND "problem-not-found" "There is no such type of problem", "They are listed in `docs/reference/problems.md`.";
     NotReady = SERVICE_UNAVAILABLE "not-ready" "The process cannot serve now", "See the log.";
     StoreBusy = SERVICE_UNAVAILABLE "store-busy" "Too much waits to be written; nothing was written", "Try again after `Retry-After` seconds.";
-    StoreFailed = SERVICE_UNAVAILABLE "store-failed" "The database did not answer", "Try again after `Retry-After` seconds. Look whether a change took effect before you repeat it; an `Idempotency-Key` makes repeating safe.";
+    StoreUnreachable = SERVICE_UNAVAILABLE "store-unreachable" "The database cannot be reached", "Try again after `Retry-After` seconds. Look whether a change took effect before you repeat it; an `Idempotency-Key` makes repeating safe.";
     DiskFull = SERVICE_UNAVAILABLE "disk-full" "The disk is full; nothing was written", "Make room, then try again.";
     Timeout = GATEWAY_TIMEOUT "timeout" "The answer took too long", "Look whether the request took effect before you repeat it; an `Idempotency-Key` makes repeating safe.";
     Internal = INTERNAL_SERVER_ERROR "internal" "Something broke on our side", "Look for `correlation_id` in the log.";

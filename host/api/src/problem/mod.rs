@@ -54,10 +54,10 @@ impl Problem {
         Self { cause: Some(cause.into()), ..Self::new(Kind::Internal, detail) }
     }
 
-    /// The database failed, and may work again later: its words go to the log.
-    pub(crate) fn store_failed(cause: impl Into<String>) -> Self {
-        let detail = "The database failed, or cannot be reached at this moment.";
-        Self { cause: Some(cause.into()), ..Self::new(Kind::StoreFailed, detail) }
+    /// The database cannot be reached: why goes to the log.
+    pub(crate) fn unreachable(cause: impl Into<String>) -> Self {
+        let detail = "The database cannot be reached at this moment.";
+        Self { cause: Some(cause.into()), ..Self::new(Kind::StoreUnreachable, detail) }
     }
 
     /// Its type.

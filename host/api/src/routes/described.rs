@@ -20,6 +20,7 @@ pub(super) const GUARDED: &[Kind] = &[
     Kind::ClaimUnknown,
     Kind::RateLimited,
     Kind::IssuerUnavailable,
+    Kind::StoreUnreachable,
 ];
 /// Of a route with an id or a number in its address.
 pub(super) const ID: &[Kind] = &[Kind::InvalidId];

@@ -221,6 +221,7 @@ async fn nothing_of_another_tenant_is_told_or_changed(host: Host) {
     assert!(named >= 25, "every route with an id is called: {named}");
     tell(&format!("{named} of {} routes called with ids of another tenant", routes.len()));
     let log = logged::text();
+    assert!(log.contains("dead-letter-not-found"), "what was refused is in the log: {log}");
     for secret in SECRETS.iter().filter(|secret| **secret != "zorro") {
         assert!(!log.contains(secret), "the log tells {secret}");
     }

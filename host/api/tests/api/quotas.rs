@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tombolo_core::id::TenantId;
+use tombolo_core::ports::store::QuotaChange;
 use tombolo_core::quota::Quotas;
 
 use crate::harness::{Call, Host, Reply};
@@ -11,8 +13,14 @@ use crate::runs::scene;
 
 /// Sets them, as the command line does, and waits for no background.
 async fn set(host: &Host, quotas: Quotas) {
-    host.store.set_quotas(host.tenant, quotas).await.unwrap();
-    host.gate.count(true).await.unwrap();
+    set_of(host, host.tenant, quotas).await;
+}
+
+async fn set_of(host: &Host, tenant: TenantId, after: Quotas) {
+    let change = QuotaChange { before: Quotas::default(), after };
+    host.store.set_quotas(tenant, change, None).await.unwrap();
+    host.gate.count().await.unwrap();
+    host.gate.count_storage().await.unwrap();
 }
 
 async fn start(host: &Host) -> Reply {
@@ -43,6 +51,23 @@ async fn runs_of_a_minute() {
 }
 
 #[tokio::test]
+async fn a_request_that_is_repeated_starts_nothing_and_takes_nothing() {
+    let host = scene::host().await;
+    set(&host, Quotas { runs_per_minute: Some(2), ..Quotas::default() }).await;
+    let start = async |key: &str| {
+        let call = Call::new("POST", "/api/v1/workflows/flow/runs").json(&json!({}));
+        host.call(call.header("idempotency-key", key)).await
+    };
+    let first = start("one").await.ok(202)["id"].clone();
+    for _ in 0..3 {
+        assert_eq!(start("one").await.ok(202)["id"], first);
+    }
+    start("two").await.ok(202);
+    start("three").await.problem(429, "quota-used-up");
+    assert_eq!(start("one").await.ok(202)["id"], first, "the run is there");
+}
+
+#[tokio::test]
 async fn runs_that_have_not_ended() {
     let host = scene::host().await;
     set(&host, Quotas { concurrent_runs: Some(2), ..Quotas::default() }).await;
@@ -54,7 +79,7 @@ async fn runs_that_have_not_ended() {
     assert_eq!(over.header("retry-after"), Some("5"));
     scene::succeed(&host).await;
     start(&host).await.problem(429, "quota-used-up");
-    host.gate.count(false).await.unwrap();
+    host.gate.count().await.unwrap();
     start(&host).await.ok(202);
 }
 
@@ -128,7 +153,6 @@ async fn another_tenant_has_its_own() {
     let host = scene::host().await;
     let other = host.tenant_named("other").await;
     let quotas = Quotas { runs_per_minute: Some(0), ..Quotas::default() };
-    host.store.set_quotas(other, quotas).await.unwrap();
-    host.gate.count(true).await.unwrap();
+    set_of(&host, other, quotas).await;
     start(&host).await.ok(202);
 }

@@ -63,6 +63,18 @@ pub enum Trouble {
         /// Who knows.
         by: Witness,
     },
+    /// The database's own note of the end cannot be read.
+    UnreadableHead {
+        /// Why.
+        why: String,
+    },
+    /// The database's own note of the end, which moves with each entry, is behind them.
+    HeadBehind {
+        /// Where it says that the record ends.
+        noted: u64,
+        /// Where it ends.
+        found: u64,
+    },
     /// Its end is of another hash than its known end.
     OtherHead,
     /// An export ends without its summary, or goes on behind it.
@@ -114,6 +126,10 @@ impl Trouble {
             Self::Missing { .. } => "somebody deleted entries",
             Self::BrokenLink => "the entry before it was deleted, exchanged or written anew",
             Self::CutTail { .. } => "somebody deleted the last entries",
+            Self::UnreadableHead { .. } => "the note was damaged, or overwritten by something else",
+            Self::HeadBehind { .. } => {
+                "somebody changed or deleted the note, or added entries beside it"
+            }
             Self::OtherHead => "the last entry was exchanged or written anew",
             Self::NoSummary => "the export was cut off or added to",
             Self::OtherSummary => "the export was added to, or its summary was changed",
@@ -146,6 +162,10 @@ impl fmt::Display for Trouble {
                     Witness::Summary => "the summary",
                 };
                 write!(f, "{by} knows {known} entries, there are {found}")
+            }
+            Self::UnreadableHead { why } => write!(f, "the note of the end cannot be read: {why}"),
+            Self::HeadBehind { noted, found } => {
+                write!(f, "the database knows {noted} entries, there are {found}")
             }
             Self::OtherHead => f.write_str("the last entry is not the one that is known"),
             Self::NoSummary => f.write_str("the summary is not the last line"),

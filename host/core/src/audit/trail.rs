@@ -74,6 +74,24 @@ impl Trail {
         }
     }
 
+    /// What the database itself notes of the end cannot be read.
+    pub fn head_is_damaged(&mut self, why: String) {
+        self.find(None, Trouble::UnreadableHead { why });
+    }
+
+    /// Number of the last entry so far.
+    pub fn last(&self) -> u64 {
+        self.head.seq
+    }
+
+    /// What the database itself noted of the end after the last entry was read.
+    pub fn noted(&mut self, head: Head) {
+        let (noted, found) = (head.seq, self.head.seq);
+        if noted < found {
+            self.find(Some(found), Trouble::HeadBehind { noted, found });
+        }
+    }
+
     /// Goes on to the next entry.
     pub fn read(&mut self, stored: Stored) {
         self.entries += 1;

@@ -102,6 +102,13 @@ pub struct ReplayOrder {
     pub dedupe_key: Option<String>,
 }
 
+impl ReplayOrder {
+    /// The source of the event that the new run has: a dedupe key holds within it.
+    pub fn source(&self) -> String {
+        format!("replay:{}", self.run)
+    }
+}
+
 /// A version of the run's workflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VersionChoice {

@@ -28,8 +28,6 @@ pub struct Counts {
     pub quotas: Vec<(TenantId, Quotas)>,
     /// Runs that have not ended; None if they were not counted this time.
     pub open_runs: Option<Vec<(TenantId, u64)>>,
-    /// Bytes stored; None if they were not counted this time.
-    pub storage_bytes: Option<Vec<(TenantId, u64)>>,
 }
 
 /// What a tenant uses, as far as this process knows.
@@ -85,12 +83,21 @@ impl Allowances {
                 account.earlier = 0;
             }
         }
-        if let Some(stored) = counts.storage_bytes.as_deref() {
-            let stored: HashMap<TenantId, u64> = stored.iter().copied().collect();
-            for (tenant, account) in accounts.iter_mut() {
-                account.storage = stored.get(tenant).copied().unwrap_or(0);
-            }
+    }
+
+    /// The bytes that tenants have stored; 0 for one that is not named.
+    pub fn stored(&self, bytes: &[(TenantId, u64)]) {
+        let stored: HashMap<TenantId, u64> = bytes.iter().copied().collect();
+        for (tenant, account) in self.lock().iter_mut() {
+            account.storage = stored.get(tenant).copied().unwrap_or(0);
         }
+    }
+
+    /// Whose stored bytes have a bound.
+    pub fn with_bounded_storage(&self) -> Vec<TenantId> {
+        let accounts = self.lock();
+        let bounded = accounts.iter().filter(|(_, account)| account.quotas.storage_bytes.is_some());
+        bounded.map(|(tenant, _)| *tenant).collect()
     }
 
     /// True if no tenant has a quota.
@@ -207,7 +214,7 @@ mod tests {
 
     fn open(tenants: &Allowances, quotas: Quotas, runs: u64) {
         let open_runs = Some(vec![(ACME, runs), (GLOBEX, 1_000_000)]);
-        tenants.counted(&Counts { quotas: vec![(ACME, quotas)], open_runs, storage_bytes: None });
+        tenants.counted(&Counts { quotas: vec![(ACME, quotas)], open_runs });
     }
 
     #[test]
@@ -253,14 +260,8 @@ mod tests {
     fn storage_that_is_full_is_nothing_to_wait_for() {
         let quotas = Quotas { storage_bytes: Some(100), ..Quotas::default() };
         let tenants = allowances(quotas);
-        let stored = |bytes| {
-            let storage_bytes = Some(vec![(ACME, bytes)]);
-            tenants.counted(&Counts {
-                quotas: vec![(ACME, quotas)],
-                open_runs: None,
-                storage_bytes,
-            });
-        };
+        assert_eq!(tenants.with_bounded_storage(), [ACME]);
+        let stored = |bytes| tenants.stored(&[(ACME, bytes)]);
         stored(99);
         tenants.store_more(ACME).unwrap();
         stored(100);

@@ -39,7 +39,7 @@ pub async fn export_record(
 ) -> Result<Summary, ExportError> {
     let mut head = Head::EMPTY;
     loop {
-        let entries = store.audit_trail(tenant, head.seq, ENTRIES_AT_ONCE).await?;
+        let entries = store.audit_trail(tenant, Some(head.seq), ENTRIES_AT_ONCE).await?;
         if entries.is_empty() {
             break;
         }

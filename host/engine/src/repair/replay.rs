@@ -99,7 +99,7 @@ async fn accept(
         event: NewEvent {
             id,
             tenant: order.tenant,
-            source: format!("replay:{}", order.run),
+            source: order.source(),
             dedupe_key: order.dedupe_key.clone().unwrap_or_else(|| id.to_string()),
             fingerprint: None,
             // The same input, to the letter: expressions see what they saw.

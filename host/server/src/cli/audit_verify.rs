@@ -47,7 +47,8 @@ pub(super) async fn run(
             verify_record(trail.trail(), tenants, history.as_ref().unwrap_or(&none)).await?
         }
     };
-    if history.is_none() {
+    let checkpoints = history.as_ref().is_some_and(|history| history.newest().next().is_some());
+    if !checkpoints {
         terminal.note("There are no checkpoints here: a chain that was made anew is not found.")?;
     }
     report(&verdicts, history.as_ref(), terminal)

@@ -17,6 +17,9 @@ pub(super) fn complaint(key: &str, value: &Value) -> Option<String> {
         ("oidc.audience" | "oidc.tenant_claim" | "oidc.role_claim", Value::String(text)) => {
             text.is_empty().then(|| "it has to say something".to_owned())
         }
+        ("data.dir", Value::String(text)) => {
+            text.is_empty().then(|| "it has to name a folder".to_owned())
+        }
         ("oidc.algorithms" | "oidc.roles", Value::Array(all)) => {
             all.is_empty().then(|| "it has to have at least one entry".to_owned())
         }

@@ -165,6 +165,7 @@ impl Target {
 async fn mark(pool: &PgPool) -> Result<Before, Fault> {
     let mut tx = Tx::of_host(pool, Kind::Write).await?;
     let mut host = tx.began_as_host();
+    open::one_at_a_time(&mut host).await?;
     let marked = sqlx::query(
         "INSERT INTO copy (began_at) SELECT (extract(epoch FROM now()) * 1000)::bigint
          WHERE NOT EXISTS (SELECT 1 FROM tenant) ON CONFLICT DO NOTHING",

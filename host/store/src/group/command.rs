@@ -3,7 +3,7 @@
 use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{RunId, TenantId, TokenId};
-use tombolo_core::ports::store::{Accepted, CancelRequest, Claim, Lease, StepKey};
+use tombolo_core::ports::store::{Accepted, CancelRequest, Claim, Lease, QuotaChange, StepKey};
 use tombolo_core::run::RunState;
 
 use super::channel::Weighed;
@@ -73,6 +73,14 @@ pub(crate) struct Revoke {
     pub(crate) tenant: TenantId,
     pub(crate) token: TokenId,
     pub(crate) audit: AuditEntry,
+}
+
+/// What a tenant may use from now on.
+#[derive(Debug)]
+pub(crate) struct SetQuotas {
+    pub(crate) tenant: TenantId,
+    pub(crate) change: QuotaChange,
+    pub(crate) audit: Option<AuditEntry>,
 }
 
 /// The runs to forget, unless somebody needs them.

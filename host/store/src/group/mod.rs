@@ -13,7 +13,8 @@ mod rare;
 pub(crate) use batch::Batch;
 pub(crate) use channel::{Waiting, Weighed, Writes, channel};
 pub(crate) use command::{
-    Cancel, Command, Discard, Forget, Leased, LooseEvents, OpenedLease, Renew, Resume, Revoke, Wait,
+    Cancel, Command, Discard, Forget, Leased, LooseEvents, OpenedLease, Renew, Resume, Revoke,
+    SetQuotas, Wait,
 };
 pub(crate) use pending::Pending;
 pub(crate) use rare::Rare;

@@ -9,9 +9,8 @@ use tombolo_core::ports::store::{
     Added, Applied, Lease, NewVersion, Open, Signalled, StoreError, SweepCursor, Tenant, Token,
     TokenUse, Vacuumed,
 };
-use tombolo_core::quota::Quotas;
 
-use super::command::{Discard, Forget, LooseEvents, OpenedLease, Resume, Revoke, Wait};
+use super::command::{Discard, Forget, LooseEvents, OpenedLease, Resume, Revoke, SetQuotas, Wait};
 use super::pending::Pending;
 use crate::record::{PluginItem, SignalItem};
 
@@ -30,7 +29,7 @@ pub(crate) enum Rare {
     Token(Pending<(Token, Option<AuditEntry>), ()>),
     Revoke(Pending<Revoke, bool>),
     Touch(Pending<Vec<TokenUse>, ()>),
-    Quotas(Pending<(TenantId, Quotas), ()>),
+    Quotas(Pending<SetQuotas, ()>),
     Plugin(Pending<PluginItem, Added>),
     Workflow(Pending<NewVersion, Applied>),
     Connection(Pending<(Connection, Option<AuditEntry>), ()>),

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{TenantId, TokenId};
-use tombolo_core::ports::store::{Access, StoreError, Tenant, Token, TokenPage, TokenUse};
+use tombolo_core::ports::store::{
+    Access, QuotaChange, StoreError, Tenant, Token, TokenPage, TokenUse,
+};
 use tombolo_core::quota::Quotas;
 
 use super::error::Fault;
@@ -88,20 +90,25 @@ impl Access for PostgresStore {
         Ok(())
     }
 
-    async fn set_quotas(&self, tenant: TenantId, quotas: Quotas) -> Result<(), StoreError> {
-        write_tenant!(self, tenant, |tx| quota::set(tx, &quotas))
+    async fn set_quotas(
+        &self,
+        tenant: TenantId,
+        change: QuotaChange,
+        audit: Option<AuditEntry>,
+    ) -> Result<(), StoreError> {
+        write_tenant!(self, tenant, |tx| quota::set(tx, change, audit.as_ref()))
     }
 
     async fn quotas(&self) -> Result<Vec<(TenantId, Quotas)>, StoreError> {
         self.read_as_host(async |tx| quota::all(tx).await).await
     }
 
-    async fn open_runs(&self) -> Result<Vec<(TenantId, u64)>, StoreError> {
-        self.read_as_host(async |tx| quota::open_runs(tx).await).await
+    async fn open_runs(&self, of: &[(TenantId, u64)]) -> Result<Vec<(TenantId, u64)>, StoreError> {
+        self.read_as_host(async |tx| quota::open_runs(tx, of).await).await
     }
 
-    async fn storage_bytes(&self) -> Result<Vec<(TenantId, u64)>, StoreError> {
-        self.read_as_host(async |tx| quota::storage_bytes(tx).await).await
+    async fn storage_bytes(&self, of: &[TenantId]) -> Result<Vec<(TenantId, u64)>, StoreError> {
+        self.read_as_host(async |tx| quota::storage_bytes(tx, of).await).await
     }
 
     async fn record(&self, tenant: TenantId, entry: AuditEntry) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use super::PostgresStore;
 use super::error::Fault;
 use super::scope::TenantTx;
 use crate::record::{AuditRow, audit_head};
-use crate::rows::{audit_columns, audit_end, audit_leaf, audit_stored};
+use crate::rows::{audit_after, audit_columns, audit_end, audit_leaf, audit_stored};
 
 /// Appends the entries in the order given.
 pub(super) async fn append<'a>(
@@ -87,10 +87,19 @@ impl AuditTrail for PostgresStore {
         .await
     }
 
+    async fn audit_head(&self, tenant: TenantId) -> Result<Option<Head>, StoreError> {
+        self.read(tenant, async |tx| {
+            let query = "SELECT tenant_id, seq, hash FROM audit_head WHERE tenant_id = $1";
+            let row = sqlx::query(query).bind(tx.tenant().0).fetch_optional(tx.sql()).await?;
+            Ok(row.as_ref().map(audit_end).transpose()?.map(|(_, head)| head))
+        })
+        .await
+    }
+
     async fn audit_trail(
         &self,
         tenant: TenantId,
-        after: u64,
+        after: Option<u64>,
         limit: u32,
     ) -> Result<Vec<Stored>, StoreError> {
         self.read(tenant, async |tx| {
@@ -100,7 +109,7 @@ impl AuditTrail for PostgresStore {
                 " FROM audit WHERE tenant_id = $1 AND seq > $2 ORDER BY seq LIMIT $3"
             ))
             .bind(tx.tenant().0)
-            .bind(i64::try_from(after).unwrap_or(i64::MAX))
+            .bind(audit_after(after))
             .bind(i64::from(limit))
             .fetch_all(tx.sql())
             .await?;

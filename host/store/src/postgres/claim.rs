@@ -247,13 +247,15 @@ async fn take(tx: &mut HostTx<'_>, claim: &Claim, runs: &[RunId]) -> Result<Vec<
         return Ok(Vec::new());
     }
     let rows = sqlx::query(
-        "UPDATE queue SET lease_owner = $1, lease_epoch = lease_epoch + 1, claims = claims + 1,
+        "UPDATE queue SET lease_owner = $1, lease_epoch = greatest(lease_epoch + 1, $4),
+           claims = claims + 1,
            available_at = $2, connections = NULL, waiting = false
          WHERE run_id = ANY($3) RETURNING run_id, tenant_id, lease_epoch, claims, flow, reopened",
     )
     .bind(&claim.worker.0)
     .bind(claim.until.0)
     .bind(runs.iter().map(|run| run.0).collect::<Vec<Uuid>>())
+    .bind(claim.now.0)
     .fetch_all(tx.sql())
     .await?;
     let taken = |row: &PgRow| -> Result<Taken, Fault> {

@@ -96,13 +96,14 @@ impl Fault {
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         let (refused, again) = (fault.blames_the_write(), fault.may_go_again());
-        let full = fault.has_code(&[DISK_FULL]);
+        let (full, unreachable) = (fault.has_code(&[DISK_FULL]), fault.lost_the_connection());
         match fault {
             Fault::Damaged(damaged) => Self::Corrupt(damaged.0),
             Fault::Refused(reason) => Self::Refused(reason),
             Fault::Again => Self::Locked,
             Fault::Database(_) if full => Self::Full,
             Fault::Database(_) if again => Self::Locked,
+            Fault::Database(error) if unreachable => Self::Unreachable(error.to_string()),
             Fault::Database(error) if refused => Self::Refused(error.to_string()),
             Fault::Database(error) => Self::Database(error.to_string()),
         }

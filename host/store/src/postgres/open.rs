@@ -1,5 +1,6 @@
 //! Opening the database: settings, migrations, and whether it keeps tenants apart.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use tombolo_core::ports::store::StoreError;
 
 use super::error::Fault;
+use super::scope::HostTx;
 use crate::group::Bounds;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -107,8 +109,10 @@ pub(crate) async fn open(settings: &PostgresSettings) -> Result<PgPool, StoreErr
     let options = settings.options()?;
     let mut connection = options.connect().await.map_err(fault)?;
     check_server(&mut connection).await?;
+    // First: what a user makes for whom no policy holds is theirs, and nobody else's to use.
+    check_user(&mut connection).await?;
     migrate(&mut connection).await?;
-    check_isolation(&mut connection).await?;
+    check_tables(&mut connection).await?;
     sqlx::Connection::close(connection).await.map_err(fault)?;
     connections(settings, options.options(settings.session())).await
 }
@@ -128,7 +132,8 @@ pub(super) async fn look(settings: &PostgresSettings) -> Result<PgPool, StoreErr
             known.unwrap_or_default(),
         )));
     }
-    check_isolation(&mut connection).await?;
+    check_user(&mut connection).await?;
+    check_tables(&mut connection).await?;
     sqlx::Connection::close(connection).await.map_err(fault)?;
     let read_only = [("default_transaction_read_only", "on")];
     connections(settings, options.options(settings.session()).options(read_only)).await
@@ -212,8 +217,8 @@ async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
     // Under a lock of the database's, so that of several processes that start one does it.
     MIGRATIONS.run_direct(None, connection, false).await.map_err(|error| match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            match error.as_database_error().and_then(|error| error.code()) {
-                Some(code) if code == NO_RIGHT => not_by_us(applied, known, &error),
+            match code(&error).as_deref() {
+                Some(NO_RIGHT) => not_by_us(applied, known, &error),
                 _ => fault(error),
             }
         }
@@ -243,11 +248,17 @@ async fn applied(connection: &mut PgConnection) -> Result<Option<i64>, StoreErro
     sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
         .fetch_one(connection)
         .await
-        .map_err(fault)
+        .map_err(|error| match code(&error).as_deref() {
+            Some(NO_RIGHT) => StoreError::Refused(format!(
+                "the tables are somebody else's, and the user of DATABASE_URL may not read them \
+                 ({error}): use their owner, or grant what docs/deploy.md lists"
+            )),
+            _ => fault(error),
+        })
 }
 
-/// Refuses to work where tenants are not kept apart.
-async fn check_isolation(connection: &mut PgConnection) -> Result<(), StoreError> {
+/// Refuses to work as somebody from whom tenants are not kept apart.
+async fn check_user(connection: &mut PgConnection) -> Result<(), StoreError> {
     let passes: bool = sqlx::query_scalar(
         "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user",
     )
@@ -261,6 +272,11 @@ async fn check_isolation(connection: &mut PgConnection) -> Result<(), StoreError
                 .to_owned(),
         ));
     }
+    Ok(())
+}
+
+/// Refuses tables in which tenants are not kept apart.
+async fn check_tables(connection: &mut PgConnection) -> Result<(), StoreError> {
     let open: Vec<String> = sqlx::query_scalar(
         "SELECT c.relname::text FROM pg_class c
          WHERE c.relkind IN ('r', 'p') AND c.relnamespace = current_schema()::regnamespace
@@ -285,18 +301,33 @@ async fn check_isolation(connection: &mut PgConnection) -> Result<(), StoreError
 
 /// Refuses a database that not all of a copy has come to.
 pub(super) async fn refuse_part_of_a_copy(pool: &PgPool) -> Result<(), StoreError> {
-    let part: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM copy)")
-        .fetch_one(pool)
-        .await
-        .map_err(fault)?;
+    Ok(refuse_part(&mut *pool.acquire().await.map_err(fault)?).await?)
+}
+
+/// Whoever marks a database as a copy, and whoever begins to use one, does it alone: a server that
+/// starts at the moment when a copy does is refused, or the copy is.
+pub(crate) async fn one_at_a_time(tx: &mut HostTx<'_>) -> Result<(), Fault> {
+    sqlx::query("LOCK TABLE copy IN SHARE ROW EXCLUSIVE MODE").execute(tx.sql()).await?;
+    Ok(())
+}
+
+/// The same as [`refuse_part_of_a_copy`], within a transaction.
+pub(super) async fn refuse_part(connection: &mut PgConnection) -> Result<(), Fault> {
+    let part: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM copy)").fetch_one(connection).await?;
     if !part {
         return Ok(());
     }
-    Err(StoreError::Refused(
+    Err(Fault::Refused(
         "it holds a part of a copy from SQLite, which is under way or was cut off. Wait until \
          `tombolo store copy` has ended, or begin it anew with `tombolo store copy --again`"
             .to_owned(),
     ))
+}
+
+/// The SQLSTATE.
+fn code(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error().and_then(|error| error.code())
 }
 
 fn fault(error: sqlx::Error) -> StoreError {

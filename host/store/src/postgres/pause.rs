@@ -38,7 +38,7 @@ pub(super) async fn end(
          WHERE tenant_id = $1 AND name = $2",
     )
     .bind(tx.tenant().0)
-    .bind(name)
+    .bind(text(name))
     .execute(tx.sql())
     .await?;
     if found.rows_affected() == 0 {

@@ -8,11 +8,11 @@ use tombolo_core::id::{RunId, TenantId, WorkflowId};
 use tombolo_core::ports::store::{Added, Applied, NewVersion, StepKey, Tenant};
 use uuid::Uuid;
 
-use super::audit;
 use super::error::Fault;
 use super::scope::{HostTx, TenantTx};
 use super::text::text;
 use super::writer::payload;
+use super::{audit, open};
 use crate::record::{
     LiveVersion, PluginItem, applied_entry, content_hash, from_json, to_json, unsigned,
 };
@@ -23,6 +23,8 @@ pub(super) async fn tenant(
     tenant: &Tenant,
     now: Timestamp,
 ) -> Result<Tenant, Fault> {
+    open::one_at_a_time(tx).await?;
+    open::refuse_part(tx.sql()).await?;
     sqlx::query(
         "INSERT INTO tenant (id, name, created_at) VALUES ($1, $2, $3)
          ON CONFLICT (name) DO NOTHING",

@@ -51,11 +51,10 @@ pub(super) async fn page(tx: &mut TenantTx<'_>, page: TokenPage) -> Result<Vec<T
     let rows = sqlx::query(concat!(
         "SELECT ",
         token_columns!(),
-        " FROM token WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id < $2)
-          ORDER BY id DESC LIMIT $3"
+        " FROM token WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
     ))
     .bind(tx.tenant().0)
-    .bind(page.before.map(|before| before.0))
+    .bind(page.before.map_or(Uuid::max(), |before| before.0))
     .bind(i64::from(page.limit))
     .fetch_all(tx.sql())
     .await?;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::claim::{count, held};
 use super::error::Fault;
 use super::scope::HostTx;
-use crate::turn::{Due, TENANTS_IN_TURN, of_each};
+use crate::turn::{Due, TENANTS_IN_TURN, TENANTS_PASSED, of_each};
 
 /// Some of every tenant's that may have one more: the longest due of each, locked.
 pub(super) async fn due_of_each(
@@ -22,9 +22,10 @@ pub(super) async fn due_of_each(
     (claim, turns): (&Claim, &Turns),
     (priority, limit): (i16, usize),
 ) -> Result<Vec<Due>, Fault> {
-    let mut tenants = tenants(tx, priority, (turns.first, None)).await?;
+    let class = (priority, claim.now);
+    let mut tenants = tenants(tx, class, (turns.first, None)).await?;
     if tenants.len() < TENANTS_IN_TURN {
-        tenants.extend(self::tenants(tx, priority, (FIRST, Some(turns.first))).await?);
+        tenants.extend(self::tenants(tx, class, (FIRST, Some(turns.first))).await?);
         tenants.truncate(TENANTS_IN_TURN);
     }
     tenants.retain(|tenant| turns.shares.has_room_for(TenantId(*tenant)));
@@ -56,32 +57,39 @@ pub(super) async fn due_of_each(
 /// Before all tenants.
 const FIRST: TenantId = TenantId(Uuid::nil());
 
-/// Who has runs of this priority in the queue: from a tenant on, and before one. Each is found by a
-/// step in the index, however many runs it has.
+/// Who has runs of this priority that are due: from a tenant on, and before one. Each is found by two
+/// steps in the index, however many runs it has.
 async fn tenants(
     tx: &mut HostTx<'_>,
-    priority: i16,
+    (priority, now): (i16, Timestamp),
     (from, before): (TenantId, Option<TenantId>),
 ) -> Result<Vec<Uuid>, Fault> {
     let tenants = sqlx::query_scalar(
-        "WITH RECURSIVE next (tenant) AS (
-           (SELECT tenant_id FROM queue
+        "WITH RECURSIVE next (tenant, passed) AS (
+           (SELECT tenant_id, 1 FROM queue
             WHERE (priority, tenant_id) >= ($1, $2) AND priority <= $1
             ORDER BY priority, tenant_id LIMIT 1)
            UNION ALL
            SELECT (SELECT tenant_id FROM queue
                    WHERE (priority, tenant_id) > ($1, next.tenant) AND priority <= $1
-                   ORDER BY priority, tenant_id LIMIT 1)
+                   ORDER BY priority, tenant_id LIMIT 1), next.passed + 1
            FROM next
            WHERE next.tenant IS NOT NULL AND ($3::uuid IS NULL OR next.tenant < $3)
+             AND next.passed < $5
          )
          SELECT tenant FROM next WHERE tenant IS NOT NULL AND ($3::uuid IS NULL OR tenant < $3)
+           AND (SELECT available_at FROM queue
+                WHERE (priority, tenant_id, available_at) >= ($1, next.tenant, 0)
+                  AND (priority, tenant_id, available_at) <= ($1, next.tenant, $6)
+                ORDER BY priority, tenant_id, available_at LIMIT 1) IS NOT NULL
          LIMIT $4",
     )
     .bind(priority)
     .bind(from.0)
     .bind(before.map(|tenant| tenant.0))
     .bind(count(TENANTS_IN_TURN))
+    .bind(count(TENANTS_PASSED))
+    .bind(now.0)
     .fetch_all(tx.sql())
     .await?;
     Ok(tenants)

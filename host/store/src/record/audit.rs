@@ -63,10 +63,10 @@ impl AuditRow {
 
     /// The entry in its place, for those who check it.
     pub(crate) fn stored(self, tenant: TenantId) -> Stored {
-        let seq = u64::try_from(self.seq).ok();
+        let seq = audit_seq(self.seq);
         match self.chained(tenant) {
             Ok(chained) => Stored::Read(Box::new(chained)),
-            Err(Damaged(why)) => Stored::Damaged { seq, why },
+            Err(Damaged(why)) => Stored::Damaged { seq: Some(seq), why },
         }
     }
 
@@ -95,6 +95,11 @@ fn storable(entry: AuditEntry) -> AuditEntry {
 }
 
 /// The 32 bytes of a hash.
+/// The number of an entry for those who check it: 0 for one that can be none.
+pub(crate) fn audit_seq(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
 pub(crate) fn audit_hash(bytes: &[u8]) -> Result<AuditHash, Damaged> {
     let read = bytes.try_into().map(AuditHash);
     read.map_err(|_| Damaged(format!("a hash has {} bytes, not 32", bytes.len())))

@@ -26,7 +26,7 @@ mod texts;
 mod version;
 
 pub(crate) use accept::{AcceptItem, RunItem};
-pub(crate) use audit::{AuditRow, audit_hash, audit_head};
+pub(crate) use audit::{AuditRow, audit_hash, audit_head, audit_seq};
 pub use body::INLINE_LIMIT_BYTES;
 pub(crate) use body::{Body, StoredBody};
 pub(crate) use column::Column;

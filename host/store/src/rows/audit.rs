@@ -4,7 +4,7 @@ use tombolo_core::audit::{AuditEntry, AuditHash, Head, Stored};
 use tombolo_core::id::TenantId;
 
 use super::{Columns, ReadFault};
-use crate::record::{AuditRow, audit_hash, audit_head, unsigned};
+use crate::record::{AuditRow, audit_hash, audit_head, audit_seq, unsigned};
 
 /// The columns of an entry, in the order that [`audit_row`] reads them in.
 macro_rules! audit_columns {
@@ -40,10 +40,14 @@ pub(crate) fn audit_stored(row: &impl Columns, tenant: TenantId) -> Result<Store
     match audit_row(row) {
         Ok(read) => Ok(read.stored(tenant)),
         Err(fault) => {
-            let (seq, why) = (u64::try_from(row.number(0)?).ok(), fault.to_string());
-            Ok(Stored::Damaged { seq, why })
+            Ok(Stored::Damaged { seq: Some(audit_seq(row.number(0)?)), why: fault.to_string() })
         }
     }
+}
+
+/// The number above which those of a trail are, as the database has numbers.
+pub(crate) fn audit_after(after: Option<u64>) -> i64 {
+    after.map_or(i64::MIN, |after| i64::try_from(after).unwrap_or(i64::MAX))
 }
 
 /// Reads a number and the hash of its entry.

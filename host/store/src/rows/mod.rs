@@ -19,7 +19,9 @@ mod step;
 mod view;
 
 pub(crate) use access::{counted, quotas, tenant, token, token_columns};
-pub(crate) use audit::{audit_columns, audit_end, audit_entry, audit_leaf, audit_stored};
+pub(crate) use audit::{
+    audit_after, audit_columns, audit_end, audit_entry, audit_leaf, audit_stored,
+};
 pub(crate) use below::{Below, below};
 pub(crate) use body::{BODY, BODY_PACK};
 pub(crate) use catalog::{component, plugin, version, versions};

@@ -4,18 +4,23 @@ use async_trait::async_trait;
 use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{TenantId, TokenId};
-use tombolo_core::ports::store::{Access, StoreError, Tenant, Token, TokenPage, TokenUse};
+use tombolo_core::ports::store::{
+    Access, QuotaChange, StoreError, Tenant, Token, TokenPage, TokenUse,
+};
 use tombolo_core::quota::Quotas;
 
 use super::SqliteStore;
 use super::ids::id_bytes;
-use crate::group::{Command, Rare, Revoke};
+use crate::group::{Command, Rare, Revoke, SetQuotas};
 use crate::rows::{self, token_columns};
 
 /// Narrower than the table by the texts: see the index `payload_size`.
-const STORAGE: &str = "SELECT tenant_id, sum(length(bytes)) FROM payload GROUP BY tenant_id";
+const STORAGE: &str =
+    "SELECT tenant_id, sum(length(bytes)) FROM payload WHERE tenant_id = ?1 GROUP BY tenant_id";
 
-const OPEN_RUNS: &str = "SELECT tenant_id, count(*) FROM queue GROUP BY tenant_id";
+/// By the index of whose turn it is.
+const OPEN_RUNS: &str = "SELECT ?1, count(*) FROM (
+       SELECT 1 FROM queue WHERE priority IN (0, 1, 2) AND tenant_id = ?1 LIMIT ?2)";
 
 #[async_trait]
 impl Access for SqliteStore {
@@ -95,10 +100,14 @@ impl Access for SqliteStore {
         self.writes.write(uses, |pending| Command::Rare(Box::new(Rare::Touch(pending)))).await
     }
 
-    async fn set_quotas(&self, tenant: TenantId, quotas: Quotas) -> Result<(), StoreError> {
-        self.writes
-            .write((tenant, quotas), |pending| Command::Rare(Box::new(Rare::Quotas(pending))))
-            .await
+    async fn set_quotas(
+        &self,
+        tenant: TenantId,
+        change: QuotaChange,
+        audit: Option<AuditEntry>,
+    ) -> Result<(), StoreError> {
+        let change = SetQuotas { tenant, change, audit };
+        self.writes.write(change, |pending| Command::Rare(Box::new(Rare::Quotas(pending)))).await
     }
 
     async fn quotas(&self) -> Result<Vec<(TenantId, Quotas)>, StoreError> {
@@ -109,12 +118,24 @@ impl Access for SqliteStore {
         self.read_all(query, rows::quotas).await
     }
 
-    async fn open_runs(&self) -> Result<Vec<(TenantId, u64)>, StoreError> {
-        self.read_all(sqlx::query(OPEN_RUNS), rows::counted).await
+    async fn open_runs(&self, of: &[(TenantId, u64)]) -> Result<Vec<(TenantId, u64)>, StoreError> {
+        let mut counted = Vec::with_capacity(of.len());
+        for (tenant, most) in of {
+            let most = i64::try_from(*most).unwrap_or(i64::MAX);
+            let query = sqlx::query(OPEN_RUNS).bind(id_bytes(tenant.0)).bind(most);
+            counted.extend(self.read_all(query, rows::counted).await?);
+        }
+        counted.retain(|(_, runs)| *runs > 0);
+        Ok(counted)
     }
 
-    async fn storage_bytes(&self) -> Result<Vec<(TenantId, u64)>, StoreError> {
-        self.read_all(sqlx::query(STORAGE), rows::counted).await
+    async fn storage_bytes(&self, of: &[TenantId]) -> Result<Vec<(TenantId, u64)>, StoreError> {
+        let mut counted = Vec::with_capacity(of.len());
+        for tenant in of {
+            let query = sqlx::query(STORAGE).bind(id_bytes(tenant.0));
+            counted.extend(self.read_all(query, rows::counted).await?);
+        }
+        Ok(counted)
     }
 
     async fn record(&self, tenant: TenantId, entry: AuditEntry) -> Result<(), StoreError> {
@@ -131,7 +152,14 @@ mod tests {
     #[test]
     fn what_is_stored_is_counted_without_the_texts() {
         let plan = explain(&database(), super::STORAGE);
-        assert_eq!(plan, ["SCAN payload USING COVERING INDEX payload_size"]);
+        assert_eq!(plan, ["SEARCH payload USING COVERING INDEX payload_size (tenant_id=?)"]);
+    }
+
+    #[test]
+    fn open_runs_are_counted_without_those_of_others() {
+        let plan = explain(&database(), super::OPEN_RUNS).join("\n");
+        let expected = "SEARCH queue USING COVERING INDEX queue_turn (priority=? AND tenant_id=?)";
+        assert!(plan.contains(expected) && !plan.contains("SCAN queue"), "{plan}");
     }
 
     #[test]

@@ -14,7 +14,9 @@ use super::chain::UNCHAINED;
 use super::error::Fault;
 use super::ids::id_bytes;
 use super::open::MIGRATIONS;
-use crate::rows::{Columns, audit_columns, audit_end, audit_entry, audit_leaf, audit_stored};
+use crate::rows::{
+    Columns, audit_after, audit_columns, audit_end, audit_entry, audit_leaf, audit_stored,
+};
 
 /// Entries of a tenant.
 macro_rules! entries {
@@ -31,7 +33,7 @@ pub(super) async fn newest(
     before: Option<u64>,
 ) -> Result<Vec<(u64, AuditEntry)>, Fault> {
     let before = before.and_then(|before| i64::try_from(before).ok()).unwrap_or(i64::MAX);
-    let rows = sqlx::query(entries!("AND seq < ? ORDER BY seq DESC LIMIT ?"))
+    let rows = sqlx::query(entries!("AND seq > 0 AND seq < ? ORDER BY seq DESC LIMIT ?"))
         .bind(id_bytes(tenant.0))
         .bind(before)
         .bind(limit)
@@ -46,14 +48,20 @@ async fn heads(readers: &SqlitePool) -> Result<Vec<(TenantId, Head)>, Fault> {
     Ok(rows.iter().map(audit_end).collect::<Result<_, _>>()?)
 }
 
+async fn head(readers: &SqlitePool, tenant: TenantId) -> Result<Option<Head>, Fault> {
+    let query = sqlx::query("SELECT tenant_id, seq, hash FROM audit_head WHERE tenant_id = ?");
+    let row = query.bind(id_bytes(tenant.0)).fetch_optional(readers).await?;
+    Ok(row.as_ref().map(audit_end).transpose()?.map(|(_, head)| head))
+}
+
 async fn trail(
     readers: &SqlitePool,
     tenant: TenantId,
-    (after, limit): (u64, u32),
+    (after, limit): (Option<u64>, u32),
 ) -> Result<Vec<Stored>, Fault> {
     let rows = sqlx::query(entries!("AND seq > ? ORDER BY seq LIMIT ?"))
         .bind(id_bytes(tenant.0))
-        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(audit_after(after))
         .bind(limit)
         .fetch_all(readers)
         .await?;
@@ -81,10 +89,14 @@ impl AuditTrail for SqliteStore {
         Ok(heads(&self.readers).await?)
     }
 
+    async fn audit_head(&self, tenant: TenantId) -> Result<Option<Head>, StoreError> {
+        Ok(head(&self.readers, tenant).await?)
+    }
+
     async fn audit_trail(
         &self,
         tenant: TenantId,
-        after: u64,
+        after: Option<u64>,
         limit: u32,
     ) -> Result<Vec<Stored>, StoreError> {
         Ok(trail(&self.readers, tenant, (after, limit)).await?)
@@ -168,10 +180,14 @@ impl AuditTrail for SqliteTrail {
         Ok(heads(&self.readers).await?)
     }
 
+    async fn audit_head(&self, tenant: TenantId) -> Result<Option<Head>, StoreError> {
+        Ok(head(&self.readers, tenant).await?)
+    }
+
     async fn audit_trail(
         &self,
         tenant: TenantId,
-        after: u64,
+        after: Option<u64>,
         limit: u32,
     ) -> Result<Vec<Stored>, StoreError> {
         Ok(trail(&self.readers, tenant, (after, limit)).await?)

@@ -194,7 +194,7 @@ async fn what_was_stored_before_is_read_and_goes_on() {
     let worker = WorkerId("w".to_owned());
     let (now, until) = (NOW, Timestamp(NOW.0 + 30_000));
     let claimed = claim(&store).await;
-    assert_eq!((claimed.run.id, claimed.lease.epoch), (QUEUED, 5));
+    assert_eq!((claimed.run.id, claimed.lease.epoch), (QUEUED, NOW.0));
     assert_eq!((claimed.run.depth, &claimed.run.parent, claimed.steps[0].edits), (0, &None, 0));
     assert_eq!(claimed.steps[0].redriven_after, 0);
     assert_eq!(claimed.event.payload.text(), text);
@@ -228,7 +228,7 @@ async fn a_record_of_before_becomes_a_chain_and_goes_on() {
         assert_eq!(ends, [4 + n.unsigned_abs(), 1]);
         for (tenant, head) in heads {
             let mut trail = Trail::new(tenant, [].into(), Vec::new());
-            let stored = store.audit_trail(tenant, 0, 100).await.unwrap();
+            let stored = store.audit_trail(tenant, None, 100).await.unwrap();
             stored.into_iter().for_each(|stored| trail.read(stored));
             assert_eq!(trail.end(Some(head)).findings, []);
         }

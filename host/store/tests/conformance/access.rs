@@ -5,10 +5,13 @@ use tombolo_core::audit::{Actor, AuditEntry};
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{TenantId, TokenId};
 use tombolo_core::json::Json;
-use tombolo_core::ports::store::{Next, Scope, Tenant, Token, TokenPage, TokenUse};
+use tombolo_core::ports::store::{
+    Next, Priority, QuotaChange, Scope, StoreError, Tenant, Token, TokenPage, TokenUse,
+};
 use tombolo_core::quota::Quotas;
 use tombolo_core::run::RunState;
 
+use crate::audit::entry;
 use crate::world::{LATER, NOW, World, after};
 
 pub async fn a_tenant_is_made_once(world: World) {
@@ -138,34 +141,60 @@ pub async fn quotas_are_replaced_whole(world: World) {
         storage_bytes: Some(1 << 40),
         connections: Some(u32::MAX),
     };
-    world.store.set_quotas(world.tenant, all).await.unwrap();
-    world.store.set_quotas(globex, Quotas { connections: Some(1), ..all }).await.unwrap();
+    let set = async |tenant, before, after| {
+        world.store.set_quotas(tenant, QuotaChange { before, after }, None).await
+    };
+    let (none, other) = (Quotas::default(), Quotas { connections: Some(1), ..all });
+    set(world.tenant, none, all).await.unwrap();
+    set(globex, none, other).await.unwrap();
     let one = Quotas { connections: Some(3), ..Quotas::default() };
-    world.store.set_quotas(globex, one).await.unwrap();
+    set(globex, other, one).await.unwrap();
     let mut found = world.store.quotas().await.unwrap();
     found.sort_unstable_by_key(|(tenant, _)| *tenant);
     assert_eq!(found, [(world.tenant, all), (globex, one)]);
 
-    world.store.set_quotas(globex, Quotas::default()).await.unwrap();
+    set(globex, one, none).await.unwrap();
     assert_eq!(world.store.quotas().await.unwrap(), [(world.tenant, all)]);
 }
 
+pub async fn a_change_of_quotas_is_on_record_unless_another_one_came_first(world: World) {
+    let bound = |runs| Quotas { runs_per_minute: runs, ..Quotas::default() };
+    let change = |before, after| QuotaChange { before: bound(before), after: bound(after) };
+    let set = async |change| world.store.set_quotas(world.tenant, change, Some(entry(1))).await;
+    set(change(None, Some(60))).await.unwrap();
+    for outdated in [change(None, Some(90)), change(Some(61), None)] {
+        let refused = set(outdated).await.unwrap_err();
+        assert_eq!(refused, StoreError::Refused(QuotaChange::OUTDATED.to_owned()));
+    }
+    assert_eq!(world.store.quotas().await.unwrap(), [(world.tenant, bound(Some(60)))]);
+    assert_eq!(world.store.audit(world.tenant, 9, None).await.unwrap().len(), 1);
+}
+
 pub async fn what_a_tenant_uses_is_counted(world: World) {
-    assert_eq!(world.store.open_runs().await.unwrap(), []);
-    assert_eq!(world.store.storage_bytes().await.unwrap(), []);
+    let (globex, _) = world.other("globex").await;
+    let open_runs =
+        async |most| world.store.open_runs(&[(globex, 9), (world.tenant, most)]).await.unwrap();
+    let storage = async || world.store.storage_bytes(&[globex, world.tenant]).await.unwrap();
+    assert_eq!(open_runs(9).await, []);
+    assert_eq!(storage().await, []);
     world.accept(world.event("queued")).await;
+    let mut urgent = world.event("urgent");
+    urgent.runs[0].flow.priority = Priority::High;
+    world.accept(urgent).await;
     let lease = world.hold("held", "w").await;
-    assert_eq!(world.store.open_runs().await.unwrap(), [(world.tenant, 2)]);
+    assert_eq!(open_runs(9).await, [(world.tenant, 3)]);
+    assert_eq!(open_runs(2).await, [(world.tenant, 2)], "no further");
+    assert_eq!(world.store.open_runs(&[(globex, 9)]).await.unwrap(), []);
     let end = Next::End { state: RunState::Succeeded, output: None, error: None };
     world.store.settle(world.results(&lease, end)).await.unwrap();
-    assert_eq!(world.store.open_runs().await.unwrap(), [(world.tenant, 1)]);
+    assert_eq!(open_runs(9).await, [(world.tenant, 2)]);
 
     let mut long = world.leased("long", "w", LATER);
     // Nothing that can be compressed away.
     let digits: String = (0..40_000_u64).map(|n| (n.wrapping_mul(n) % 7_919).to_string()).collect();
     long.event.payload = Json::from_value(json!(digits));
     world.accept(long).await;
-    let stored = world.store.storage_bytes().await.unwrap();
+    let stored = storage().await;
     assert!(
         matches!(stored[..], [(tenant, bytes)] if tenant == world.tenant && bytes > 8_192),
         "{stored:?}"

@@ -257,7 +257,7 @@ pub async fn a_replay_begins_with_the_steps_it_takes_over(world: World) {
     assert_eq!(claimed.run.replay_of, Some(old));
     assert_eq!(claimed.steps, steps);
     assert_eq!(world.steps(run).await, steps);
-    assert_eq!(claimed.lease.epoch, 1);
+    assert_eq!((claimed.lease.epoch, claimed.claims), (NOW.0, 1));
 }
 
 pub async fn what_starts_with_a_lease_is_leased(world: World) {

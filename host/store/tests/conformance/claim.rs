@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use futures_util::future::join_all;
 use serde_json::json;
 use tombolo_core::id::RunId;
-use tombolo_core::ports::store::{ClaimedRun, Lease, Next, Wanted};
+use tombolo_core::ports::store::{Claim, ClaimedRun, Lease, Next, Wanted};
 use tombolo_core::run::RunState;
 
-use crate::world::{LATER, NOW, World, after, done, parked, succeeded, worker};
+use crate::world::{LATER, NOW, World, after, done, parked, readable, succeeded, worker};
 
 fn ids(claimed: &[ClaimedRun]) -> Vec<RunId> {
     claimed.iter().map(|claimed| claimed.run.id).collect()
@@ -31,7 +31,7 @@ pub async fn takes_what_is_due_in_order_and_no_more_than_asked(world: World) {
     assert!(world.claim("w", 10, after(30)).await.is_empty());
     assert_eq!(ids(&world.claim("w", 10, after(40)).await), [runs[2]]);
 
-    assert_eq!(one[0].lease, Lease { run: runs[0], owner: worker("w"), epoch: 1 });
+    assert_eq!(one[0].lease, Lease { run: runs[0], owner: worker("w"), epoch: after(30).0 });
     assert_eq!(one[0].claims, 1);
     assert_eq!(one[0].run.state, RunState::Running);
     assert_eq!(world.state(runs[0]).await, RunState::Running);
@@ -44,7 +44,7 @@ pub async fn a_run_accepted_with_a_lease_is_not_due_until_it_ends(world: World) 
     assert!(world.claim("second", 10, NOW).await.is_empty());
 
     let claimed = world.claim("second", 10, LATER).await;
-    assert_eq!(claimed[0].lease.epoch, 2);
+    assert_eq!(claimed[0].lease.epoch, LATER.0);
     assert_eq!(claimed[0].claims, 2);
 }
 
@@ -53,8 +53,23 @@ pub async fn an_ended_lease_is_claimed_again_and_counted(world: World) {
     for turn in 0..4 {
         let claimed = world.claim("w", 10, after(turn * 30_000)).await;
         assert_eq!(ids(&claimed), [run]);
-        assert_eq!(claimed[0].lease.epoch, turn + 1);
+        assert_eq!(claimed[0].lease.epoch, after(turn * 30_000).0);
         assert_eq!(i64::from(claimed[0].claims), turn + 1);
+    }
+}
+
+/// Also within the same moment.
+pub async fn every_claim_has_a_higher_epoch(world: World) {
+    world.accept(world.event("1")).await;
+    let mut last = 0;
+    for at in [100, 100, 100, 200] {
+        let (now, until) = (after(at), after(at));
+        let wanted = Wanted::Due { suspects: 1 };
+        let (worker, held) = (worker("w"), Vec::new());
+        let claim = Claim { worker, limit: 1, now, until, held, wanted, turns: None };
+        let claimed = readable(world.store.claim(claim).await.unwrap().remove(0));
+        assert!(claimed.lease.epoch > last && claimed.lease.epoch >= now.0, "{last}");
+        last = claimed.lease.epoch;
     }
 }
 
@@ -125,7 +140,7 @@ pub async fn taking_over_makes_leased_runs_due(world: World) {
 
     let claimed = world.claim("new", 10, after(5)).await;
     assert_eq!(claimed.len(), 2);
-    assert!(claimed.iter().all(|claimed| claimed.lease.epoch == 2 && claimed.claims == 2));
+    assert!(claimed.iter().all(|claimed| claimed.lease.epoch == after(5).0 && claimed.claims == 2));
     assert!(world.settle(&dead, Next::Hold).await.is_err());
 }
 

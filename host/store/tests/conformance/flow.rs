@@ -316,7 +316,8 @@ pub async fn a_run_that_is_opened_again_goes_on_without(world: World) {
     let second = world.only(100).await;
     assert_eq!(second.run, all[1]);
     world.open(first.run, "repair", after(200)).await;
-    let reopened = Lease { epoch: 2, owner: crate::world::worker("repair"), ..first };
+    let owner = crate::world::worker("repair");
+    let reopened = Lease { epoch: first.epoch + 1, owner, ..first };
     world.settle(&reopened, queued(after(300))).await.unwrap();
     let again = world.only(300).await;
     assert_eq!(again.run, all[0]);

@@ -51,11 +51,13 @@ macro_rules! conformance {
                 the_first_run_of_a_tenant_comes_before_anothers_backlog,
                 who_has_its_share_gets_no_more,
                 every_tenant_has_its_turn_however_many_there_are,
+                tenants_with_nothing_due_keep_nobody_waiting,
             ],
             claim: [
                 takes_what_is_due_in_order_and_no_more_than_asked,
                 a_run_accepted_with_a_lease_is_not_due_until_it_ends,
                 an_ended_lease_is_claimed_again_and_counted,
+                every_claim_has_a_higher_epoch,
                 two_workers_never_share_a_run,
                 brings_event_and_steps,
                 renewing_moves_the_end_and_names_the_lost,
@@ -233,6 +235,7 @@ macro_rules! conformance {
                 a_token_is_taken_back_once,
                 the_latest_use_of_a_token_stays,
                 quotas_are_replaced_whole,
+                a_change_of_quotas_is_on_record_unless_another_one_came_first,
                 what_a_tenant_uses_is_counted,
             ],
             reading: [

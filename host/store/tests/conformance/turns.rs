@@ -115,3 +115,24 @@ pub async fn every_tenant_has_its_turn_however_many_there_are(world: World) {
         assert!(whose.len() == 2 && whose[0] != whose[1], "the next one's, too: {whose:?}");
     }
 }
+
+pub async fn tenants_with_nothing_due_keep_nobody_waiting(world: World) {
+    const WAITING: usize = 100;
+    let mut accepts = Vec::new();
+    let mut first = None;
+    for n in 0..WAITING {
+        let other = world.other(&format!("waiting-{n}")).await;
+        first.get_or_insert(other.0);
+        accepts.push(queued(&world, other, &format!("later-{n}"), 5_000));
+    }
+    let last = world.other("last").await;
+    accepts.push(queued(&world, last, "1", 50));
+    world.store.accept(accepts).await.unwrap();
+    backlog(&world).await;
+
+    // All that have nothing due come before the one that has, from whomever the turn begins.
+    let turns = Turns { shares: Shares::new(SLOTS), first: first.unwrap() };
+    let claimed = claim(&world, 8, after(1_000), turns).await;
+
+    assert!(claimed.iter().any(|(tenant, _)| *tenant == last.0), "{claimed:?}");
+}

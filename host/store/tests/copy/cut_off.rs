@@ -4,13 +4,14 @@ use std::cell::Cell;
 
 use sqlx::Executor;
 use tokio::sync::Notify;
-use tombolo_core::ports::store::StoreError;
+use tombolo_core::id::TenantId;
+use tombolo_core::ports::store::{Access, StoreError, Tenant};
 use tombolo_store::{Begin, Copied, CopyError, CopyProgress, PostgresStore, copy};
 use tombolo_test_postgres::Database;
 
 use crate::look;
 use crate::rows::everything;
-use crate::scene::Scene;
+use crate::scene::{NOW, Scene};
 use crate::{copied, settings};
 
 /// Copies until it was told something so many times, then does `then` while the copy stands still.
@@ -66,6 +67,26 @@ async fn open_is_refused(database: &Database) {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// It was opened at the same moment, when there was no mark yet.
+#[tokio::test]
+async fn a_server_that_was_there_before_the_copy_does_not_begin_on_a_part_of_it() {
+    let (scene, _) = everything().await;
+    scene.close().await;
+    let database = Database::fresh().await.unwrap();
+    let server = PostgresStore::open(settings(&database)).await.unwrap();
+    assert!(cut_at(&scene, &database, (Begin::Empty, 10)).await);
+
+    for name in ["default", "acme"] {
+        let tenant = Tenant { id: TenantId::new(&scene.ids), name: name.to_owned() };
+        match server.ensure_tenant(tenant, NOW).await {
+            Err(StoreError::Refused(reason)) => assert!(reason.contains("--again"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    server.close().await;
+    assert!(!cut_at(&scene, &database, (Begin::Again, u32::MAX)).await, "it goes to the end");
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use tombolo_core::clock::Timestamp;
 use tombolo_core::id::{EventId, IdSource, RunId, TenantId, TokenId, WorkflowId};
 use tombolo_core::json::Json;
 use tombolo_core::ports::store::{
-    Accept, Accepted, Access, Applied, Catalog, Lease, NewEvent, NewRun, NewVersion, Next, RunLog,
-    Scope, Settle, StepKey, Tenant, Token, WorkerId,
+    Accept, Accepted, Access, Applied, Catalog, Lease, NewEvent, NewRun, NewVersion, Next,
+    QuotaChange, RunLog, Scope, Settle, StepKey, Tenant, Token, WorkerId,
 };
 use tombolo_core::quota::Quotas;
 use tombolo_core::run::RunState;
@@ -81,7 +81,10 @@ impl Scene {
         let tenant = self.store.ensure_tenant(tenant, NOW).await.unwrap().id;
         self.store.put_token(self.token(tenant), None).await.unwrap();
         let quotas = Quotas { runs_per_minute: Some(600), ..Quotas::default() };
-        self.store.set_quotas(tenant, quotas).await.unwrap();
+        self.store
+            .set_quotas(tenant, QuotaChange { before: Quotas::default(), after: quotas }, None)
+            .await
+            .unwrap();
         let workflow = self.workflow(tenant, "deals", 1).await;
         assert_eq!(self.workflow(tenant, "deals", 2).await, workflow);
         for n in 0..3 {

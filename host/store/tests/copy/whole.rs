@@ -97,7 +97,7 @@ async fn it_reads_the_same_and_goes_on_the_same() {
 
 /// The record of a tenant, which is whole.
 async fn trail(store: &dyn Store, home: Home) -> Vec<Stored> {
-    let entries = store.audit_trail(home.tenant, 0, 1_000).await.unwrap();
+    let entries = store.audit_trail(home.tenant, None, 1_000).await.unwrap();
     let mut walk = Trail::new(home.tenant, BTreeMap::new(), Vec::new());
     entries.iter().cloned().for_each(|entry| walk.read(entry));
     let heads = store.audit_heads().await.unwrap();

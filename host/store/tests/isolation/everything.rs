@@ -14,8 +14,8 @@ use tombolo_core::ports::journal::{JournalEntry, Kept};
 use tombolo_core::ports::sandbox::StateWrite;
 use tombolo_core::ports::store::{
     Accepted, Access, Call, Catalog, Debounce, Journaled, Lane, Lease, Letters, NewLetter,
-    NewPlugin, Next, Pause, RunLimits, RunLog, Scope, Settle, Signal, Signalled, StateChange,
-    StepKey, StepRow, Throttle, Token,
+    NewPlugin, Next, Pause, QuotaChange, RunLimits, RunLog, Scope, Settle, Signal, Signalled,
+    StateChange, StepKey, StepRow, Throttle, Token,
 };
 use tombolo_core::quota::Quotas;
 use tombolo_core::run::{RunState, StepState};
@@ -37,7 +37,10 @@ pub async fn write(store: &PostgresStore, owner: &Owner) -> Written {
     let token = token(owner);
     store.put_token(token.clone(), None).await.unwrap();
     let quotas = Quotas { connections: Some(9), ..Quotas::default() };
-    store.set_quotas(owner.tenant, quotas).await.unwrap();
+    store
+        .set_quotas(owner.tenant, QuotaChange { before: Quotas::default(), after: quotas }, None)
+        .await
+        .unwrap();
     store.add_plugin(plugin(owner)).await.unwrap();
     let (failed, waiting) = write_runs(store, owner).await;
     gathers(store, owner).await;

@@ -1,9 +1,11 @@
-//! Connections that the server has closed, which whoever asks next finds in the pool.
+//! What a crash of the server leaves: connections that are closed, which whoever asks next finds in the
+//! pool, and claims that are taken back.
 
 use futures_util::future::try_join_all;
-use tombolo_core::ports::store::{Page, Reading, RunFilter, RunLog};
+use tombolo_core::ports::store::{Claim, Page, Reading, RunFilter, RunLog, StoreError};
+use tombolo_core::run::RunState;
 
-use crate::world::{World, claim};
+use crate::world::{World, after, claim, ended, readable};
 
 /// Calls at the same time: more than there are connections.
 const CALLS: usize = 16;
@@ -14,7 +16,7 @@ const END: &str = "SELECT count(*) FILTER (WHERE ended) FROM (
       WHERE application_name = 'tombolo' AND datname = current_database()) sessions";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fail_no_call_that_comes_after() {
+async fn lost_connections_fail_no_call_that_comes_after() {
     let world = World::new().await;
     let owner = world.owner("a").await;
     let (store, mut connection) = (&world.store, world.database.connect().await.unwrap());
@@ -39,4 +41,39 @@ async fn fail_no_call_that_comes_after() {
     try_join_all((0..CALLS).map(|_| store.time())).await.unwrap();
     lose().await;
     try_join_all((0..CALLS).map(|_| store.ping())).await.unwrap();
+}
+
+/// A claim's commit is not waited for. What a crash of the server takes back is as if it had not been, and
+/// the same worker may have the run again: what it had found before is refused all the same.
+#[tokio::test]
+async fn a_claim_that_a_crash_took_back_is_fenced_from_the_one_after_it() {
+    let world = World::new().await;
+    let owner = world.owner("a").await;
+    world.store.accept(vec![owner.event("1")]).await.unwrap();
+    let mut look = world.database.look().await.unwrap();
+    let before: (i64, i64, i64) =
+        sqlx::query_as("SELECT lease_epoch, claims, available_at FROM queue")
+            .fetch_one(&mut look)
+            .await
+            .unwrap();
+    let claimed = async |at: i64| {
+        let claim = Claim { now: after(at), ..claim(1) };
+        readable(world.store.claim(claim).await.unwrap().remove(0)).lease
+    };
+    let lost = claimed(1).await;
+    sqlx::query(
+        "UPDATE queue SET lease_epoch = $1, claims = $2, available_at = $3, lease_owner = NULL",
+    )
+    .bind(before.0)
+    .bind(before.1)
+    .bind(before.2)
+    .execute(&mut look)
+    .await
+    .unwrap();
+    let again = claimed(2).await;
+    assert_eq!((&again.run, &again.owner), (&lost.run, &lost.owner));
+
+    let late = world.store.settle(owner.results(&lost, ended(RunState::Failed))).await;
+    assert_eq!(late, Err(StoreError::LeaseLost { run: lost.run }));
+    world.store.settle(owner.results(&again, ended(RunState::Succeeded))).await.unwrap();
 }

@@ -5,18 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::Executor;
 use tombolo_core::error::ErrorClass;
-use tombolo_core::id::RunId;
+use tombolo_core::id::{RunId, TokenId};
 use tombolo_core::ports::store::{
-    Catalog, Claim, Cursor, Housekeeping, LetterBox, LetterCursor, LetterFilter, Page, Reading,
-    RunFilter, RunLog, Settle, Shares, StepKey, Turns, Wanted,
+    Access, AuditTrail, Catalog, Claim, Cursor, Housekeeping, LetterBox, LetterCursor,
+    LetterFilter, Page, QuotaChange, Reading, RunFilter, RunLog, Settle, Shares, StepKey,
+    TokenPage, TokenUse, Turns, Wanted,
 };
+use tombolo_core::quota::Quotas;
 use tombolo_core::run::RunState;
 use tombolo_store::PostgresStore;
 
 use crate::everything::audit;
 use crate::explain::Explained;
 use crate::many::{self, Sample};
-use crate::world::{Owner, after, claim, done, ended, readable};
+use crate::world::{Ids, Owner, after, claim, done, ended, readable};
 
 /// Rows that one part of a statement may give. The largest answer is of 100 runs, with their steps.
 const MOST: i64 = 1_000;
@@ -131,6 +133,27 @@ async fn story(store: &PostgresStore, sample: &Sample, round: usize, claimed: &[
     lists(store, owner).await;
     letters(store, sample).await;
     of_one_run(store, sample).await;
+    access(store, owner).await;
+}
+
+/// Who may, and how much.
+async fn access(store: &PostgresStore, owner: &Owner) {
+    let tenant = owner.tenant;
+    for before in [None, Some(TokenId::new(&Ids))] {
+        store.tokens(tenant, TokenPage { before, limit: 50 }).await.unwrap();
+    }
+    let token = TokenId::new(&Ids);
+    store.token([1; 32]).await.unwrap();
+    store.touch_tokens(vec![TokenUse { tenant, token, at: after(1) }]).await.unwrap();
+    store.revoke_token(tenant, token, audit("token")).await.unwrap();
+    Access::tenants(store, Some("tenant-1"), 10).await.unwrap();
+    store.quotas().await.unwrap();
+    let change = QuotaChange { before: Quotas::default(), after: Quotas::default() };
+    store.set_quotas(tenant, change, Some(audit("quotas"))).await.unwrap();
+    store.open_runs(&[(tenant, 100)]).await.unwrap();
+    store.storage_bytes(&[tenant]).await.unwrap();
+    assert!(store.knows_event(tenant, "hook:deals", "queued").await.unwrap());
+    store.audit_head(tenant).await.unwrap();
 }
 
 async fn accept_and_settle(store: &PostgresStore, owner: &Owner, round: usize) {

@@ -3,6 +3,7 @@
 use sqlx::{AssertSqlSafe, Executor};
 use tombolo_core::ports::store::{Access, AuditTrail, StoreError};
 use tombolo_store::PostgresStore;
+use tombolo_test_postgres::Database;
 
 use crate::everything::audit;
 use crate::world::{World, few};
@@ -35,6 +36,39 @@ async fn a_user_for_whom_policies_do_not_hold_is_refused() {
         says(&refusal, &["DATABASE_URL", word, "docs/deploy.md"]);
     }
     println!("isolation: 2 users refused");
+}
+
+/// Its tables would be nobody else's to use.
+#[tokio::test]
+async fn a_user_who_is_refused_has_made_nothing() {
+    let database = Database::fresh().await.unwrap();
+    let owner = database.name().to_owned();
+    let mut look = database.look().await.unwrap();
+    look.execute(AssertSqlSafe(format!("ALTER ROLE {owner} SUPERUSER"))).await.unwrap();
+    PostgresStore::open(few(database.url())).await.unwrap_err();
+    look.execute(AssertSqlSafe(format!("ALTER ROLE {owner} NOSUPERUSER"))).await.unwrap();
+    let tables: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace",
+    )
+    .fetch_one(&mut look)
+    .await
+    .unwrap();
+    assert_eq!(tables, 0);
+    World::on(database).await.store.close().await;
+}
+
+#[tokio::test]
+async fn tables_of_somebody_else_say_what_to_do() {
+    let world = World::new().await;
+    world.store.close().await;
+    let mut look = world.database.look().await.unwrap();
+    let owner = world.database.name();
+    look.execute("ALTER TABLE _sqlx_migrations OWNER TO postgres").await.unwrap();
+    look.execute(AssertSqlSafe(format!("REVOKE ALL ON _sqlx_migrations FROM {owner}")))
+        .await
+        .unwrap();
+    let refusal = PostgresStore::open(few(world.database.url())).await.unwrap_err();
+    says(&refusal, &["DATABASE_URL", "somebody else's", "docs/deploy.md"]);
 }
 
 #[tokio::test]
@@ -78,7 +112,7 @@ async fn a_schema_that_the_user_may_not_mend_says_who_may() {
 
 #[tokio::test]
 async fn what_is_only_looked_at_is_neither_made_nor_changed() {
-    let empty = tombolo_test_postgres::Database::fresh().await.unwrap();
+    let empty = Database::fresh().await.unwrap();
     let refused = PostgresStore::look(few(empty.url())).await.err().unwrap();
     says(&refused, &["schema 0", "upgrades it when it starts"]);
     let mut connection = empty.connect().await.unwrap();
@@ -94,7 +128,7 @@ async fn what_is_only_looked_at_is_neither_made_nor_changed() {
     let look = PostgresStore::look(few(world.database.url())).await.unwrap();
     let tenant = world.owner("acme").await.tenant;
     assert_eq!(look.tenants().await.unwrap(), [tenant]);
-    look.audit_trail(tenant, 0, 10).await.unwrap();
+    look.audit_trail(tenant, None, 10).await.unwrap();
     let written = look.record(tenant, audit("changed")).await.unwrap_err();
     says(&written, &["read-only transaction"]);
     look.close().await;

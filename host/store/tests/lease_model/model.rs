@@ -208,7 +208,7 @@ impl<const WORKERS: usize, const RUNS: usize> State<WORKERS, RUNS> {
         }
     }
 
-    /// `claim.rs`, `take`: whoever is due is leased under the next epoch, whoever had it before. Not by
+    /// `claim.rs`, `take`: whoever is due is leased under a higher epoch, whoever had it before. Not by
     /// one that works on it (`held`).
     fn claim(&mut self, worker: usize, run: usize) -> Option<()> {
         let claimed = &mut self.runs[run];

@@ -128,7 +128,14 @@ pub(super) async fn work(
 
 /// True if the problem would be every run's. One that is internal may be this run's own damage.
 pub(super) fn stops(problem: &Problem) -> bool {
-    matches!(problem.kind(), Kind::StoreBusy | Kind::DiskFull | Kind::QuotaUsedUp | Kind::QuotaFull)
+    matches!(
+        problem.kind(),
+        Kind::StoreBusy
+            | Kind::StoreUnreachable
+            | Kind::DiskFull
+            | Kind::QuotaUsedUp
+            | Kind::QuotaFull
+    )
 }
 
 fn out_of_time() -> Stopped {

@@ -96,7 +96,7 @@ pub(crate) async fn replay(
         return Ok(Json(Planned { replay_of: id, plan }).into_response());
     }
     let by = by(&caller, form.reason)?;
-    quota::start_runs(&app, &caller, 1)?;
+    quota::start_replay(&app, &caller, &order).await?;
     let (run, plan) = to_the_end(async move { repairs.replay(order, by).await }).await?;
     let body = Replayed { run, replay_of: id, href: href(run), plan: plan.into() };
     let headers: HeaderMap = super::location(run)?;

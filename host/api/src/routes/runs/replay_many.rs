@@ -226,7 +226,7 @@ impl BulkRepair for Replaying<'_> {
             planned.map(|plan| (Outcome::Possible, None, plan))
         } else {
             // It stops those after it, too: they would be over all the same.
-            quota::start_runs(self.app, self.caller, 1)?;
+            quota::start_replay(self.app, self.caller, &order).await?;
             let by = self.by.clone();
             let work = async move { repairs.replay(order, by).await };
             let replayed = repairs::to_the_end(work).await;

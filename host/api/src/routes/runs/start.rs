@@ -122,7 +122,8 @@ pub(crate) async fn start(
         trigger: input.value().clone(),
         ..arrival(&app, &caller, &name, key)?
     };
-    quota::start_runs(&app, &caller, 1)?;
+    let known_by = arrival.fingerprint.map(|_| (&*arrival.source, &*arrival.dedupe_key));
+    quota::start_run(&app, &caller, known_by).await?;
     let (accepted, replayed, answer) = accept(&app, arrival, wait).await?;
     match answer {
         Some(Answer::Ready { status, headers, body, .. }) => {

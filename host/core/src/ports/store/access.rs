@@ -155,7 +155,22 @@ pub struct TokenPage {
     pub limit: u32,
 }
 
-/// Tenants and tokens.
+/// What a tenant may use from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuotaChange {
+    /// What it is taken to be now.
+    pub before: Quotas,
+    /// What it is to be.
+    pub after: Quotas,
+}
+
+impl QuotaChange {
+    /// Why the store refuses a change of something else.
+    pub const OUTDATED: &str =
+        "the tenant's quotas were changed by somebody else meanwhile; try again";
+}
+
+/// Tenants, tokens and quotas.
 #[async_trait]
 pub trait Access: Send + Sync {
     /// Finds a tenant by name, or makes it with the given id.
@@ -189,17 +204,23 @@ pub trait Access: Send + Sync {
     /// neither does one of a token that is not there.
     async fn touch_tokens(&self, uses: Vec<TokenUse>) -> Result<(), StoreError>;
 
-    /// Sets what a tenant may use; replaces all that was set before.
-    async fn set_quotas(&self, tenant: TenantId, quotas: Quotas) -> Result<(), StoreError>;
+    /// Sets what a tenant may use, and puts that on record. Replaces all that was set before; refused
+    /// if that is not what `change` takes it to be, because somebody else has changed it meanwhile.
+    async fn set_quotas(
+        &self,
+        tenant: TenantId,
+        change: QuotaChange,
+        audit: Option<AuditEntry>,
+    ) -> Result<(), StoreError>;
 
     /// The quotas of every tenant that has one.
     async fn quotas(&self) -> Result<Vec<(TenantId, Quotas)>, StoreError>;
 
-    /// Runs that have not ended, by tenant; tenants without one are left out. Reads the whole queue.
-    async fn open_runs(&self) -> Result<Vec<(TenantId, u64)>, StoreError>;
+    /// Runs of these tenants that have not ended, of each up to its number: they are counted no further.
+    async fn open_runs(&self, of: &[(TenantId, u64)]) -> Result<Vec<(TenantId, u64)>, StoreError>;
 
-    /// Bytes of long texts and components as stored, by tenant; tenants without any are left out.
-    async fn storage_bytes(&self) -> Result<Vec<(TenantId, u64)>, StoreError>;
+    /// Bytes of long texts and components of these tenants, as stored.
+    async fn storage_bytes(&self, of: &[TenantId]) -> Result<Vec<(TenantId, u64)>, StoreError>;
 
     /// Puts on record what somebody did.
     async fn record(&self, tenant: TenantId, entry: AuditEntry) -> Result<(), StoreError>;

@@ -17,7 +17,7 @@ mod shares;
 mod signal;
 mod trail;
 
-pub use access::{Access, Scope, Tenant, Token, TokenPage, TokenUse};
+pub use access::{Access, QuotaChange, Scope, Tenant, Token, TokenPage, TokenUse};
 pub use catalog::{Added, Applied, Catalog, NewPlugin, NewVersion, Plugin, WorkflowVersion};
 pub use flow::{Debounce, Lane, Priority, RunLimits, Singleton, Throttle, WhenBusy};
 pub use housekeeping::{Housekeeping, SweepCursor, Swept, Vacuumed};
@@ -84,6 +84,9 @@ pub enum StoreError {
     /// What was to be written cannot be: it will be refused again. Nothing was written.
     #[error("the database refuses the write: {0}")]
     Refused(String),
+    /// The database cannot be reached. Whether a write under way was made is not known.
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(String),
     /// The database failed; it may work again later.
     #[error("the database failed: {0}")]
     Database(String),
@@ -97,6 +100,7 @@ impl StoreError {
             | Self::Overloaded(_)
             | Self::Locked
             | Self::Full
+            | Self::Unreachable(_)
             | Self::Database(_) => true,
             Self::LeaseLost { .. }
             | Self::StateConflict { .. }

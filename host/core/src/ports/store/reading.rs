@@ -102,6 +102,14 @@ pub trait Reading: Send + Sync {
         event: EventId,
     ) -> Result<Option<EventView>, StoreError>;
 
+    /// True if an event of this source has this dedupe key: another one would start nothing.
+    async fn knows_event(
+        &self,
+        tenant: TenantId,
+        source: &str,
+        dedupe_key: &str,
+    ) -> Result<bool, StoreError>;
+
     /// What people did, the newest first, at most `limit` entries. Each with its number, counted from
     /// 1 for each tenant; only those numbered below `before`, if given.
     async fn audit(

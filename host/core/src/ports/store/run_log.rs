@@ -25,7 +25,8 @@ pub struct Lease {
     pub run: RunId,
     /// Who holds it.
     pub owner: WorkerId,
-    /// Increases with every claim: the fence.
+    /// Increases with every claim, and is at least its time: the fence. A claim that was lost with a crash
+    /// of the database, and may be taken anew from what was there before it, never has it again.
     pub epoch: i64,
 }
 
@@ -288,7 +289,7 @@ pub trait RunLog: Send + Sync {
     /// Returns how many runs are due by that. Deadlines, retries and waits keep their times.
     async fn set_back(&self, from: Timestamp, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Leases runs that are due: `lease_epoch + 1`, `claims + 1`, state `running`, available again
+    /// Leases runs that are due: a higher `lease_epoch`, `claims + 1`, state `running`, available again
     /// when the lease ends. A run whose lease ended is due, so there is no reaper.
     ///
     /// Suspects come first, then the high priorities. A run that does not get back the places it gave up when it was

@@ -13,12 +13,15 @@ pub trait AuditTrail: Send + Sync {
     /// Where the record of every tenant ends, by the database's own note; of those with entries.
     async fn audit_heads(&self) -> Result<Vec<(TenantId, Head)>, StoreError>;
 
+    /// Where the record of a tenant ends, by the same note; None if there is none.
+    async fn audit_head(&self, tenant: TenantId) -> Result<Option<Head>, StoreError>;
+
     /// The entries numbered above `after`, in their order, at most `limit`. One that cannot be read
-    /// is among them with its number.
+    /// is among them with its number. Without `after` also what somebody has put before the first.
     async fn audit_trail(
         &self,
         tenant: TenantId,
-        after: u64,
+        after: Option<u64>,
         limit: u32,
     ) -> Result<Vec<Stored>, StoreError>;
 

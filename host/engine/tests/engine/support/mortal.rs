@@ -15,9 +15,9 @@ use tombolo_core::ports::egress::Connection;
 use tombolo_core::ports::store::{
     Accept, Accepted, Access, Added, Applied, AuditTrail, Call, CancelRequest, Catalog, Claim,
     Claimed, EventView, Housekeeping, Lease, Letter, LetterBox, LetterCursor, LetterFilter,
-    NewPlugin, NewVersion, Open, Opened, Page, Plugin, Reading, RunFilter, RunLog, RunSummary,
-    RunView, Settle, Signal, Signalled, StepKey, Store, StoreError, SweepCursor, Swept, Tenant,
-    Token, TokenPage, TokenUse, Vacuumed, WorkflowVersion,
+    NewPlugin, NewVersion, Open, Opened, Page, Plugin, QuotaChange, Reading, RunFilter, RunLog,
+    RunSummary, RunView, Settle, Signal, Signalled, StepKey, Store, StoreError, SweepCursor, Swept,
+    Tenant, Token, TokenPage, TokenUse, Vacuumed, WorkflowVersion,
 };
 use tombolo_core::quota::Quotas;
 use tombolo_store::SqliteStore;
@@ -458,17 +458,22 @@ impl Access for Mortal {
     async fn touch_tokens(&self, uses: Vec<TokenUse>) -> Result<(), StoreError> {
         self.through(self.store.touch_tokens(uses)).await
     }
-    async fn set_quotas(&self, tenant: TenantId, quotas: Quotas) -> Result<(), StoreError> {
-        self.through(self.store.set_quotas(tenant, quotas)).await
+    async fn set_quotas(
+        &self,
+        tenant: TenantId,
+        change: QuotaChange,
+        audit: Option<AuditEntry>,
+    ) -> Result<(), StoreError> {
+        self.through(self.store.set_quotas(tenant, change, audit)).await
     }
     async fn quotas(&self) -> Result<Vec<(TenantId, Quotas)>, StoreError> {
         self.store.quotas().await
     }
-    async fn open_runs(&self) -> Result<Vec<(TenantId, u64)>, StoreError> {
-        self.store.open_runs().await
+    async fn open_runs(&self, of: &[(TenantId, u64)]) -> Result<Vec<(TenantId, u64)>, StoreError> {
+        self.store.open_runs(of).await
     }
-    async fn storage_bytes(&self) -> Result<Vec<(TenantId, u64)>, StoreError> {
-        self.store.storage_bytes().await
+    async fn storage_bytes(&self, of: &[TenantId]) -> Result<Vec<(TenantId, u64)>, StoreError> {
+        self.store.storage_bytes(of).await
     }
     async fn record(&self, tenant: TenantId, entry: AuditEntry) -> Result<(), StoreError> {
         self.through(self.store.record(tenant, entry)).await
@@ -490,6 +495,14 @@ impl Reading for Mortal {
     }
     async fn calls(&self, tenant: TenantId, run: RunId) -> Result<Vec<Call>, StoreError> {
         self.store.calls(tenant, run).await
+    }
+    async fn knows_event(
+        &self,
+        tenant: TenantId,
+        source: &str,
+        dedupe_key: &str,
+    ) -> Result<bool, StoreError> {
+        self.store.knows_event(tenant, source, dedupe_key).await
     }
     async fn event(
         &self,
@@ -517,10 +530,13 @@ impl AuditTrail for Mortal {
         self.living().await;
         self.store.audit_heads().await
     }
+    async fn audit_head(&self, tenant: TenantId) -> Result<Option<Head>, StoreError> {
+        self.store.audit_head(tenant).await
+    }
     async fn audit_trail(
         &self,
         tenant: TenantId,
-        after: u64,
+        after: Option<u64>,
         limit: u32,
     ) -> Result<Vec<Stored>, StoreError> {
         self.store.audit_trail(tenant, after, limit).await

@@ -14,7 +14,7 @@ use super::error::Fault;
 use super::live::on_a_live_one;
 use super::scope::TenantTx;
 use super::{PostgresStore, packs};
-use crate::record::due;
+use crate::record::{dedupe_hash, due};
 use crate::rows::{
     CALL_PACK, Columns, EVENT_PACK, RUN_PACKS, RUN_WITH_EVENT, STEP_PACK, audit_columns,
     audit_entry, call, call_columns, event_columns, event_payload, event_view, numbers,
@@ -50,6 +50,16 @@ impl Reading for PostgresStore {
         self.read(tenant, async |tx| event_of(tx, event).await).await
     }
 
+    async fn knows_event(
+        &self,
+        tenant: TenantId,
+        source: &str,
+        dedupe_key: &str,
+    ) -> Result<bool, StoreError> {
+        let hash = dedupe_hash(tenant, source, dedupe_key);
+        self.read(tenant, async |tx| knows(tx, &hash).await).await
+    }
+
     async fn audit(
         &self,
         tenant: TenantId,
@@ -63,6 +73,17 @@ impl Reading for PostgresStore {
         on_a_live_one(&self.pool, || sqlx::query("SELECT 1").execute(&self.pool)).await?;
         Ok(())
     }
+}
+
+async fn knows(tx: &mut TenantTx<'_>, hash: &[u8]) -> Result<bool, Fault> {
+    let known = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM event WHERE tenant_id = $1 AND key_hash = $2)",
+    )
+    .bind(tx.tenant().0)
+    .bind(hash)
+    .fetch_one(tx.sql())
+    .await?;
+    Ok(known)
 }
 
 async fn runs(tx: &mut TenantTx<'_>, asked: &Asked<'_>) -> Result<Vec<RunSummary>, Fault> {
@@ -155,7 +176,7 @@ async fn audit(
     let rows = sqlx::query(concat!(
         "SELECT ",
         audit_columns!(),
-        " FROM audit WHERE tenant_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3",
+        " FROM audit WHERE tenant_id = $1 AND seq > 0 AND seq < $2 ORDER BY seq DESC LIMIT $3",
     ))
     .bind(tx.tenant().0)
     .bind(before)

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use sqlx::postgres::PgPool;
+use tokio::time::Instant;
 use tombolo_core::ports::store::StoreError;
 use uuid::Uuid;
 
@@ -14,8 +15,10 @@ use crate::postgres::error::Fault;
 use crate::postgres::retried::MEETINGS;
 use crate::postgres::scope::Tx;
 
-/// Tries of a transaction whose connection is lost, or of finding out what became of it.
-const RECONNECTS: u32 = 50;
+/// How long a transaction whose connection is lost is tried again, and how long it is asked what became
+/// of it. Whoever waits for it is told then that the database cannot be reached; an attempt that waits
+/// for a connection at that time is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Pause between those.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
@@ -66,7 +69,7 @@ impl Writer {
 
     /// Everything or nothing, and it is known which, unless the database stays away.
     async fn commit(&mut self, batch: &Batch) -> Result<Outcomes, Fault> {
-        let (mut meetings, mut reconnects) = (0, 0);
+        let (mut meetings, began) = (0, Instant::now());
         loop {
             self.batch += 1;
             let mut outcomes = Outcomes::default();
@@ -82,8 +85,7 @@ impl Writer {
             };
             if fault.may_go_again() && meetings < MEETINGS {
                 meetings += 1;
-            } else if fault.lost_the_connection() && reconnects < RECONNECTS {
-                reconnects += 1;
+            } else if fault.lost_the_connection() && began.elapsed() < PATIENCE {
                 tokio::time::sleep(RECONNECT_PAUSE).await;
             } else {
                 return Err(fault);
@@ -106,7 +108,7 @@ impl Writer {
     /// True if the last transaction was made, though nobody said so. Waits for it if it is still
     /// under way: it has the row.
     async fn was_made(&self) -> Result<bool, Fault> {
-        let mut tries = 0;
+        let began = Instant::now();
         loop {
             let found: Result<Option<i64>, sqlx::Error> =
                 sqlx::query_scalar("SELECT batch FROM writer WHERE id = $1 FOR UPDATE")
@@ -116,10 +118,9 @@ impl Writer {
             match found.map_err(Fault::from) {
                 Ok(found) => return Ok(found == Some(self.batch)),
                 Err(fault)
-                    if tries < RECONNECTS
+                    if began.elapsed() < PATIENCE
                         && (fault.lost_the_connection() || fault.may_go_again()) =>
                 {
-                    tries += 1;
                     tokio::time::sleep(RECONNECT_PAUSE).await;
                 }
                 Err(fault) => return Err(fault),

@@ -15,7 +15,7 @@ use super::error::Fault;
 use super::ids::id_bytes;
 use super::{SqliteStore, packs, steps};
 use crate::group::{Command, Rare};
-use crate::record::due;
+use crate::record::{dedupe_hash, due};
 use crate::rows::{
     CALL_PACK, Columns, EVENT_PACK, RUN_PACKS, RUN_WITH_EVENT, call, call_columns, event_columns,
     event_payload, event_view, output_columns, output_payload, payload_columns, run_columns,
@@ -48,6 +48,17 @@ impl Reading for SqliteStore {
         event: EventId,
     ) -> Result<Option<EventView>, StoreError> {
         self.read(async |reader| event_of(reader, tenant, event).await).await
+    }
+
+    async fn knows_event(
+        &self,
+        tenant: TenantId,
+        source: &str,
+        dedupe_key: &str,
+    ) -> Result<bool, StoreError> {
+        let hash = dedupe_hash(tenant, source, dedupe_key);
+        let query = sqlx::query("SELECT 1 FROM dedupe WHERE hash = ?").bind(hash.to_vec());
+        Ok(self.read_one(query, |_| Ok(())).await?.is_some())
     }
 
     async fn audit(

@@ -4,12 +4,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tombolo_core::audit::AuditEntry;
 use tombolo_core::clock::Timestamp;
 use tombolo_core::id::TenantId;
-use tombolo_core::ports::store::{Tenant, Token, TokenUse};
+use tombolo_core::ports::store::{QuotaChange, Tenant, Token, TokenUse};
 use tombolo_core::quota::Quotas;
 use uuid::Uuid;
 
 use super::audit;
-use crate::group::Revoke;
+use crate::group::{Revoke, SetQuotas};
 use crate::record::{id, quota_columns, to_json};
 use crate::sqlite::error::Fault;
 
@@ -84,11 +84,30 @@ pub(super) fn touch(sqlite: &Connection, uses: &[TokenUse]) -> Result<(), Fault>
     Ok(())
 }
 
-pub(super) fn set_quotas(
-    sqlite: &Connection,
-    tenant: TenantId,
-    quotas: &Quotas,
-) -> Result<(), Fault> {
+pub(super) fn set_quotas(sqlite: &Connection, set: &SetQuotas) -> Result<(), Fault> {
+    let SetQuotas { tenant, change, audit } = set;
+    if !are(sqlite, *tenant, &change.before)? {
+        return Err(Fault::Refused(QuotaChange::OUTDATED.to_owned()));
+    }
+    replace_quotas(sqlite, *tenant, &change.after)?;
+    audit::append(sqlite, *tenant, audit)
+}
+
+/// True if the tenant may use this now. Who has no quota has no row.
+fn are(sqlite: &Connection, tenant: TenantId, quotas: &Quotas) -> Result<bool, Fault> {
+    let [runs, concurrent, storage, connections] = quota_columns(quotas);
+    let are = sqlite.query_row(
+        "SELECT CASE WHEN ?6 THEN NOT EXISTS (SELECT 1 FROM quota WHERE tenant_id = ?1)
+           ELSE EXISTS (
+             SELECT 1 FROM quota WHERE tenant_id = ?1 AND runs_per_minute IS ?2
+               AND concurrent_runs IS ?3 AND storage_bytes IS ?4 AND connections IS ?5) END",
+        params![id(&tenant.0), runs, concurrent, storage, connections, quotas.is_empty()],
+        |row| row.get(0),
+    )?;
+    Ok(are)
+}
+
+fn replace_quotas(sqlite: &Connection, tenant: TenantId, quotas: &Quotas) -> Result<(), Fault> {
     if quotas.is_empty() {
         sqlite.execute("DELETE FROM quota WHERE tenant_id = ?", [id(&tenant.0)])?;
         return Ok(());

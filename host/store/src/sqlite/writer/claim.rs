@@ -124,11 +124,11 @@ pub(super) fn count(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-/// Takes a lease; the rest of the statement says which.
+/// Takes a lease at the time ?3; the rest of the statement says which.
 macro_rules! lease {
     ($which:literal) => {
         concat!(
-            "UPDATE queue SET lease_owner = ?1, lease_epoch = lease_epoch + 1, \
+            "UPDATE queue SET lease_owner = ?1, lease_epoch = max(lease_epoch + 1, ?3), \
                claims = claims + 1, available_at = ?2, connections = NULL \
              WHERE run_id IN (",
             $which,
@@ -160,9 +160,10 @@ fn lease(
     claim: &Claim,
     runs: &[RunId],
 ) -> Result<Vec<(Leased, bool)>, Fault> {
-    let mut lease = connection.prepare_cached(lease!("SELECT unhex(value) FROM json_each(?3)"))?;
+    let mut lease = connection.prepare_cached(lease!("SELECT unhex(value) FROM json_each(?4)"))?;
     let runs = id_list(runs.iter().map(|run| run.0));
-    let rows = lease.query_map(params![claim.worker.0, claim.until.0, runs], read_leased)?;
+    let rows =
+        lease.query_map(params![claim.worker.0, claim.until.0, claim.now.0, runs], read_leased)?;
     rows.map(|row| Ok(row??)).collect()
 }
 

@@ -38,10 +38,7 @@ pub(super) fn apply(sqlite: &Sqlite, write: &mut Rare) -> Result<(), Fault> {
         }
         Rare::Revoke(pending) => pending.set(Ok(access::revoke(sqlite, &pending.ask)?)),
         Rare::Touch(pending) => pending.set(Ok(access::touch(sqlite, &pending.ask)?)),
-        Rare::Quotas(pending) => {
-            let (tenant, quotas) = &pending.ask;
-            pending.set(Ok(access::set_quotas(sqlite, *tenant, quotas)?));
-        }
+        Rare::Quotas(pending) => pending.set(Ok(access::set_quotas(sqlite, &pending.ask)?)),
         Rare::Plugin(pending) => pending.set(Ok(add_plugin(sqlite, &pending.ask)?)),
         Rare::Workflow(pending) => pending.set(Ok(apply_workflow(sqlite, &pending.ask)?)),
         Rare::Connection(pending) => {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::claim::{count, held};
 use crate::record::id;
 use crate::sqlite::error::Fault;
-use crate::turn::{Due, TENANTS_IN_TURN, choose, of_each};
+use crate::turn::{Due, TENANTS_IN_TURN, TENANTS_PASSED, choose, of_each};
 
 /// Which runs a claim takes.
 pub(super) enum Turn {
@@ -68,9 +68,10 @@ fn due_of_each(
     (claim, turns): (&Claim, &Turns),
     (priority, limit): (i64, usize),
 ) -> Result<Vec<Due>, Fault> {
-    let mut tenants = tenants(connection, priority, (&turns.first, None))?;
+    let class = (priority, claim.now);
+    let mut tenants = tenants(connection, class, (&turns.first, None))?;
     if tenants.len() < TENANTS_IN_TURN {
-        tenants.extend(self::tenants(connection, priority, (&FIRST, Some(&turns.first)))?);
+        tenants.extend(self::tenants(connection, class, (&FIRST, Some(&turns.first)))?);
         tenants.truncate(TENANTS_IN_TURN);
     }
     tenants.retain(|tenant| turns.shares.has_room_for(*tenant));
@@ -96,11 +97,11 @@ fn due_of_each(
 /// Before all tenants.
 const FIRST: TenantId = TenantId(Uuid::nil());
 
-/// Who has runs of this priority in the queue: from a tenant on, and before one. Each is found by a
-/// step in the index, however many runs it has.
+/// Who has runs of this priority that are due: from a tenant on, and before one. Each is found by two
+/// steps in the index, however many runs it has.
 fn tenants(
     connection: &Connection,
-    priority: i64,
+    (priority, now): (i64, Timestamp),
     (from, before): (&TenantId, Option<&TenantId>),
 ) -> Result<Vec<TenantId>, Fault> {
     let mut statement = connection.prepare_cached(
@@ -115,11 +116,15 @@ fn tenants(
            LIMIT ?4
          )
          SELECT tenant FROM next
-         WHERE tenant IS NOT NULL AND (?3 IS NULL OR tenant < ?3)",
+         WHERE tenant IS NOT NULL AND (?3 IS NULL OR tenant < ?3)
+           AND EXISTS (SELECT 1 FROM queue INDEXED BY queue_turn
+                       WHERE priority = ?1 AND tenant_id = next.tenant AND available_at <= ?5)
+         LIMIT ?6",
     )?;
     let before = before.map(|tenant| id(&tenant.0));
+    let (passed, found) = (count(TENANTS_PASSED), count(TENANTS_IN_TURN));
     let rows = statement
-        .query_map(params![priority, id(&from.0), before, count(TENANTS_IN_TURN)], |row| {
+        .query_map(params![priority, id(&from.0), before, passed, now.0, found], |row| {
             Ok(TenantId(Uuid::from_bytes(row.get(0)?)))
         })?;
     Ok(rows.collect::<Result<_, _>>()?)

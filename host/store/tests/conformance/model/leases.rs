@@ -90,7 +90,7 @@ pub async fn claim(
         let run = model.runs.get_mut(&id).ok_or("due")?;
         let queued = run.queued.as_mut().ok_or("due")?;
         queued.owner = Some(WORKERS[worker]);
-        queued.epoch += 1;
+        queued.epoch = (queued.epoch + 1).max(now.0);
         queued.claims += 1;
         queued.available_at = Some(until);
         if run.state.ended() {

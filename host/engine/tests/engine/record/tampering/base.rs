@@ -65,8 +65,8 @@ impl Base {
         }
     }
 
-    /// Statements in which `{acme}` stands for a condition on its rows, `{id}` for its id and `{zeros}`
-    /// for a hash.
+    /// Statements in which `{acme}` stands for a condition on its rows, `{id}` for its id, `{zeros}`
+    /// for a hash, and `{short}` for what is none.
     pub fn spelled(&self, statements: &str) -> String {
         let id = match self {
             Self::File { .. } => self.bytes(ACME.0.as_bytes()),
@@ -76,6 +76,7 @@ impl Base {
             .replace("{acme}", &format!("tenant_id = {id}"))
             .replace("{id}", &id)
             .replace("{zeros}", &self.bytes(&[0; 32]))
+            .replace("{short}", &self.bytes(&[0]))
     }
 
     /// Bytes as SQL spells them.

@@ -142,6 +142,54 @@ async fn a_cut_tail_is_found(base: Base) {
     assert_eq!(scene.found().await, [cut(11, 0, Witness::Checkpoint)]);
 }
 
+async fn a_row_before_the_first_is_found(base: Base) {
+    let scene = Scene::new(base).await;
+    let put = |seq: i64| {
+        format!(
+            "INSERT INTO audit (tenant_id, seq, prev_hash, hash, at, actor, action, subject, detail,
+               correlation_id)
+             SELECT tenant_id, {seq}, prev_hash, hash, at, 'token:forged', action, subject, detail,
+               correlation_id
+             FROM audit WHERE {{acme}} AND seq = 1;"
+        )
+    };
+    scene.tamper(&put(0)).await;
+    assert_eq!(scene.found().await, [(0, Trouble::OutOfOrder { after: 0 })]);
+    scene.tamper(&put(-7)).await;
+    let found = scene.found().await;
+    assert!(matches!(found[0], (0, Trouble::Unreadable { .. })), "{found:?}");
+    scene
+        .base
+        .with_store(async |store| {
+            let listed = store.audit(ACME, 100, None).await.unwrap();
+            assert_eq!(listed.len(), 12, "what is no entry is not shown as one");
+        })
+        .await;
+}
+
+async fn a_note_of_the_end_that_is_not_there_or_wrong_is_found(base: Base) {
+    let scene = Scene::new(base).await;
+    let behind = |noted| [(12, Trouble::HeadBehind { noted, found: 12 })];
+    let at_9 =
+        "UPDATE audit_head SET seq = 9, hash = (SELECT hash FROM audit WHERE {acme} AND seq = 9)
+                WHERE {acme}";
+    scene.tamper(at_9).await;
+    assert_eq!(scene.found().await, behind(9));
+    for statement in [
+        "UPDATE audit_head SET seq = -5 WHERE {acme}",
+        "UPDATE audit_head SET seq = 12, hash = {short} WHERE {acme}",
+    ] {
+        scene.tamper(statement).await;
+        let history = history(&scene.checkpoints);
+        let verdicts = scene.verdicts(&history).await;
+        let found: Vec<&Trouble> = verdicts[0].findings.iter().map(|one| &one.trouble).collect();
+        assert!(matches!(found[..], [Trouble::UnreadableHead { .. }]), "{found:?}");
+        assert_eq!(verdicts[1].findings, [], "the others are checked all the same");
+    }
+    scene.tamper("DELETE FROM audit_head WHERE {acme}").await;
+    assert_eq!(scene.found().await, behind(0));
+}
+
 async fn swapped_rows_are_found(base: Base) {
     let scene = Scene::new(base).await;
     scene
@@ -162,7 +210,7 @@ async fn a_chain_that_was_made_anew_is_caught_by_the_checkpoints(base: Base) {
     scene
         .base
         .with_store(async |store| {
-            for stored in store.audit_trail(ACME, 0, 100).await.unwrap() {
+            for stored in store.audit_trail(ACME, None, 100).await.unwrap() {
                 let Stored::Read(chained) = stored else { panic!("it is whole") };
                 entries.push(chained.record.entry);
             }
@@ -253,6 +301,8 @@ tampered! {
     a_flipped_bit_is_found_wherever_it_is,
     a_deleted_row_is_found,
     a_cut_tail_is_found,
+    a_row_before_the_first_is_found,
+    a_note_of_the_end_that_is_not_there_or_wrong_is_found,
     swapped_rows_are_found,
     a_chain_that_was_made_anew_is_caught_by_the_checkpoints,
     a_row_of_another_tenant_is_found,
