@@ -194,6 +194,12 @@ impl Problem {
                 Self::new(unavailable, "disk-full", "No space left", error.to_string())
                     .retry_after(RETRY_FULL_S)
             }
+            StoreError::Unreachable(why) => {
+                tracing::error!(why, "an event could not be stored");
+                let detail = "the event may not be stored; send it again";
+                let title = "The database cannot be reached";
+                Self::new(unavailable, "store-unreachable", title, detail).retry_after(RETRY_BUSY_S)
+            }
             other => {
                 tracing::error!(error = %other, "an event could not be stored");
                 let detail = "the event was not stored; send it again";

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use anyhow::ensure;
 use jiff::Timestamp;
+use serde_json::json;
 use sqlx::Executor;
 use tombolo_tests::host::poll;
 
@@ -28,6 +30,31 @@ async fn the_server_crashes_under_load_and_comes_back() -> anyhow::Result<()> {
     let ((), last) = tokio::try_join!(load.send(front, events), crashing)?;
     let counts = cluster.check(last).await?;
     crate::tell(&format!("shared: {times} crashes of the server, {counts}"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_while_the_server_is_away_is_told_so_and_a_stop_ends() -> anyhow::Result<()> {
+    let mut cluster = Cluster::start(Size { workers: 1 }).await?;
+    cluster.load.send(&cluster.front, 0..EVENTS).await?;
+    tokio::task::block_in_place(|| cluster.server.crash())?;
+    let (event, input) = (json!({"id": EVENTS}), json!({}));
+    let (event, start, read) = tokio::join!(
+        cluster.front.deliver("load", &event),
+        cluster.front.post("/workflows/load/runs", &input),
+        cluster.front.get("/runs"),
+    );
+    for answer in [event?, start?, read?] {
+        answer.problem(503, "store-unreachable")?;
+        ensure!(!answer.header("retry-after").is_empty(), "when to come back");
+    }
+    cluster.front.stop().await?;
+    cluster.workers[0].host.stop().await?;
+    tokio::task::block_in_place(|| cluster.server.restart())?;
+    cluster.front.restart().await?;
+    cluster.workers[0].host.restart().await?;
+    let counts = cluster.check(Timestamp::now()).await?;
+    crate::tell(&format!("shared: two stops without the server, {counts}"));
     Ok(())
 }
 
