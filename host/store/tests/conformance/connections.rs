@@ -177,6 +177,7 @@ pub async fn who_does_not_wait_any_more_is_left_alone(world: World) {
 
 pub async fn an_unknown_one_has_no_pause_to_end(world: World) {
     assert_eq!(resume(&world, "none", after(1)).await, None);
+    assert_eq!(resume(&world, "no\u{0}ne", after(1)).await, None);
     connect(&world, "crm").await;
     let (other, _) = world.other("globex").await;
     let entry = audit(after(1), "crm");
