@@ -194,7 +194,7 @@ impl Problem {
                 Self::new(unavailable, "disk-full", "No space left", error.to_string())
                     .retry_after(RETRY_FULL_S)
             }
-            StoreError::Unreachable(why) => {
+            StoreError::Unreachable(why) | StoreError::Unknown(why) => {
                 tracing::error!(why, "an event could not be stored");
                 let detail = "the event may not be stored; send it again";
                 let title = "The database cannot be reached";

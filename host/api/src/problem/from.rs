@@ -36,7 +36,7 @@ impl From<StoreError> for Problem {
             | StoreError::Corrupt(_)
             | StoreError::Refused(_)
             | StoreError::Database(_) => Self::internal(error.to_string()),
-            StoreError::Unreachable(_) => {
+            StoreError::Unreachable(_) | StoreError::Unknown(_) => {
                 Self::unreachable(error.to_string()).retry_after(UNREACHABLE_RETRY)
             }
         }

@@ -278,3 +278,25 @@ async fn a_store_that_fails_for_too_long_gets_the_run_back_in_good_order() {
     assert_eq!(state(&bench.ended(run).await), RunState::Succeeded);
     assert_eq!(bench.sandbox.attempts("keyed").len(), 1, "what it has done is not done again");
 }
+
+/// As if the process had died after it, but it goes on: nothing is written again under the same lease,
+/// and whoever claims the run then sees what was made.
+#[tokio::test]
+async fn the_store_may_not_know_what_became_of_any_write() {
+    let calls = calls_of_a_run().await;
+    for at in 1..calls {
+        let bench = Bench::new().await;
+        let engine = bench.start().await;
+        engine.apply(nodes(), json!({})).await;
+        engine.store.plan(at, Trouble::DoneAndUnknown);
+        let run = engine.run("1").await;
+        let ended = bench
+            .until(run, |view| {
+                bench.clock.forward(Duration::from_millis(10));
+                view.run.state.ended()
+            })
+            .await;
+        check(&bench, &ended, &format!("call {at} of {calls}"));
+        assert!(!engine.store.has_plan(), "call {at} of {calls} came");
+    }
+}

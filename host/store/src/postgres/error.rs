@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     Refused(String),
     /// Somebody else changed what this was built on; from the start it may go.
     Again,
+    /// It may have been made, and the database does not say.
+    Unknown(String),
 }
 
 impl From<sqlx::Error> for Fault {
@@ -55,7 +57,7 @@ impl Fault {
     pub(super) fn blames_the_write(&self) -> bool {
         match self {
             Self::Damaged(_) | Self::Refused(_) => true,
-            Self::Again => false,
+            Self::Again | Self::Unknown(_) => false,
             Self::Database(_) => self.has_code(&THE_WRITE),
         }
     }
@@ -101,6 +103,7 @@ impl From<Fault> for StoreError {
             Fault::Damaged(damaged) => Self::Corrupt(damaged.0),
             Fault::Refused(reason) => Self::Refused(reason),
             Fault::Again => Self::Locked,
+            Fault::Unknown(why) => Self::Unknown(why),
             Fault::Database(_) if full => Self::Full,
             Fault::Database(_) if again => Self::Locked,
             Fault::Database(error) if unreachable => Self::Unreachable(error.to_string()),

@@ -62,8 +62,10 @@ impl Tx {
     ///
     /// Its commit is not waited for on the disk. Whatever is written under such a lease is durable after
     /// it, and is refused if the lease was lost with a crash of the server, also when the same worker has
-    /// the run again: no claim has an earlier one's epoch. So nothing that has to be durable hangs on it. Nothing is sorted: who is longest due comes from an index in that order, and
-    /// not from a sort of all that is due, which looks cheap as long as the server believes that little is.
+    /// the run again: no claim has an earlier one's epoch. So nothing that has to be durable hangs on it.
+    ///
+    /// Nothing is sorted: who is longest due comes from an index in that order, and not from a sort of
+    /// all that is due, which looks cheap as long as the server believes that little is.
     pub(crate) async fn of_claim(pool: &PgPool) -> Result<Self, Fault> {
         let statement = "BEGIN; SET LOCAL app.scope = 'host'; SET LOCAL synchronous_commit = off;
             SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off";

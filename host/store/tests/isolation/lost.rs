@@ -2,7 +2,8 @@
 //! pool, and claims that are taken back.
 
 use futures_util::future::try_join_all;
-use tombolo_core::ports::store::{Claim, Page, Reading, RunFilter, RunLog, StoreError};
+use sqlx::{AssertSqlSafe, Executor};
+use tombolo_core::ports::store::{Accepted, Claim, Page, Reading, RunFilter, RunLog, StoreError};
 use tombolo_core::run::RunState;
 
 use crate::world::{World, after, claim, ended, readable};
@@ -10,10 +11,11 @@ use crate::world::{World, after, claim, ended, readable};
 /// Calls at the same time: more than there are connections.
 const CALLS: usize = 16;
 
-/// Ends the sessions of the store, and gives how many there were.
+/// Ends the sessions of the store, and gives how many there were. One that sleeps is the last.
 const END: &str = "SELECT count(*) FILTER (WHERE ended) FROM (
       SELECT pg_terminate_backend(pid, 10000) AS ended FROM pg_stat_activity
-      WHERE application_name = 'tombolo' AND datname = current_database()) sessions";
+      WHERE application_name = 'tombolo' AND datname = current_database()
+      ORDER BY coalesce(wait_event, '') = 'PgSleep') sessions";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_connections_fail_no_call_that_comes_after() {
@@ -76,4 +78,41 @@ async fn a_claim_that_a_crash_took_back_is_fenced_from_the_one_after_it() {
     let late = world.store.settle(owner.results(&lost, ended(RunState::Failed))).await;
     assert_eq!(late, Err(StoreError::LeaseLost { run: lost.run }));
     world.store.settle(owner.results(&again, ended(RunState::Succeeded))).await.unwrap();
+}
+
+/// The connection ends within the commit, and nobody is let in to ask.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_nobody_can_ask_about_is_said_to_be_unknown() {
+    const COMMITS_LAST: &str = "CREATE FUNCTION last() RETURNS trigger LANGUAGE plpgsql AS
+          'BEGIN PERFORM pg_sleep(60); RETURN NULL; END';
+        CREATE CONSTRAINT TRIGGER last AFTER INSERT ON event DEFERRABLE INITIALLY DEFERRED
+          FOR EACH ROW EXECUTE FUNCTION last()";
+    const IN_COMMIT: &str = "SELECT count(*) FROM pg_stat_activity
+        WHERE wait_event = 'PgSleep' AND datname = current_database()";
+    let world = World::new().await;
+    let owner = world.owner("a").await;
+    let (database, store) = (&world.database, &world.store);
+    let mut look = database.look().await.unwrap();
+    let mut admin = database.admin().await.unwrap();
+    look.execute(sqlx::raw_sql(COMMITS_LAST)).await.unwrap();
+    let mut allow = async |allowed: bool| {
+        let statement = format!("ALTER DATABASE {} ALLOW_CONNECTIONS {allowed}", database.name());
+        admin.execute(AssertSqlSafe(statement)).await.unwrap();
+    };
+    let cut = async {
+        let mut looks = 0;
+        while sqlx::query_scalar::<_, i64>(IN_COMMIT).fetch_one(&mut look).await.unwrap() == 0 {
+            looks += 1;
+            assert!(looks < 100_000, "nobody commits");
+        }
+        allow(false).await;
+        look.execute(END).await.unwrap();
+    };
+    let (accepted, ()) = tokio::join!(store.accept(vec![owner.event("1")]), cut);
+    assert!(matches!(accepted, Err(StoreError::Unknown(_))), "{accepted:?}");
+
+    allow(true).await;
+    look.execute("DROP TRIGGER last ON event").await.unwrap();
+    let again = store.accept(vec![owner.event("1")]).await.unwrap();
+    assert!(matches!(again[..], [Accepted::New { .. }]), "it had not been made: {again:?}");
 }

@@ -84,9 +84,14 @@ pub enum StoreError {
     /// What was to be written cannot be: it will be refused again. Nothing was written.
     #[error("the database refuses the write: {0}")]
     Refused(String),
-    /// The database cannot be reached. Whether a write under way was made is not known.
+    /// The database cannot be reached. Events and results were not written; of what else was under way it
+    /// is not known.
     #[error("the database cannot be reached: {0}")]
     Unreachable(String),
+    /// Events or results may have been written, and the database cannot be asked. Not to be tried again
+    /// under the same lease: what has a lease is as if its worker had died.
+    #[error("the database cannot be reached to ask whether the write was made: {0}")]
+    Unknown(String),
     /// The database failed; it may work again later.
     #[error("the database failed: {0}")]
     Database(String),
@@ -104,6 +109,7 @@ impl StoreError {
             | Self::Database(_) => true,
             Self::LeaseLost { .. }
             | Self::StateConflict { .. }
+            | Self::Unknown(_)
             | Self::Corrupt(_)
             | Self::Refused(_) => false,
         }

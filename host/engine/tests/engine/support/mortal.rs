@@ -31,6 +31,8 @@ pub enum Trouble {
     DiesAfter,
     /// It fails, and nothing is written.
     Fails(StoreError),
+    /// It is done, and nobody can say so.
+    DoneAndUnknown,
 }
 
 /// What of a claimed run cannot be read.
@@ -129,6 +131,11 @@ impl Mortal {
         *self.plan.lock().unwrap() = Some((self.writes() + after, trouble));
     }
 
+    /// True if what was planned has not come yet.
+    pub fn has_plan(&self) -> bool {
+        self.plan.lock().unwrap().is_some()
+    }
+
     /// Holds the next claim that brings runs between the store and the process: first to be
     /// awaited, then to be sent to.
     pub fn hold_claim(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
@@ -153,6 +160,10 @@ impl Mortal {
                 done
             }
             Some(Trouble::Fails(error)) => Err(error),
+            Some(Trouble::DoneAndUnknown) => {
+                call.await?;
+                Err(StoreError::Unknown("gone".to_owned()))
+            }
             Some(Trouble::DiesBefore) => {
                 self.die();
                 std::future::pending().await

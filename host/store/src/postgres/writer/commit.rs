@@ -67,7 +67,7 @@ impl Writer {
         }
     }
 
-    /// Everything or nothing, and it is known which, unless the database stays away.
+    /// Everything or nothing, and it is known which, unless the database stays away ([`Fault::Unknown`]).
     async fn commit(&mut self, batch: &Batch) -> Result<Outcomes, Fault> {
         let (mut meetings, began) = (0, Instant::now());
         loop {
@@ -76,10 +76,13 @@ impl Writer {
             let fault = match self.transaction(batch, &mut outcomes).await {
                 Ok(()) => return Ok(outcomes),
                 Err(Failure::InCommit(fault)) if fault.lost_the_connection() => {
-                    if self.was_made().await? {
-                        return Ok(outcomes);
+                    match self.was_made().await {
+                        Ok(true) => return Ok(outcomes),
+                        Ok(false) => fault,
+                        Err(fault) => {
+                            return Err(Fault::Unknown(StoreError::from(fault).to_string()));
+                        }
                     }
-                    fault
                 }
                 Err(Failure::InCommit(fault) | Failure::Before(fault)) => fault,
             };

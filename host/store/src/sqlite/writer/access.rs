@@ -86,7 +86,7 @@ pub(super) fn touch(sqlite: &Connection, uses: &[TokenUse]) -> Result<(), Fault>
 
 pub(super) fn set_quotas(sqlite: &Connection, set: &SetQuotas) -> Result<(), Fault> {
     let SetQuotas { tenant, change, audit } = set;
-    if !are(sqlite, *tenant, &change.before)? {
+    if !has_quotas(sqlite, *tenant, &change.before)? {
         return Err(Fault::Refused(QuotaChange::OUTDATED.to_owned()));
     }
     replace_quotas(sqlite, *tenant, &change.after)?;
@@ -94,9 +94,9 @@ pub(super) fn set_quotas(sqlite: &Connection, set: &SetQuotas) -> Result<(), Fau
 }
 
 /// True if the tenant may use this now. Who has no quota has no row.
-fn are(sqlite: &Connection, tenant: TenantId, quotas: &Quotas) -> Result<bool, Fault> {
+fn has_quotas(sqlite: &Connection, tenant: TenantId, quotas: &Quotas) -> Result<bool, Fault> {
     let [runs, concurrent, storage, connections] = quota_columns(quotas);
-    let are = sqlite.query_row(
+    let has = sqlite.query_row(
         "SELECT CASE WHEN ?6 THEN NOT EXISTS (SELECT 1 FROM quota WHERE tenant_id = ?1)
            ELSE EXISTS (
              SELECT 1 FROM quota WHERE tenant_id = ?1 AND runs_per_minute IS ?2
@@ -104,7 +104,7 @@ fn are(sqlite: &Connection, tenant: TenantId, quotas: &Quotas) -> Result<bool, F
         params![id(&tenant.0), runs, concurrent, storage, connections, quotas.is_empty()],
         |row| row.get(0),
     )?;
-    Ok(are)
+    Ok(has)
 }
 
 fn replace_quotas(sqlite: &Connection, tenant: TenantId, quotas: &Quotas) -> Result<(), Fault> {
